@@ -1,0 +1,174 @@
+"""Every setting, with its unit in its name, its range, and the reason for its default.
+
+Settings are frozen values. `config.load` builds them; nothing else reads files or the environment.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+EXTRACTION_LEASE_MS = 120_000
+"""Extraction of one thread takes seconds; two minutes survive a slow disk, and a dead owner is noticed by its lock."""
+
+CONSOLIDATION_LEASE_MS = 60_000
+BACKFILL_LEASE_MS = 60_000
+
+RENEWALS_PER_LEASE = 3
+"""A lease is renewed at a third of its length, so that two renewals may fail before it is lost."""
+
+PAID_MODEL_AGE_DAYS_MAX = 10.0
+PAID_MODEL_ROLLOUTS_PER_STARTUP_MAX = 2
+"""Where a model costs money these bound what one start may spend, as in the Codex CLI. A free model has no bounds."""
+
+
+Check = Callable[[Any, "attrs.Attribute[Any]", Any], None]
+
+
+def _between(low: float, high: float) -> Check:
+    """Check a number's range, ends included; a setting that is not set passes."""
+
+    def check(_settings: Any, _field: Any, value: Any) -> None:
+        if value is not None and not low <= value <= high:
+            raise ValueError(f"between {low:g} and {high:g}, not {value:g}")
+
+    return check
+
+
+def _one_of(*texts: str) -> Check:
+    """Check that a text is one of the known ones."""
+
+    def check(_settings: Any, _field: Any, value: Any) -> None:
+        if value not in texts:
+            raise ValueError(f'{" or ".join(texts)}, not "{value}"')
+
+    return check
+
+
+@attrs.frozen(kw_only=True)
+class CodexSettings:
+    """About the Codex home that is read.
+
+    Attributes:
+      model_provider_default: stands in for a provider that a rollout does not name; Codex's own default.
+    """
+
+    model_provider_default: str = "openai"
+
+
+@attrs.frozen(kw_only=True)
+class BackfillSettings:
+    """About reading rollouts.
+
+    Attributes:
+      rescan_seconds: how often the running service looks for new, grown and vanished files. An unchanged file costs
+        one `stat`.
+    """
+
+    rescan_seconds: float = attrs.field(default=10.0, validator=_between(0.1, 86_400))
+
+
+@attrs.frozen(kw_only=True)
+class ExtractionSettings:
+    """About making a memory of a session. Names are those that users know from the Codex CLI.
+
+    Attributes:
+      model: which provider extracts: "builtin" is deterministic, free and local.
+      sources: which kinds of session count: those in which a person talks with the agent. A custom source is
+        given by its bare name.
+      min_rollout_idle_hours: a session's last meaningful line must be this old; a person may still be typing.
+      max_rollout_age_days: older sessions are left out; unset: 10 for a model that costs money, no limit otherwise.
+      max_rollouts_per_startup: at most so many sessions a start; unset: 2 for a model that costs money, no limit
+        otherwise.
+      workers: sessions extracted at a time.
+    """
+
+    model: str = attrs.field(default="builtin", validator=_one_of("builtin"))
+    sources: tuple[str, ...] = ("cli", "vscode", "atlas", "chatgpt")
+    min_rollout_idle_hours: float = attrs.field(default=6.0, validator=_between(0, 24 * 365))
+    max_rollout_age_days: float | None = attrs.field(default=None, validator=_between(0, 36_500))
+    max_rollouts_per_startup: int | None = attrs.field(default=None, validator=_between(1, 1_000_000))
+    workers: int = attrs.field(default=2, validator=_between(1, 64))
+
+    def idle_ms(self) -> int:
+        """min_rollout_idle_hours in milliseconds."""
+        return round(self.min_rollout_idle_hours * 3_600_000)
+
+    def age_ms_max(self, *, model_is_free: bool) -> int | None:
+        """max_rollout_age_days in milliseconds for this kind of model; None for no limit."""
+        days = self.max_rollout_age_days
+        if days is None:
+            days = None if model_is_free else PAID_MODEL_AGE_DAYS_MAX
+        return None if days is None else round(days * 86_400_000)
+
+    def rollouts_max(self, *, model_is_free: bool) -> int | None:
+        """max_rollouts_per_startup for this kind of model; None for no limit."""
+        if self.max_rollouts_per_startup is not None or model_is_free:
+            return self.max_rollouts_per_startup
+        return PAID_MODEL_ROLLOUTS_PER_STARTUP_MAX
+
+
+@attrs.frozen(kw_only=True)
+class ConsolidationSettings:
+    """About merging a project's memories.
+
+    Attributes:
+      max_raw_memories_for_consolidation: at most so many sessions feed one project's files, best first.
+      max_unused_days: a memory neither used nor renewed for so long is left out; unset: never.
+      workers: projects consolidated at a time.
+    """
+
+    max_raw_memories_for_consolidation: int = attrs.field(default=256, validator=_between(1, 4096))
+    max_unused_days: float | None = attrs.field(default=None, validator=_between(0, 36_500))
+    workers: int = attrs.field(default=1, validator=_between(1, 16))
+
+    def unused_ms_max(self) -> int | None:
+        """max_unused_days in milliseconds; None for never."""
+        return None if self.max_unused_days is None else round(self.max_unused_days * 86_400_000)
+
+
+@attrs.frozen(kw_only=True)
+class ServiceSettings:
+    """About the running service.
+
+    Attributes:
+      grace_seconds: how long workers may take to give their work back after the first stop signal.
+      restarts_max: a worker that crashes more often than this within restart_window_seconds stays down, visibly.
+      restart_window_seconds: see restarts_max; a worker that ran this long without a crash starts afresh.
+      restart_seconds_min, restart_seconds_max: wait before a restart; doubles from the one to the other.
+      reaper_seconds: how often dead processes are looked for. Their work is taken over within this time.
+    """
+
+    grace_seconds: float = attrs.field(default=10.0, validator=_between(0, 600))
+    restarts_max: int = attrs.field(default=5, validator=_between(0, 1_000))
+    restart_window_seconds: float = attrs.field(default=60.0, validator=_between(0, 86_400))
+    restart_seconds_min: float = attrs.field(default=0.1, validator=_between(0, 3_600))
+    restart_seconds_max: float = attrs.field(default=10.0, validator=_between(0, 3_600))
+    reaper_seconds: float = attrs.field(default=0.5, validator=_between(0.05, 60))
+
+
+@attrs.frozen(kw_only=True)
+class LogSettings:
+    """About logs. `run` writes them to a rotated file in the state folder as well as to stderr.
+
+    Attributes:
+      level: the least important kind that is kept.
+      file_bytes_max: a log file is rotated at this size.
+      files_max: so many rotated files are kept.
+    """
+
+    level: str = attrs.field(default="info", validator=_one_of("debug", "info", "warning", "error"))
+    file_bytes_max: int = attrs.field(default=5_000_000, validator=_between(10_000, 1_000_000_000))
+    files_max: int = attrs.field(default=3, validator=_between(1, 100))
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """All settings, by section of the configuration file."""
+
+    codex: CodexSettings = CodexSettings()
+    backfill: BackfillSettings = BackfillSettings()
+    extraction: ExtractionSettings = ExtractionSettings()
+    consolidation: ConsolidationSettings = ConsolidationSettings()
+    service: ServiceSettings = ServiceSettings()
+    logs: LogSettings = LogSettings()

@@ -1,0 +1,96 @@
+"""Opening SQLite the one way memoryd does: each setting with its reason.
+
+Only `open_writer` and `open_reader` make connections, and only the store calls them. No process that holds a
+connection may open these files in any other way: closing such a descriptor would drop SQLite's POSIX locks.
+"""
+
+import random
+import time
+from pathlib import Path
+
+import apsw
+
+from state.errors import StateFolderError
+
+BUSY_DEADLINE_MS = 10_000
+"""How long a statement waits for another process's write lock. Writers here hold it for milliseconds."""
+
+WAL_RESET_BUG = ((3, 7, 0), (3, 51, 2))
+"""SQLite versions, first and last, in which several connections on one WAL file can corrupt the database."""
+
+
+def refuse_broken_sqlite(version: str) -> None:
+    """Refuse an SQLite that can corrupt a WAL database which several processes have open.
+
+    Raises:
+      StateFolderError: the version lies in WAL_RESET_BUG.
+    """
+    parts = tuple(int(part) for part in version.split(".")[:3])
+    if WAL_RESET_BUG[0] <= parts <= WAL_RESET_BUG[1]:
+        raise StateFolderError(
+            f"SQLite {version} can corrupt a database that several processes use",
+            hint="install apsw 3.51.3 or newer, which brings its own SQLite",
+        )
+
+
+class JitteredBusyHandler:
+    """Waits 0.1 to 1 ms between tries, until a deadline. SQLite's own growing back-off starves under contention."""
+
+    def __init__(self, deadline_ms: int) -> None:
+        self._deadline_ms = deadline_ms
+        self._give_up_at = 0.0
+
+    def __call__(self, tries: int) -> bool:
+        now = time.monotonic()
+        if tries == 0:
+            self._give_up_at = now + self._deadline_ms / 1000
+        if now >= self._give_up_at:
+            return False
+        time.sleep(random.uniform(0.000_1, 0.001))
+        return True
+
+
+def open_writer(database: Path, *, busy_deadline_ms: int = BUSY_DEADLINE_MS) -> apsw.Connection:
+    """Open the one connection that writes, creating the file if it is missing.
+
+    Raises:
+      apsw.Error: SQLite's own reason; NotADBError and CorruptError mean that the file is damaged.
+    """
+    refuse_broken_sqlite(apsw.sqlite_lib_version())
+    connection = apsw.Connection(str(database))
+    connection.set_busy_handler(JitteredBusyHandler(busy_deadline_ms))
+    # WAL: readers never wait for the writer, and a commit is one append. It stays set in the file.
+    _pragma(connection, "journal_mode = WAL")
+    # FULL: an acknowledged commit survives power loss. With group commit it costs about a tenth of the throughput.
+    _pragma(connection, "synchronous = FULL")
+    # Off by default in SQLite for compatibility with old files; our cascades need it.
+    _pragma(connection, "foreign_keys = ON")
+    # A WAL that grew in a burst is cut back at the next checkpoint instead of staying large for ever.
+    _pragma(connection, f"journal_size_limit = {16 * 1024 * 1024}")
+    return connection
+
+
+def open_reader(database: Path, *, busy_deadline_ms: int = BUSY_DEADLINE_MS) -> apsw.Connection:
+    """Open a connection that can only read; the file must exist."""
+    refuse_broken_sqlite(apsw.sqlite_lib_version())
+    connection = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)
+    connection.set_busy_handler(JitteredBusyHandler(busy_deadline_ms))
+    _pragma(connection, "query_only = ON")
+    return connection
+
+
+def truncate_wal(connection: apsw.Connection) -> None:
+    """Move the whole WAL into the database file and empty it.
+
+    Raises:
+      apsw.BusyError: another connection still uses the WAL after the busy deadline.
+    """
+    for busy, _frames, _moved in connection.execute("PRAGMA wal_checkpoint(TRUNCATE)"):
+        if busy:
+            raise apsw.BusyError("another connection uses the write-ahead log")
+
+
+def _pragma(connection: apsw.Connection, text: str) -> None:
+    # The cursor is exhausted: APSW stops at the first row otherwise, and leaves the statement open.
+    for _ in connection.execute(f"PRAGMA {text}"):
+        pass

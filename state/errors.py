@@ -1,0 +1,81 @@
+"""Why the store could not answer. Losing a race is a reply, not one of these.
+
+StateError
++-- StateFolderError        the folder can't be used: bound elsewhere, too new, on a network disk, not writable
++-- StoreError              the store was asked and could not answer
+    +-- StoreClosedError    you closed it
+    +-- StoreBusyError      another process held the write lock longer than the deadline; nothing was changed
+    +-- NotCommittedError   the disk refused (full, read-only, I/O error); nothing was changed
+    +-- OutcomeUnknownError the disk failed during COMMIT; the change may or may not be there
+    +-- StoreBrokenError    the store can't go on; the service stops
+    +-- RuleFailedError     a rule raised: a bug, or a constraint that the request broke; nothing was changed
+    +-- DeadlineError       a long read passed its deadline; asking again is safe
+"""
+
+
+class StateError(Exception):
+    """Base of all. `hint` says what the person can do; '' when nothing."""
+
+    code = "state_error"
+    retryable = False
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class StateFolderError(StateError):
+    """The state folder cannot be used as it is."""
+
+    code = "state_folder"
+
+
+class StoreError(StateError):
+    """The store was asked and could not answer."""
+
+    code = "store"
+
+
+class StoreClosedError(StoreError):
+    """The store was closed before the request was taken up."""
+
+    code = "store_closed"
+
+
+class StoreBusyError(StoreError):
+    """Another process held SQLite's write lock for longer than the deadline. Nothing was changed."""
+
+    code = "store_busy"
+    retryable = True
+
+
+class NotCommittedError(StoreError):
+    """The transaction did not reach the disk. Nothing was changed."""
+
+    code = "not_committed"
+    retryable = True
+
+
+class OutcomeUnknownError(StoreError):
+    """The disk failed during COMMIT and what it kept could not be found out. Look before asking again."""
+
+    code = "outcome_unknown"
+
+
+class StoreBrokenError(StoreError):
+    """The store stopped because it can no longer vouch for its answers."""
+
+    code = "store_broken"
+
+
+class RuleFailedError(StoreError):
+    """A rule raised instead of replying. Its own changes are rolled back; other requests are not touched."""
+
+    code = "rule_failed"
+
+
+class DeadlineError(StoreError):
+    """A read took longer than its deadline and was interrupted. Asking again is safe."""
+
+    code = "deadline"
+    retryable = True

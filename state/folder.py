@@ -1,0 +1,196 @@
+"""The state folder of one Codex home: who may use it, and what happens to a damaged database.
+
+Locks are OS locks (`flock`), which end with their process however it ends:
+  state.lock            shared by every opener, for its life; quarantine needs it alone
+  migrate.lock          held while migrations run
+  processes/<uuid>.lock held by the process that has that UUID; whoever can take it knows that the process is dead
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import secrets
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+
+from state.errors import StateFolderError
+from state.ids import ProcessUuid
+
+LOCK_WAIT_SECONDS_MAX = 10.0
+"""How long an opener waits for another one that migrates or quarantines. Both take milliseconds."""
+
+NETWORK_FILE_SYSTEMS = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "fuse.sshfs", "virtiofs", "vboxsf",
+     "prl_fs", "drvfs", "fuse.glusterfs", "lustre", "fuse.vmhgfs-fuse"}
+)  # fmt: skip
+"""File systems on which OS locks or shared memory between processes cannot be trusted."""
+
+
+@attrs.frozen(kw_only=True)
+class StateFolder:
+    """Where everything of one Codex home lies. All paths are absolute."""
+
+    path: Path
+
+    @property
+    def database(self) -> Path:
+        return self.path / "state.sqlite"
+
+    @property
+    def memories_dir(self) -> Path:
+        return self.path / "memories"
+
+    @property
+    def processes_dir(self) -> Path:
+        return self.path / "processes"
+
+    @property
+    def logs_dir(self) -> Path:
+        return self.path / "logs"
+
+    @property
+    def quarantine_dir(self) -> Path:
+        return self.path / "quarantine"
+
+    def process_lock(self, process: ProcessUuid) -> Path:
+        return self.processes_dir / f"{process}.lock"
+
+
+def prepare(folder: StateFolder) -> None:
+    """Make the folder and its sub-folders, for this user alone.
+
+    Raises:
+      StateFolderError: it cannot be made or written, or lies on a network file system.
+    """
+    try:
+        for path in (folder.path, folder.memories_dir, folder.processes_dir):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.chmod(folder.path, 0o700)
+    except OSError as error:
+        raise StateFolderError(
+            f"cannot use the state folder {folder.path}: {error.strerror or error}",
+            hint="name a folder that you may write with --state-dir or MEMORYD_HOME",
+        ) from error
+    if not os.access(folder.path, os.W_OK | os.X_OK):
+        raise StateFolderError(
+            f"cannot use the state folder {folder.path}: it is read-only",
+            hint="name a folder that you may write with --state-dir or MEMORYD_HOME",
+        )
+    kind = file_system_of(folder.path)
+    if kind in NETWORK_FILE_SYSTEMS:
+        raise StateFolderError(
+            f"the state folder {folder.path} lies on a network or shared file system ({kind}), where locks can't be"
+            " trusted",
+            hint="name a folder on a local disk with --state-dir or MEMORYD_HOME",
+        )
+
+
+def file_system_of(path: Path) -> str:
+    """The type of the file system that holds `path`, e.g. "ext4"; '' where the platform does not say (macOS)."""
+    if not sys.platform.startswith("linux"):
+        return ""
+    device = os.stat(path).st_dev
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    kind = ""
+    with contextlib.suppress(OSError), open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as table:
+        for line in table:
+            before, _, after = line.partition(" - ")
+            if before.split()[2] == wanted:
+                kind = after.split()[0]
+    return kind
+
+
+@contextlib.contextmanager
+def held_lock(path: Path, *, exclusive: bool, purpose: str) -> Iterator[int]:
+    """Hold an OS lock on `path` for the block, waiting at most LOCK_WAIT_SECONDS_MAX; gives the descriptor.
+
+    Raises:
+      StateFolderError: the lock is still held by somebody else; names the holders where the system tells them.
+    """
+    descriptor = _open_lock(path)
+    try:
+        give_up_at = time.monotonic() + LOCK_WAIT_SECONDS_MAX
+        while not try_lock(descriptor, exclusive=exclusive):
+            if time.monotonic() >= give_up_at:
+                raise StateFolderError(f"cannot {purpose}: {path.name} is held by {holders_of(path)}")
+            time.sleep(0.01)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _open_lock(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise StateFolderError(
+            f"cannot use the state folder {path.parent}: {error.strerror or error} ({path.name})"
+        ) from error
+
+
+def try_lock(descriptor: int, *, exclusive: bool) -> bool:
+    """Take the lock at once or not at all. Changing a held lock from shared to exclusive is not atomic."""
+    try:
+        fcntl.flock(descriptor, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            return False
+        raise
+    return True
+
+
+@contextlib.contextmanager
+def dead_process_lock(folder: StateFolder, process: ProcessUuid) -> Iterator[bool]:
+    """Try to hold another process's lock for the block; gives True exactly when that process is proven dead.
+
+    A missing lock file proves nothing (somebody may have cleaned up), so its leases are left to run out.
+    """
+    try:
+        descriptor = os.open(folder.process_lock(process), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        yield False
+        return
+    try:
+        yield try_lock(descriptor, exclusive=True)
+    finally:
+        os.close(descriptor)
+
+
+def holders_of(path: Path) -> str:
+    """Who holds locks on `path`, for a message: "process 4711 (python)", or "another process" where unknown."""
+    pids: set[int] = set()
+    with contextlib.suppress(OSError, ValueError):
+        status = os.stat(path)
+        wanted = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+        with open("/proc/locks", encoding="ascii", errors="replace") as table:
+            for line in table:
+                words = line.split()
+                if wanted in words and "->" not in words:
+                    pids.add(int(words[words.index(wanted) - 1]))
+    pids.discard(os.getpid())
+    return ", ".join(_describe(pid) for pid in sorted(pids)) or "another process"
+
+
+def _describe(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return f"process {pid} ({Path(f'/proc/{pid}/comm').read_text(encoding='utf-8', errors='replace').strip()})"
+    return f"process {pid}"
+
+
+def quarantine(folder: StateFolder) -> Path:
+    """Move a damaged database, its WAL and its index file aside, together; nothing is deleted.
+
+    The caller holds state.lock alone and no connection. Returns the folder that they were moved to.
+    """
+    target = folder.quarantine_dir / f"{int(time.time())}-{secrets.token_hex(4)}"
+    target.mkdir(mode=0o700, parents=True)
+    for suffix in ("", "-wal", "-shm"):
+        source = folder.database.with_name(folder.database.name + suffix)
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(source, target / source.name)
+    return target

@@ -1,0 +1,256 @@
+"""Group commit: what waits goes into one transaction, and every asker is answered after its COMMIT.
+
+    pick -> BEGIN IMMEDIATE -> for each request: SAVEPOINT, rule, RELEASE -> COMMIT -> answers
+                                          |
+                                          +- the rule failed: ROLLBACK TO its savepoint; the others go on
+                                          +- SQLite ended the transaction (FULL, INTERRUPT, IOERR, NOMEM): the batch is
+                                             void, nobody is acknowledged, and the survivors run again
+
+A lone request is committed at once; batches form by themselves while the previous one syncs to disk. When COMMIT fails
+on the disk nobody knows what was kept, and a failed sync must not be tried again: the connection is dropped, and the
+batch id that the transaction wrote into this process's row decides, after a checkpoint has proven what is on disk.
+"""
+
+import secrets
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import apsw
+import outcome
+
+from state.clock import Clock
+from state.connection import open_writer, truncate_wal
+from state.errors import (
+    NotCommittedError,
+    OutcomeUnknownError,
+    RuleFailedError,
+    StoreBrokenError,
+    StoreBusyError,
+    StoreError,
+)
+from state.folder import holders_of
+from state.ids import Instant, ProcessUuid
+from state.inbox import Answer, Inbox, Ticket
+from state.messages.base import Request
+from state.rules.registry import RULES
+from state.sqlite_transaction import SqliteTransaction, drive
+
+BATCH_REQUESTS_MAX = 256
+"""More gained nothing when it was measured, and a batch is what a failing COMMIT fails."""
+
+BATCH_WORK_MS_MAX = 2
+"""After this much work in one transaction the next request waits for the next one, so that answers keep coming."""
+
+
+class _VoidBatchError(Exception):
+    """SQLite ended the whole transaction while it ran `ticket`'s rule."""
+
+    def __init__(self, ticket: Ticket, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.ticket = ticket
+        self.cause = cause
+
+
+class GroupCommit:
+    """Owns the connection that writes. Used by one thread at a time."""
+
+    def __init__(self, connection: apsw.Connection, *, memories_dir: Path, clock: Clock, process: ProcessUuid) -> None:
+        self._connection = connection
+        self._database = Path(connection.filename)
+        self._memories_dir = memories_dir
+        self._transaction = SqliteTransaction(connection, memories_dir)
+        self._clock = clock
+        self._process = process
+        self.broken: StoreBrokenError | None = None
+        """Set when the store can no longer vouch for its answers; nothing is served from then on."""
+
+    def serve(self, inbox: Inbox) -> list[Answer]:
+        """Take up a batch and answer it; an empty list when nothing waits."""
+        picked: list[Ticket] = []
+        failed: list[Answer] = []
+        tickets = self._pick_batch(inbox, picked)
+        while True:
+            try:
+                return failed + self._run(tickets)
+            except _VoidBatchError as void:
+                failed.append((void.ticket, outcome.Error(_explained(void.cause))))
+                picked = [ticket for ticket in picked if ticket is not void.ticket]
+                tickets = iter(picked)
+
+    def close(self) -> None:
+        """Empty the write-ahead log if nobody else uses it, and close."""
+        if not self.broken:
+            try:
+                truncate_wal(self._connection)
+            except apsw.Error:
+                pass  # another process goes on with the log, or the disk is full: the log is whole either way
+        self._connection.close(True)
+
+    def _pick_batch(self, inbox: Inbox, picked: list[Ticket]) -> Iterator[Ticket]:
+        stop_at = time.monotonic() + BATCH_WORK_MS_MAX / 1000
+        while len(picked) < BATCH_REQUESTS_MAX:
+            ticket = inbox.pick()
+            if ticket is None:
+                return
+            picked.append(ticket)
+            yield ticket
+            if time.monotonic() >= stop_at:
+                return
+
+    def _run(self, tickets: Iterator[Ticket]) -> list[Answer]:
+        """Run tickets in one transaction that writes, after one that only reads where a batch begins with reads."""
+        answers: list[Answer] = []
+        unsettled: list[Answer] = []
+        writing = False
+        at = self._clock()
+        for ticket in tickets:
+            if ticket.request.mutates and not writing:
+                self._end_read()
+                try:
+                    self._connection.execute("BEGIN IMMEDIATE")
+                except apsw.BusyError:
+                    answers.append((ticket, outcome.Error(self._busy())))
+                    continue
+                except apsw.Error as error:
+                    answers.append((ticket, outcome.Error(self._failure_outside_rule(error))))
+                    continue
+                writing = True
+                changes_before = self._connection.total_changes()
+                at = self._clock()
+            elif not self._connection.in_transaction:
+                self._connection.execute("BEGIN")
+                at = self._clock()
+            (unsettled if writing else answers).append((ticket, self._answer(ticket, at)))
+        if writing:
+            answers.extend(self._commit(unsettled, changed=self._connection.total_changes() != changes_before))
+        else:
+            self._end_read()
+        return answers
+
+    def _answer(self, ticket: Ticket, at: Instant) -> outcome.Outcome[Any]:
+        request: Request[Any] = ticket.request
+        rule = RULES[type(request)]
+        try:
+            if not request.mutates:
+                return outcome.Value(drive(rule(self._transaction, request, at)))
+            self._connection.execute("SAVEPOINT request")
+            reply = drive(rule(self._transaction, request, at))
+            self._connection.execute("RELEASE request")
+        except Exception as error:
+            if isinstance(error, apsw.CorruptError | apsw.NotADBError):
+                self._break(f"the database {self._database} is damaged: {error}")
+            if not self._connection.in_transaction:
+                raise _VoidBatchError(ticket, error) from error
+            if request.mutates:
+                self._roll_back_request(ticket, error)
+            return outcome.Error(_explained(error))
+        return outcome.Value(reply)
+
+    def _roll_back_request(self, ticket: Ticket, error: Exception) -> None:
+        try:
+            self._connection.execute("ROLLBACK TO request")
+            self._connection.execute("RELEASE request")
+        except apsw.Error:
+            self._abandon()
+            raise _VoidBatchError(ticket, error) from error
+
+    def _commit(self, answers: list[Answer], *, changed: bool) -> list[Answer]:
+        batch_id = secrets.token_hex(16)
+        try:
+            if changed:
+                self._connection.execute(
+                    "UPDATE processes SET last_batch_id = ? WHERE process_uuid = ?", (batch_id, self._process)
+                )
+            self._connection.execute("COMMIT")
+        except (apsw.BusyError, apsw.ConstraintError) as error:
+            self._abandon()
+            return _all_fail(answers, NotCommittedError(f"the change was not stored: {error}"))
+        except apsw.Error as error:
+            return self._find_out(answers, batch_id, error)
+        return answers
+
+    def _find_out(self, answers: list[Answer], batch_id: str, error: apsw.Error) -> list[Answer]:
+        """Decide a batch whose COMMIT failed on the disk."""
+        try:
+            self._reopen()
+            kept = self._last_batch_id() == batch_id
+            # A full disk failed to write, so what can be read back is what there is. Anything else may have failed to
+            # sync, and then only a checkpoint proves what is on the disk. So does a commit that must be acknowledged.
+            if kept or not isinstance(error, apsw.FullError):
+                truncate_wal(self._connection)
+                kept = self._last_batch_id() == batch_id
+        except apsw.Error as second:
+            self._break(f"the disk failed while {self._database} was written: {error}; then {second}")
+            return _all_fail(
+                answers,
+                OutcomeUnknownError(
+                    f"the disk failed while {self._database} was written ({error}); the change may or may not be kept",
+                    hint="free some space or check the disk, then start memoryd again",
+                ),
+            )
+        return answers if kept else _all_fail(answers, _explained(error))
+
+    def _last_batch_id(self) -> object:
+        row = self._connection.execute(
+            "SELECT last_batch_id FROM processes WHERE process_uuid = ?", (self._process,)
+        ).fetchone()
+        return row[0] if row else None
+
+    def _reopen(self) -> None:
+        self._connection.close(True)
+        self._connection = open_writer(self._database)
+        self._transaction = SqliteTransaction(self._connection, self._memories_dir)
+
+    def _abandon(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def _end_read(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("COMMIT")
+
+    def _busy(self) -> StoreBusyError:
+        holder = holders_of(self._database.with_name(self._database.name + "-shm"))
+        return StoreBusyError(
+            f"{self._database} is locked by {holder}",
+            hint="the request can be asked again; if it stays so, end that process",
+        )
+
+    def _failure_outside_rule(self, error: apsw.Error) -> StoreError:
+        if isinstance(error, apsw.CorruptError | apsw.NotADBError):
+            self._break(f"the database {self._database} is damaged: {error}")
+        return _explained(error)
+
+    def _break(self, message: str) -> None:
+        self.broken = StoreBrokenError(
+            message, hint="start memoryd again: it checks the database and repairs what it can"
+        )
+
+
+def _all_fail(answers: list[Answer], error: StoreError) -> list[Answer]:
+    """Turn a batch's answers into one failure each; what had failed by itself keeps its own reason."""
+    return [
+        (ticket, answer if isinstance(answer, outcome.Error) else outcome.Error(error)) for ticket, answer in answers
+    ]
+
+
+def _explained(error: Exception) -> StoreError:
+    """Say in words for a person what SQLite or a rule raised."""
+    explained: StoreError
+    match error:
+        case apsw.FullError():
+            explained = NotCommittedError("the disk is full: the change was not stored", hint="free some space")
+        case apsw.ReadOnlyError():
+            explained = NotCommittedError(
+                "the state database cannot be written: it is read-only", hint="check its permissions"
+            )
+        case apsw.IOError() | apsw.CantOpenError():
+            explained = NotCommittedError(f"the disk failed: the change was not stored ({error})")
+        case apsw.BusyError():
+            explained = StoreBusyError(f"the state database is locked by another process ({error})")
+        case _:
+            explained = RuleFailedError(f"{type(error).__name__}: {error}")
+    explained.__cause__ = error
+    return explained

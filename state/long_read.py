@@ -1,0 +1,61 @@
+"""Long reads: one at a time, on a connection of their own that cannot write, each with a deadline.
+
+So a listing or an export never makes a lease renewal wait, and one that takes too long is interrupted.
+"""
+
+import time
+from pathlib import Path
+
+import apsw
+import outcome
+
+from state.clock import Clock
+from state.errors import DeadlineError, RuleFailedError, StoreError
+from state.inbox import Answer, Inbox
+from state.rules.registry import RULES
+from state.sqlite_transaction import SqliteTransaction, drive
+
+LONG_READ_MS_MAX = 10_000
+"""A page of a listing takes milliseconds; what takes this long is interrupted, and says so."""
+
+_STEPS_BETWEEN_LOOKS = 20_000
+"""Virtual machine steps of SQLite between two looks at the clock: about a millisecond."""
+
+
+class LongReads:
+    """Owns the connection that only reads. Used by one thread at a time."""
+
+    def __init__(self, connection: apsw.Connection, *, memories_dir: Path, clock: Clock) -> None:
+        self._connection = connection
+        self._transaction = SqliteTransaction(connection, memories_dir)
+        self._clock = clock
+        self._deadline = 0.0
+        self.broken: StoreError | None = None
+        """Never set: a failing read is that read's failure."""
+        connection.set_progress_handler(lambda: time.monotonic() >= self._deadline, _STEPS_BETWEEN_LOOKS)
+
+    def serve(self, inbox: Inbox) -> list[Answer]:
+        """Answer the next read; an empty list when nothing waits."""
+        ticket = inbox.pick()
+        if ticket is None:
+            return []
+        self._deadline = time.monotonic() + LONG_READ_MS_MAX / 1000
+        answer: outcome.Outcome[object]
+        try:
+            self._connection.execute("BEGIN")
+            rule = RULES[type(ticket.request)]
+            answer = outcome.Value(drive(rule(self._transaction, ticket.request, self._clock())))
+        except apsw.InterruptError:
+            answer = outcome.Error(DeadlineError(f"reading took longer than {LONG_READ_MS_MAX // 1000} seconds"))
+        except Exception as error:
+            failure = RuleFailedError(f"{type(error).__name__}: {error}")
+            failure.__cause__ = error
+            answer = outcome.Error(failure)
+        finally:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        return [(ticket, answer)]
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close(True)

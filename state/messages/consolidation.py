@@ -1,0 +1,187 @@
+"""Messages of consolidation, phase 2: one scope's memories become one published generation of files.
+
+The row says which generation is current; the file system follows it. So an owner that wakes up after its lease was
+stolen can publish nothing: its token is refused here, and `PointCurrent` carries no generation of its own.
+"""
+
+import attrs
+
+from state.ids import OwnershipToken, Scope, ThreadId
+from state.messages.base import Lane, Request, SmallRead
+from state.messages.extraction import MemoryNote, RetryScheduled
+from state.messages.leases import ClaimTerms, NotOwner, Released, Renewed
+
+HOME_SCOPE = Scope(kind="home", key="")
+"""The whole home: its summary is derived from all current generations, and published like any other scope."""
+
+
+@attrs.frozen(kw_only=True)
+class ConsolidationClaimed:
+    """One dirty scope to consolidate.
+
+    Attributes:
+      inputs_mark: what the claim covers; memories saved later leave the scope dirty.
+      fencing_number: names this claim's staging folder, which nobody else will ever use.
+      published_digest: digest of the current generation's files, or None; equal bytes need no new generation.
+    """
+
+    scope: Scope
+    scope_folder: str
+    inputs_mark: int
+    fencing_number: int
+    published_digest: str | None
+
+
+@attrs.frozen(kw_only=True)
+class NothingToConsolidate:
+    """No dirty scope can be claimed now. next_due_in_ms: when one may be; None when none waits."""
+
+    next_due_in_ms: int | None
+
+
+@attrs.frozen(kw_only=True)
+class ClaimConsolidation(Request[ConsolidationClaimed | NothingToConsolidate]):
+    """Claim a dirty scope; the home comes after all others. Asking again with the same token is safe."""
+
+    terms: ClaimTerms
+
+
+@attrs.frozen(kw_only=True)
+class RenewConsolidation(Request[Renewed | NotOwner]):
+    """Keep the scope. Asking again is safe."""
+
+    lane = Lane.URGENT
+    token: OwnershipToken
+    lease_ms: int
+
+
+@attrs.frozen(kw_only=True)
+class ReleaseConsolidation(Request[Released | NotOwner]):
+    """Give an unfinished scope back; it stays dirty."""
+
+    lane = Lane.URGENT
+    token: OwnershipToken
+
+
+@attrs.frozen(kw_only=True)
+class ScopeMemory:
+    """One thread's memory with what its files need to cite it. rollout_path is relative to the Codex home."""
+
+    thread_id: ThreadId
+    rollout_path: str
+    cwd: str
+    git_branch: str | None
+    created_at_ms: int
+    source_at_ms: int
+    rollout_summary: str
+    rollout_slug: str | None
+    raw_memory: str
+    notes: tuple[MemoryNote, ...]
+
+
+@attrs.frozen(kw_only=True)
+class LoadScopeMemories(SmallRead[tuple[ScopeMemory, ...]]):
+    """The memories that a scope's files are made of, in ascending thread id order, at most `limit`.
+
+    Ranked by use, then by age; threads whose memory mode is not `enabled` and invalidated memories are left out, and
+    so are memories neither used nor renewed within unused_ms_max (None: never left out for that).
+    """
+
+    scope: Scope
+    limit: int
+    unused_ms_max: int | None
+
+
+@attrs.frozen(kw_only=True)
+class PublishedScope:
+    """One scope with a current generation. generation_folder is relative to the memories folder."""
+
+    scope: Scope
+    scope_folder: str
+    generation: int
+    generation_folder: str
+    source_at_ms: int
+
+
+@attrs.frozen(kw_only=True)
+class ListPublishedScopes(SmallRead[tuple[PublishedScope, ...]]):
+    """Scopes with a current generation, the home left out; most recent content first."""
+
+
+@attrs.frozen(kw_only=True)
+class ConsolidationPublished:
+    """The staged folder is the scope's current generation."""
+
+    generation: int
+
+
+@attrs.frozen(kw_only=True)
+class ConsolidationUnchanged:
+    """The files would be what they are: no new generation, and the scope is clean up to the claim's mark."""
+
+
+@attrs.frozen(kw_only=True)
+class PublishConsolidation(Request[ConsolidationPublished | ConsolidationUnchanged | NotOwner]):
+    """Make the staged folder the current generation, under the token; the home becomes dirty with it.
+
+    staged False says that the digest equals the published one and nothing was staged.
+    Asking again answers NotOwner and changes nothing.
+
+    Attributes:
+      generation_folder: relative to the memories folder; complete and fsynced before this is asked.
+      source_at_ms: time of the newest content in it.
+    """
+
+    lane = Lane.URGENT
+    token: OwnershipToken
+    generation_folder: str
+    digest: str
+    source_at_ms: int
+    memories: int
+    staged: bool
+
+
+@attrs.frozen(kw_only=True)
+class FailConsolidation(Request[RetryScheduled | NotOwner]):
+    """Record why it did not work. The back-off belongs to the failure: new work does not erase it."""
+
+    lane = Lane.URGENT
+    token: OwnershipToken
+    reason: str
+    jitter_permille: int
+
+
+@attrs.frozen(kw_only=True)
+class Pointed:
+    """The scope's `current` link names the row's generation. changed is False when it did before."""
+
+    generation_folder: str
+    changed: bool
+
+
+@attrs.frozen(kw_only=True)
+class NothingPublished:
+    """The scope has no generation yet; nothing was pointed."""
+
+
+@attrs.frozen(kw_only=True)
+class PointCurrent(Request[Pointed | NothingPublished]):
+    """Point the scope's link at whatever generation its row names. Carries none itself, so anyone may ask, any time."""
+
+    scope: Scope
+
+
+@attrs.frozen(kw_only=True)
+class ConsolidationTotals:
+    """How many scopes there are (the home left out), and how many wait, run or failed."""
+
+    scopes: int
+    dirty: int
+    running: int
+    failing: int
+    published: int
+
+
+@attrs.frozen(kw_only=True)
+class GetConsolidationTotals(SmallRead[ConsolidationTotals]):
+    """How many scopes stand where?"""

@@ -1,0 +1,113 @@
+"""Messages about threads: one row, or a page of them."""
+
+from enum import StrEnum
+
+import attrs
+
+from state.ids import ThreadId
+from state.messages.base import LongRead, SmallRead
+from state.rollouts.model import DynamicTool
+
+
+@attrs.frozen(kw_only=True)
+class Thread:
+    """One thread row. `*_at_ms` are Unix ms; enumerations that are objects in the rollout are compact JSON text."""
+
+    id: ThreadId
+    rollout_path: str
+    created_at_ms: int
+    updated_at_ms: int
+    recency_at_ms: int
+    archived_at_ms: int | None
+    source: str
+    originator: str
+    thread_source: str | None
+    parent_thread_id: str | None
+    forked_from_id: str | None
+    agent_nickname: str | None
+    agent_role: str | None
+    agent_path: str | None
+    model_provider: str
+    model: str | None
+    reasoning_effort: str | None
+    cwd: str
+    cli_version: str
+    history_mode: str
+    memory_mode: str
+    title: str
+    name: str | None
+    preview: str
+    first_user_message: str
+    sandbox_policy: str
+    approval_mode: str
+    tokens_used: int
+    git_sha: str | None
+    git_branch: str | None
+    git_origin_url: str | None
+    content_at_ms: int | None
+    content_revision: int
+
+
+class ThreadSort(StrEnum):
+    """By which time a listing is ordered; ties are ordered by id."""
+
+    CREATED = "created_at"
+    UPDATED = "updated_at"
+    RECENCY = "recency_at"
+
+
+@attrs.frozen(kw_only=True)
+class ThreadAnchor:
+    """The last row of the page before: its sort time and its id. Both, so that ties at a page border are not lost."""
+
+    at_ms: int
+    id: ThreadId
+
+
+@attrs.frozen(kw_only=True)
+class ThreadPage:
+    """threads: newest first, at most `limit`. next_anchor is None on the last page."""
+
+    threads: tuple[Thread, ...]
+    next_anchor: ThreadAnchor | None
+
+
+@attrs.frozen(kw_only=True)
+class ListThreads(LongRead[ThreadPage]):
+    """Visible threads (those with a preview) that pass every filter, newest first.
+
+    Attributes:
+      sources, model_providers, cwds: None allows all; an empty tuple allows none.
+      title_contains: case-sensitive part of the title or name.
+    """
+
+    limit: int = 25
+    anchor: ThreadAnchor | None = None
+    sort: ThreadSort = ThreadSort.CREATED
+    archived: bool = False
+    sources: tuple[str, ...] | None = None
+    model_providers: tuple[str, ...] | None = None
+    cwds: tuple[str, ...] | None = None
+    title_contains: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class ThreadFound:
+    """One thread with its tools, in order."""
+
+    thread: Thread
+    dynamic_tools: tuple[DynamicTool, ...]
+
+
+@attrs.frozen(kw_only=True)
+class ThreadNotFound:
+    """No row has that id. `similar` holds up to five ids that begin with what was asked."""
+
+    similar: tuple[ThreadId, ...]
+
+
+@attrs.frozen(kw_only=True)
+class GetThread(SmallRead[ThreadFound | ThreadNotFound]):
+    """One thread by its id, or by a unique beginning of it."""
+
+    thread_id: str

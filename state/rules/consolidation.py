@@ -1,0 +1,289 @@
+"""Consolidation: a dirty scope is claimed, its files are staged elsewhere, and the row makes them current.
+
+Publishing is three steps, and a crash or a steal between any two of them does no harm:
+  1. the owner stages a complete folder under its fencing number, which nobody else ever uses;
+  2. `PublishConsolidation`, guarded by the token, makes that folder the row's generation;
+  3. `PointCurrent`, which carries no generation, makes the link name whatever the row says.
+Repair after a crash is step 3 again. A late owner fails at step 2, and at step 3 it can only repeat the truth.
+"""
+
+import attrs
+
+from state.ids import Instant, ProcessUuid, Scope, ThreadId
+from state.messages.consolidation import (
+    HOME_SCOPE,
+    ClaimConsolidation,
+    ConsolidationClaimed,
+    ConsolidationPublished,
+    ConsolidationTotals,
+    ConsolidationUnchanged,
+    FailConsolidation,
+    GetConsolidationTotals,
+    ListPublishedScopes,
+    LoadScopeMemories,
+    NothingPublished,
+    NothingToConsolidate,
+    PointCurrent,
+    Pointed,
+    PublishConsolidation,
+    PublishedScope,
+    ReleaseConsolidation,
+    RenewConsolidation,
+    ScopeMemory,
+)
+from state.messages.extraction import MemoryNote, RetryScheduled
+from state.messages.leases import NotOwner, Released, Renewed
+from state.rules import leases
+from state.rules.backoff import backoff_ms
+from state.rules.scopes import mark_scope_dirty, scope_folder, scope_link
+from state.transaction import Transaction
+
+_OWNED = " WHERE ownership_token = :token"
+
+
+@attrs.frozen(kw_only=True)
+class _ScopeRow(leases.LeaseRow):
+    scope_kind: str
+    scope_key: str
+    inputs_mark: int
+    claimed_mark: int | None
+    fencing_number: int
+    generation: int
+    published_digest: str | None
+    attempts: int
+    next_attempt_at_ms: int | None
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(kind=self.scope_kind, key=self.scope_key)
+
+    def claimed(self, fencing_number: int, mark: int) -> ConsolidationClaimed:
+        return ConsolidationClaimed(
+            scope=self.scope,
+            scope_folder=scope_folder(self.scope),
+            inputs_mark=mark,
+            fencing_number=fencing_number,
+            published_digest=self.published_digest,
+        )
+
+
+_SCOPE = (
+    f"SELECT {leases.COLUMNS}, scope_kind, scope_key, inputs_mark, claimed_mark, fencing_number, generation,"
+    " published_digest, attempts, next_attempt_at_ms FROM scopes"
+)
+
+
+async def claim_consolidation(
+    tx: Transaction, request: ClaimConsolidation, at: Instant
+) -> ConsolidationClaimed | NothingToConsolidate:
+    """Claim the first dirty scope that is free and not backing off; the home comes after all others."""
+    mine = await tx.one(_ScopeRow, _SCOPE + _OWNED, token=request.terms.token)
+    if mine is not None:
+        return mine.claimed(mine.fencing_number, mine.claimed_mark or mine.inputs_mark)
+    dirty = await tx.all(
+        _ScopeRow,
+        _SCOPE + " WHERE inputs_mark > consolidated_mark"
+        " ORDER BY scope_kind = :home, coalesce(source_at_ms, 0) DESC, scope_kind, scope_key",
+        home=HOME_SCOPE.kind,
+    )
+    next_due_in_ms: int | None = None
+    for row in dirty:
+        if leases.is_held(row, at, request.terms.stale_after_ms):
+            due_in_ms = leases.lease_left_ms(row, at)
+        elif row.next_attempt_at_ms is not None and row.next_attempt_at_ms > at.wall_ms:
+            due_in_ms = row.next_attempt_at_ms - at.wall_ms
+        else:
+            await tx.execute(
+                f"UPDATE scopes SET {leases.GRANT}, claimed_mark = inputs_mark, finished_at_ms = NULL"
+                " WHERE scope_kind = :kind AND scope_key = :key",
+                **leases.grant_parameters(request.terms, at),
+                kind=row.scope_kind,
+                key=row.scope_key,
+            )
+            return row.claimed(row.fencing_number + 1, row.inputs_mark)
+        next_due_in_ms = due_in_ms if next_due_in_ms is None else min(next_due_in_ms, due_in_ms)
+    return NothingToConsolidate(next_due_in_ms=next_due_in_ms)
+
+
+async def renew_consolidation(tx: Transaction, request: RenewConsolidation, at: Instant) -> Renewed | NotOwner:
+    """Extend the lease of the token's owner, late or not."""
+    changed = await tx.execute(
+        f"UPDATE scopes SET {leases.RENEW}{_OWNED}",
+        **leases.renew_parameters(request.token, request.lease_ms, at),
+    )
+    return Renewed(lease_until_boot_ms=leases.lease_until(request.lease_ms, at)) if changed else NotOwner()
+
+
+async def release_consolidation(tx: Transaction, request: ReleaseConsolidation, at: Instant) -> Released | NotOwner:
+    """Give the scope back; it stays dirty."""
+    changed = await tx.execute(
+        f"UPDATE scopes SET {leases.FREE}, claimed_mark = NULL{_OWNED}",
+        token=request.token,
+    )
+    return Released() if changed else NotOwner()
+
+
+@attrs.frozen(kw_only=True)
+class _MemoryRow:
+    thread_id: ThreadId
+    rollout_path: str
+    cwd: str
+    git_branch: str | None
+    created_at_ms: int
+    source_at_ms: int
+    rollout_summary: str
+    rollout_slug: str | None
+    raw_memory: str
+
+
+async def load_scope_memories(tx: Transaction, request: LoadScopeMemories, at: Instant) -> tuple[ScopeMemory, ...]:
+    """The scope's best memories, in thread id order so that the same memories give the same files."""
+    used_since_ms = 0 if request.unused_ms_max is None else at.wall_ms - request.unused_ms_max
+    rows = await tx.all(
+        _MemoryRow,
+        "SELECT m.thread_id, t.rollout_path, t.cwd, t.git_branch, t.created_at_ms, m.source_at_ms, m.rollout_summary,"
+        " m.rollout_slug, m.raw_memory FROM memories m JOIN threads t ON t.id = m.thread_id"
+        " WHERE m.scope_kind = :kind AND m.scope_key = :key AND m.invalidated_at_ms IS NULL"
+        " AND t.memory_mode = 'enabled' AND coalesce(m.last_used_at_ms, m.source_at_ms) >= :used_since_ms"
+        " ORDER BY m.usage_count DESC, coalesce(m.last_used_at_ms, m.source_at_ms) DESC, m.source_at_ms DESC,"
+        " m.thread_id DESC LIMIT :limit",
+        kind=request.scope.kind,
+        key=request.scope.key,
+        used_since_ms=used_since_ms,
+        limit=request.limit,
+    )
+    memories = []
+    for row in sorted(rows, key=lambda row: row.thread_id):
+        notes = await tx.all(
+            MemoryNote,
+            "SELECT kind, topic, text, line, at_ms FROM memory_notes WHERE thread_id = :thread_id"
+            " AND scope_kind = :kind AND scope_key = :key ORDER BY position",
+            thread_id=row.thread_id,
+            kind=request.scope.kind,
+            key=request.scope.key,
+        )
+        memories.append(ScopeMemory(notes=tuple(notes), **attrs.asdict(row)))
+    return tuple(memories)
+
+
+@attrs.frozen(kw_only=True)
+class _PublishedRow:
+    scope_kind: str
+    scope_key: str
+    generation: int
+    generation_folder: str
+    source_at_ms: int
+
+
+async def list_published_scopes(
+    tx: Transaction, request: ListPublishedScopes, at: Instant
+) -> tuple[PublishedScope, ...]:
+    """Every scope that has files with something in them; most recent content first."""
+    rows = await tx.all(
+        _PublishedRow,
+        "SELECT scope_kind, scope_key, generation, generation_folder, coalesce(source_at_ms, 0) AS source_at_ms"
+        " FROM scopes WHERE generation > 0 AND scope_kind <> :home AND published_memories > 0"
+        " ORDER BY source_at_ms DESC, scope_kind, scope_key",
+        home=HOME_SCOPE.kind,
+    )
+    return tuple(
+        PublishedScope(
+            scope=(scope := Scope(kind=row.scope_kind, key=row.scope_key)),
+            scope_folder=scope_folder(scope),
+            generation=row.generation,
+            generation_folder=row.generation_folder,
+            source_at_ms=row.source_at_ms,
+        )
+        for row in rows
+    )
+
+
+async def publish_consolidation(
+    tx: Transaction, request: PublishConsolidation, at: Instant
+) -> ConsolidationPublished | ConsolidationUnchanged | NotOwner:
+    """Make the staged folder current, or record that the files would be the same."""
+    row = await tx.one(_ScopeRow, _SCOPE + _OWNED, token=request.token)
+    if row is None:
+        return NotOwner()
+    await tx.execute(
+        f"UPDATE scopes SET {leases.FREE}, consolidated_mark = claimed_mark, claimed_mark = NULL, attempts = 0,"
+        f" next_attempt_at_ms = NULL, reason = NULL, finished_at_ms = :wall_ms{_OWNED}",
+        token=request.token,
+        wall_ms=at.wall_ms,
+    )
+    if not request.staged:
+        return ConsolidationUnchanged()
+    await tx.execute(
+        "UPDATE scopes SET generation = generation + 1, generation_folder = :folder, published_digest = :digest,"
+        " published_at_ms = :wall_ms, source_at_ms = :source_at_ms, published_memories = :memories"
+        " WHERE scope_kind = :kind AND scope_key = :key",
+        folder=request.generation_folder,
+        digest=request.digest,
+        wall_ms=at.wall_ms,
+        source_at_ms=request.source_at_ms,
+        memories=request.memories,
+        kind=row.scope_kind,
+        key=row.scope_key,
+    )
+    if row.scope != HOME_SCOPE:
+        await mark_scope_dirty(tx, HOME_SCOPE)
+    return ConsolidationPublished(generation=row.generation + 1)
+
+
+async def fail_consolidation(tx: Transaction, request: FailConsolidation, at: Instant) -> RetryScheduled | NotOwner:
+    """Schedule another try. New work makes the scope dirtier, never due earlier."""
+    row = await tx.one(_ScopeRow, _SCOPE + _OWNED, token=request.token)
+    if row is None:
+        return NotOwner()
+    next_attempt_at_ms = at.wall_ms + backoff_ms(row.attempts + 1, request.jitter_permille)
+    await tx.execute(
+        f"UPDATE scopes SET {leases.FREE}, claimed_mark = NULL, attempts = attempts + 1, reason = :reason,"
+        f" next_attempt_at_ms = :next_attempt_at_ms, finished_at_ms = :wall_ms{_OWNED}",
+        token=request.token,
+        reason=request.reason,
+        next_attempt_at_ms=next_attempt_at_ms,
+        wall_ms=at.wall_ms,
+    )
+    return RetryScheduled(next_attempt_at_ms=next_attempt_at_ms)
+
+
+@attrs.frozen(kw_only=True)
+class _Generation:
+    generation_folder: str | None
+
+
+async def point_current(tx: Transaction, request: PointCurrent, at: Instant) -> Pointed | NothingPublished:
+    """Point the scope's link at the row's generation, while the write lock keeps the row from changing."""
+    row = await tx.one(
+        _Generation,
+        "SELECT generation_folder FROM scopes WHERE scope_kind = :kind AND scope_key = :key",
+        kind=request.scope.kind,
+        key=request.scope.key,
+    )
+    if row is None or row.generation_folder is None:
+        return NothingPublished()
+    changed = await tx.point(scope_link(request.scope), row.generation_folder)
+    return Pointed(generation_folder=row.generation_folder, changed=changed)
+
+
+async def free_consolidations_of(tx: Transaction, process: ProcessUuid) -> int:
+    """Free the scopes that a dead process held; they stay dirty."""
+    return await tx.execute(
+        f"UPDATE scopes SET {leases.FREE}, claimed_mark = NULL WHERE owner_process = :process",
+        process=process,
+    )
+
+
+async def get_consolidation_totals(
+    tx: Transaction, request: GetConsolidationTotals, at: Instant
+) -> ConsolidationTotals:
+    """Count the scopes of people's projects."""
+    row = await tx.one(
+        ConsolidationTotals,
+        "SELECT count(*) AS scopes, coalesce(sum(inputs_mark > consolidated_mark), 0) AS dirty,"
+        " coalesce(sum(ownership_token IS NOT NULL), 0) AS running, coalesce(sum(attempts > 0), 0) AS failing,"
+        " coalesce(sum(generation > 0), 0) AS published FROM scopes WHERE scope_kind <> :home",
+        home=HOME_SCOPE.kind,
+    )
+    assert row is not None, "an aggregate always answers one row"
+    return row

@@ -1,0 +1,228 @@
+"""From a reading of a rollout to rows: the file's, the thread's, its tools', and the extraction work that follows.
+
+A thread row is a projection of one file. When two files hold the same thread, the active one goes before an archived
+one, and of two in the same place the one with the greater path (the later stamp); the other is marked as shadowed.
+The order in which files are read never matters.
+"""
+
+import attrs
+
+from state.ids import Instant, ThreadId
+from state.messages.backfill import (
+    RecordRollouts,
+    RecordThreadNames,
+    RolloutRead,
+    RolloutsRecorded,
+    RolloutUnreadable,
+)
+from state.messages.leases import NotOwner
+from state.rollouts.model import RolloutReading, ThreadFacts
+from state.rules.backfill import is_owner
+from state.rules.backoff import backoff_ms
+from state.rules.extraction import refresh_job
+from state.rules.scopes import mark_scope_dirty_if_known
+from state.transaction import SqlValue, Transaction
+
+
+async def record_rollouts(tx: Transaction, request: RecordRollouts, at: Instant) -> RolloutsRecorded | NotOwner:
+    """Store a batch of readings under the scan's token."""
+    if not await is_owner(tx, request.token):
+        return NotOwner()
+    counts = {"indexed": 0, "shadowed": 0, "skipped": 0, "failed": 0}
+    for outcome in request.outcomes:
+        match outcome:
+            case RolloutRead():
+                result = await _record_reading(tx, outcome, request.model_provider_default, at)
+            case RolloutUnreadable():
+                result = await _record_failure(tx, outcome, at)
+        counts[result] += 1
+    return RolloutsRecorded(**counts)
+
+
+async def record_thread_names(tx: Transaction, request: RecordThreadNames, at: Instant) -> int:
+    """Write the names that people gave; threads without a row are passed over."""
+    changed = 0
+    for thread_id, name in request.names.items():
+        changed += await tx.execute(
+            "UPDATE threads SET name = :name WHERE id = :id AND name IS NOT :name", id=thread_id, name=name
+        )
+    return changed
+
+
+@attrs.frozen(kw_only=True)
+class _Attempts:
+    attempts: int
+
+
+async def _record_failure(tx: Transaction, outcome: RolloutUnreadable, at: Instant) -> str:
+    row = await tx.one(_Attempts, "SELECT attempts FROM rollout_files WHERE path = :path", path=outcome.path)
+    failures = (row.attempts if row else 0) + 1
+    await tx.execute(
+        "UPDATE rollout_files SET status = 'failed', reason = :reason, attempts = :failures,"
+        " next_attempt_at_ms = :next_attempt_at_ms, read_at_ms = :wall_ms WHERE path = :path",
+        path=outcome.path,
+        reason=outcome.reason,
+        failures=failures,
+        # No jitter: one process scans at a time, and the files are read one after the other anyway.
+        next_attempt_at_ms=at.wall_ms + backoff_ms(failures, 1000),
+        wall_ms=at.wall_ms,
+    )
+    return "failed"
+
+
+async def _record_reading(tx: Transaction, outcome: RolloutRead, model_provider_default: str, at: Instant) -> str:
+    facts = outcome.reading.facts
+    if facts is None:
+        await _write_file_row(tx, outcome, "skipped", outcome.reading.refusal, None, at)
+        return "skipped"
+    rival = await _file_that_goes_before(tx, outcome, facts.thread_id)
+    if rival is not None:
+        await _write_file_row(tx, outcome, "shadowed", f"the same thread is in {rival}", facts.thread_id, at)
+        return "shadowed"
+    await tx.execute(
+        "UPDATE rollout_files SET status = 'shadowed', reason = 'the same thread is in ' || :path"
+        " WHERE thread_id = :thread_id AND path <> :path AND status = 'indexed'",
+        thread_id=facts.thread_id,
+        path=outcome.found.path,
+    )
+    await _write_file_row(tx, outcome, "indexed", outcome.reading.remark, facts.thread_id, at)
+    await _write_thread(tx, outcome, facts, model_provider_default)
+    return "indexed"
+
+
+@attrs.frozen(kw_only=True)
+class _Rival:
+    path: str
+    archived: int
+
+
+async def _file_that_goes_before(tx: Transaction, outcome: RolloutRead, thread_id: ThreadId) -> str | None:
+    rivals = await tx.all(
+        _Rival,
+        "SELECT path, archived FROM rollout_files WHERE thread_id = :thread_id AND path <> :path"
+        " AND status IN ('indexed', 'shadowed', 'pending')",
+        thread_id=thread_id,
+        path=outcome.found.path,
+    )
+    mine = (not outcome.found.archived, outcome.found.path)
+    return next((rival.path for rival in rivals if (not rival.archived, rival.path) > mine), None)
+
+
+async def _write_file_row(
+    tx: Transaction, outcome: RolloutRead, status: str, reason: str | None, thread_id: ThreadId | None, at: Instant
+) -> None:
+    reading: RolloutReading = outcome.reading
+    await tx.execute(
+        "UPDATE rollout_files SET status = :status, reason = :reason, thread_id = coalesce(:thread_id, thread_id),"
+        " size_bytes = :size_bytes, mtime_ns = :mtime_ns, offset_bytes = :offset_bytes, head_digest = :head_digest,"
+        " tail_digest = :tail_digest, fold_state = :fold_state, lines_skipped = :lines_skipped, attempts = 0,"
+        " next_attempt_at_ms = NULL, read_at_ms = :wall_ms WHERE path = :path",
+        path=outcome.found.path,
+        status=status,
+        reason=reason,
+        thread_id=thread_id,
+        size_bytes=reading.size_bytes,
+        mtime_ns=reading.mtime_ns,
+        offset_bytes=reading.checkpoint.offset_bytes,
+        head_digest=reading.checkpoint.head_digest,
+        tail_digest=reading.checkpoint.tail_digest,
+        fold_state=reading.checkpoint.fold,
+        lines_skipped=reading.lines_skipped,
+        wall_ms=at.wall_ms,
+    )
+
+
+@attrs.frozen(kw_only=True)
+class _Before:
+    archived_at_ms: int | None
+    content_digest: str
+    content_revision: int
+    memory_mode: str
+    cwd: str
+
+
+_COLUMNS = (
+    "id",
+    "rollout_path",
+    "created_at_ms",
+    "updated_at_ms",
+    "recency_at_ms",
+    "archived_at_ms",
+    "source",
+    "originator",
+    "thread_source",
+    "parent_thread_id",
+    "forked_from_id",
+    "agent_nickname",
+    "agent_role",
+    "agent_path",
+    "model_provider",
+    "model",
+    "reasoning_effort",
+    "cwd",
+    "cli_version",
+    "history_mode",
+    "memory_mode",
+    "title",
+    "preview",
+    "first_user_message",
+    "sandbox_policy",
+    "approval_mode",
+    "tokens_used",
+    "git_sha",
+    "git_branch",
+    "git_origin_url",
+    "content_at_ms",
+    "content_digest",
+    "content_revision",
+)
+# `name` is not among them: it does not come from the rollout, so a reading must not touch it.
+_UPSERT = (
+    f"INSERT INTO threads ({', '.join(_COLUMNS)}) VALUES ({', '.join(':' + column for column in _COLUMNS)})"
+    f" ON CONFLICT (id) DO UPDATE SET {', '.join(f'{column} = excluded.{column}' for column in _COLUMNS[1:])}"
+)
+
+
+async def _write_thread(tx: Transaction, outcome: RolloutRead, facts: ThreadFacts, model_provider_default: str) -> None:
+    before = await tx.one(
+        _Before,
+        "SELECT archived_at_ms, content_digest, content_revision, memory_mode, cwd FROM threads WHERE id = :id",
+        id=facts.thread_id,
+    )
+    updated_at_ms = outcome.reading.mtime_ns // 1_000_000
+    archived_at_ms = None
+    if outcome.found.archived:
+        archived_at_ms = before.archived_at_ms if before and before.archived_at_ms is not None else updated_at_ms
+    revision = 1
+    if before is not None:
+        revision = before.content_revision + (before.content_digest != facts.content_digest)
+    row: dict[str, SqlValue] = {
+        **attrs.asdict(facts, recurse=False, filter=lambda field, _: field.name in _COLUMNS),
+        "id": facts.thread_id,
+        "rollout_path": outcome.found.path,
+        "model_provider": facts.model_provider or model_provider_default,
+        "updated_at_ms": updated_at_ms,
+        "recency_at_ms": facts.turn_started_at_ms or updated_at_ms,
+        "archived_at_ms": archived_at_ms,
+        "content_revision": revision,
+    }
+    await tx.execute(_UPSERT, **row)
+    for position, tool in enumerate(facts.dynamic_tools):
+        # The first writer wins: tools belong to the start of the thread.
+        await tx.execute(
+            "INSERT INTO thread_dynamic_tools"
+            " (thread_id, position, name, description, input_schema, defer_loading, namespace) VALUES"
+            " (:thread_id, :position, :name, :description, :input_schema, :defer_loading, :namespace)"
+            " ON CONFLICT (thread_id, position) DO NOTHING",
+            thread_id=facts.thread_id,
+            position=position,
+            name=tool.name,
+            description=tool.description,
+            input_schema=tool.input_schema,
+            defer_loading=int(tool.defer_loading),
+            namespace=tool.namespace,
+        )
+    if before is not None and before.memory_mode != facts.memory_mode:
+        await mark_scope_dirty_if_known(tx, before.cwd)
+    if facts.preview and facts.content_at_ms is not None:
+        await refresh_job(tx, facts.thread_id, facts.cwd, revision, facts.content_at_ms)

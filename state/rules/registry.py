@@ -1,0 +1,66 @@
+"""Which rule answers which request.
+
+A rule is plain: a transaction, a request and an instant come in, the reply goes out. It knows no engine, no clock,
+no randomness and no event loop. Its SQL stands next to it.
+"""
+
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from state.ids import Instant
+from state.messages import backfill, consolidation, extraction, jobs, memories, service, threads
+from state.messages.base import Request
+from state.rules import backfill as backfill_rules
+from state.rules import consolidation as consolidation_rules
+from state.rules import extraction as extraction_rules
+from state.rules import jobs as job_rules
+from state.rules import memories as memory_rules
+from state.rules import recording as recording_rules
+from state.rules import service as service_rules
+from state.rules import threads as thread_rules
+from state.transaction import Transaction
+
+Rule = Callable[[Transaction, Any, Instant], Coroutine[Any, Any, Any]]
+
+RULES: Mapping[type[Request[Any]], Rule] = {
+    backfill.ClaimBackfill: backfill_rules.claim_backfill,
+    backfill.FinishBackfill: backfill_rules.finish_backfill,
+    backfill.GetBackfillState: backfill_rules.get_backfill_state,
+    backfill.ListKnownRollouts: backfill_rules.list_known_rollouts,
+    backfill.ListTroubledRollouts: backfill_rules.list_troubled_rollouts,
+    backfill.LoadCheckpoints: backfill_rules.load_checkpoints,
+    backfill.MarkRolloutsVanished: backfill_rules.mark_rollouts_vanished,
+    backfill.RecordRollouts: recording_rules.record_rollouts,
+    backfill.RecordThreadNames: recording_rules.record_thread_names,
+    backfill.RegisterRollouts: backfill_rules.register_rollouts,
+    backfill.RenewBackfill: backfill_rules.renew_backfill,
+    consolidation.ClaimConsolidation: consolidation_rules.claim_consolidation,
+    consolidation.FailConsolidation: consolidation_rules.fail_consolidation,
+    consolidation.GetConsolidationTotals: consolidation_rules.get_consolidation_totals,
+    consolidation.ListPublishedScopes: consolidation_rules.list_published_scopes,
+    consolidation.LoadScopeMemories: consolidation_rules.load_scope_memories,
+    consolidation.PointCurrent: consolidation_rules.point_current,
+    consolidation.PublishConsolidation: consolidation_rules.publish_consolidation,
+    consolidation.ReleaseConsolidation: consolidation_rules.release_consolidation,
+    consolidation.RenewConsolidation: consolidation_rules.renew_consolidation,
+    extraction.ClaimExtraction: extraction_rules.claim_extraction,
+    extraction.FailExtraction: extraction_rules.fail_extraction,
+    extraction.FinishExtraction: extraction_rules.finish_extraction,
+    extraction.GetExtractionTotals: extraction_rules.get_extraction_totals,
+    extraction.ReleaseExtraction: extraction_rules.release_extraction,
+    extraction.RenewExtraction: extraction_rules.renew_extraction,
+    extraction.ReopenForExtractor: extraction_rules.reopen_for_extractor,
+    jobs.GetJob: job_rules.get_job,
+    jobs.ListJobs: job_rules.list_jobs,
+    memories.GetMemories: memory_rules.get_memories,
+    memories.ListMemories: memory_rules.list_memories,
+    service.LeaveProcess: service_rules.leave_process,
+    service.ListProcesses: service_rules.list_processes,
+    service.ListWorkers: service_rules.list_workers,
+    service.RegisterProcess: service_rules.register_process,
+    service.ReportWorker: service_rules.report_worker,
+    service.ReturnLeases: service_rules.return_leases,
+    threads.GetThread: thread_rules.get_thread,
+    threads.ListThreads: thread_rules.list_threads,
+}
+"""Every request has exactly one rule; tests/test_architecture.py proves that none is left out."""

@@ -1,0 +1,53 @@
+"""Scopes: when one is dirty, and which folder holds its files.
+
+A scope is dirty exactly while inputs_mark > consolidated_mark. Marks only grow: a memory saved during a consolidation
+leaves the scope dirty, because the claim covers only the mark that it saw.
+"""
+
+import hashlib
+import re
+
+from state.ids import Scope
+from state.messages.consolidation import HOME_SCOPE
+from state.transaction import Transaction
+
+CWD_KIND = "cwd"
+
+
+async def mark_scope_dirty(tx: Transaction, scope: Scope) -> None:
+    """Say that the scope's memories changed; the scope gets its row if it has none."""
+    await tx.execute(
+        "INSERT INTO scopes (scope_kind, scope_key, inputs_mark, consolidated_mark, generation, published_memories,"
+        " attempts, fencing_number) VALUES (:kind, :key, 1, 0, 0, 0, 0, 0)"
+        " ON CONFLICT (scope_kind, scope_key) DO UPDATE SET inputs_mark = scopes.inputs_mark + 1",
+        kind=scope.kind,
+        key=scope.key,
+    )
+
+
+async def mark_scope_dirty_if_known(tx: Transaction, cwd: str) -> None:
+    """Say that a working folder's memories may change, if it has any."""
+    await tx.execute(
+        "UPDATE scopes SET inputs_mark = inputs_mark + 1 WHERE scope_kind = :kind AND scope_key = :key",
+        kind=CWD_KIND,
+        key=cwd,
+    )
+
+
+def scope_folder(scope: Scope) -> str:
+    """Name the scope's folder: a readable part and a hash of the exact key, so that no two scopes share one.
+
+    >>> scope_folder(Scope(kind="cwd", key="/home/ann/Web Shop"))
+    'web-shop-5c5ba9ba1a'
+    """
+    if scope == HOME_SCOPE:
+        return "home"
+    last = scope.key.rstrip("/").rpartition("/")[2]
+    slug = re.sub(r"[^a-z0-9]+", "-", last.lower()).strip("-")[:40].strip("-") or "root"
+    digest = hashlib.blake2b(f"{scope.kind}\0{scope.key}".encode(), digest_size=5).hexdigest()
+    return f"{slug}-{digest}"
+
+
+def scope_link(scope: Scope) -> str:
+    """The path, relative to the memories folder, that always names the scope's current generation."""
+    return "current" if scope == HOME_SCOPE else f"scopes/{scope_folder(scope)}"

@@ -1,0 +1,88 @@
+"""Which processes hold the store open, and what the dead ones left behind.
+
+A row here proves nothing; the OS lock on the process's lock file does. Whoever asks `ReturnLeases` holds that lock.
+"""
+
+from state.ids import Instant
+from state.messages.service import (
+    LeasesReturned,
+    LeaveProcess,
+    ListProcesses,
+    ListWorkers,
+    RegisteredProcess,
+    RegisterProcess,
+    ReportWorker,
+    ReturnLeases,
+    WorkerHealth,
+)
+from state.rules.backfill import free_backfill_of
+from state.rules.consolidation import free_consolidations_of
+from state.rules.extraction import free_extractions_of
+from state.transaction import Transaction
+
+
+async def register_process(tx: Transaction, request: RegisterProcess, at: Instant) -> None:
+    """Enter a process that lives."""
+    await tx.execute(
+        "INSERT INTO processes (process_uuid, boot_id, pid, started_at_ms) VALUES (:process, :boot_id, :pid, :wall_ms)"
+        " ON CONFLICT (process_uuid) DO NOTHING",
+        process=request.process,
+        boot_id=at.boot_id,
+        pid=request.pid,
+        wall_ms=at.wall_ms,
+    )
+
+
+async def list_processes(tx: Transaction, request: ListProcesses, at: Instant) -> tuple[RegisteredProcess, ...]:
+    """Every entered process, oldest first."""
+    return tuple(
+        await tx.all(
+            RegisteredProcess,
+            "SELECT process_uuid AS process, boot_id, pid, started_at_ms FROM processes"
+            " ORDER BY started_at_ms, process_uuid",
+        )
+    )
+
+
+async def return_leases(tx: Transaction, request: ReturnLeases, at: Instant) -> LeasesReturned:
+    """Free all that the dead process held, and strike it out, in one transaction."""
+    returned = LeasesReturned(
+        backfills=await free_backfill_of(tx, request.process),
+        extractions=await free_extractions_of(tx, request.process),
+        consolidations=await free_consolidations_of(tx, request.process),
+    )
+    await tx.execute("DELETE FROM processes WHERE process_uuid = :process", process=request.process)
+    return returned
+
+
+async def leave_process(tx: Transaction, request: LeaveProcess, at: Instant) -> None:
+    """Strike out a process that stops in good order."""
+    await tx.execute("DELETE FROM processes WHERE process_uuid = :process", process=request.process)
+
+
+async def report_worker(tx: Transaction, request: ReportWorker, at: Instant) -> None:
+    """Write one worker's state; a process that is struck out has none."""
+    await tx.execute(
+        "INSERT INTO workers (process_uuid, worker, state, crashes, reason, since_ms)"
+        " SELECT process_uuid, :worker, :state, :crashes, :reason, :wall_ms FROM processes"
+        " WHERE process_uuid = :process"
+        " ON CONFLICT (process_uuid, worker) DO UPDATE SET state = excluded.state, crashes = excluded.crashes,"
+        " reason = excluded.reason, since_ms = excluded.since_ms",
+        process=request.process,
+        worker=request.worker,
+        state=request.state.value,
+        crashes=request.crashes,
+        reason=request.reason,
+        wall_ms=at.wall_ms,
+    )
+
+
+async def list_workers(tx: Transaction, request: ListWorkers, at: Instant) -> tuple[WorkerHealth, ...]:
+    """Every worker of every entered process, in a stable order."""
+    return tuple(
+        await tx.all(
+            WorkerHealth,
+            "SELECT process_uuid AS process, worker, state, crashes, reason, since_ms FROM workers"
+            " ORDER BY process_uuid, worker",
+        )
+    )

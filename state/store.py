@@ -1,0 +1,262 @@
+"""The store: an actor that owns the one connection that writes, and a handle for everybody else.
+
+    reply = await handle.ask(ClaimExtraction(...))     # the reply's type is the request's
+
+A request that is cancelled before the store picks it up has no effect; one that was picked up runs to its end, and the
+asker gets its answer before it is cancelled. A refusal is a reply; an exception means that the store could not answer
+(state.errors).
+"""
+
+import secrets
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Protocol, TypeVar
+
+import outcome
+import trio
+
+from state.clock import Clock, machine_clock
+from state.errors import StoreBrokenError, StoreClosedError, StoreError
+from state.folder import StateFolder
+from state.group_commit import GroupCommit
+from state.ids import OwnershipToken, ProcessUuid
+from state.inbox import INBOX_REQUESTS_MAX, Answer, Inbox, Ticket, deliver
+from state.long_read import LongReads
+from state.messages.base import Request
+from state.messages.leases import Owner
+from state.opening import OpenedReader, OpenedStore, open_for_reading, open_for_writing
+
+ReplyT = TypeVar("ReplyT")
+
+STOP_SECONDS_MAX = 10.0
+"""How long a stop waits for the store to answer what it has. A batch takes milliseconds; a hung disk takes for ever."""
+
+
+class Server(Protocol):
+    """Answers what waits in an inbox: the group commit, or the long reads."""
+
+    broken: Any
+
+    def serve(self, inbox: Inbox) -> list[Answer]: ...
+    def close(self) -> None: ...
+
+
+class _Actor:
+    """An inbox with a server behind it. Subclasses say where the server runs."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._inbox = Inbox()
+        self._slots = trio.Semaphore(INBOX_REQUESTS_MAX)
+        self._closed: StoreError | None = None
+        self.broken = trio.Event()
+
+    async def ask(self, request: Request[ReplyT]) -> ReplyT:
+        async with self._slots:
+            if self._closed is not None:
+                raise self._closed
+            ticket = Ticket(request, trio.lowlevel.current_task())
+            self._inbox.put(ticket)
+            self._notify()
+
+            def abort(_raise_cancel: Any) -> trio.lowlevel.Abort:
+                withdrawn = self._inbox.withdraw(ticket)
+                return trio.lowlevel.Abort.SUCCEEDED if withdrawn else trio.lowlevel.Abort.FAILED
+
+            reply: ReplyT = await trio.lowlevel.wait_task_rescheduled(abort)
+            return reply
+
+    def _serve(self) -> list[Answer]:
+        """Answer one batch; once the server is broken, answer everything that waits with the reason."""
+        if self._server.broken is None:
+            return self._server.serve(self._inbox)
+        answers: list[Answer] = []
+        while (ticket := self._inbox.pick()) is not None:
+            answers.append((ticket, outcome.Error(self._server.broken)))
+        return answers
+
+    def _deliver(self, answers: list[Answer]) -> None:
+        deliver(answers)
+        if self._server.broken is not None and not self.broken.is_set():
+            self._closed = self._server.broken
+            self.broken.set()
+
+    @property
+    def failure(self) -> StoreError | None:
+        """Why the server is broken, or None."""
+        failure: StoreError | None = self._server.broken
+        return failure
+
+    def _notify(self) -> None:
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """Refuse new requests, answer what waits, close the connection."""
+        raise NotImplementedError
+
+
+class _ThreadActor(_Actor):
+    """Runs its server on an OS thread of its own, so that a sync to disk never stops the event loop."""
+
+    def __init__(self, server: Server, name: str) -> None:
+        super().__init__(server)
+        self._token = trio.lowlevel.current_trio_token()
+        self._wake = threading.Event()
+        self._is_asleep = False
+        self._stopping = False
+        self._stopped = trio.Event()
+        # A daemon: a thread that hangs in a dead disk must not keep the process from ending.
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def _notify(self) -> None:
+        if self._is_asleep:
+            self._wake.set()
+
+    def _run(self) -> None:
+        while True:
+            answers = self._serve()
+            if not answers:
+                # Announce the sleep first and look once more: a request put before the announcement is seen here,
+                # one put after it finds the announcement and sets the event.
+                self._wake.clear()
+                self._is_asleep = True
+                answers = self._serve()
+                if not answers:
+                    if self._stopping:
+                        break
+                    self._wake.wait()
+                self._is_asleep = False
+            if answers:
+                self._token.run_sync_soon(self._deliver, answers)
+        self._server.close()
+        self._token.run_sync_soon(self._stopped.set)
+
+    async def close(self) -> None:
+        if self._closed is None:
+            self._closed = StoreClosedError("the store is closed")
+        self._stopping = True
+        self._wake.set()
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + STOP_SECONDS_MAX):
+            await self._stopped.wait()
+
+
+class _InlineActor(_Actor):
+    """Runs its server in the event loop's thread: for simulation and tests, where threads would let real time in."""
+
+    def _notify(self) -> None:
+        trio.lowlevel.current_trio_token().run_sync_soon(self._drain, idempotent=True)
+
+    def _drain(self) -> None:
+        while answers := self._serve():
+            self._deliver(answers)
+
+    async def close(self) -> None:
+        if self._closed is None:
+            self._closed = StoreClosedError("the store is closed")
+        self._drain()
+        self._server.close()
+        await trio.lowlevel.checkpoint()
+
+
+class StateHandle:
+    """The way to the store. Handed down by the entry point, which alone opens the store; safe to share among tasks."""
+
+    def __init__(
+        self, folder: StateFolder, process: ProcessUuid, clock: Clock, writer: _Actor | None, reader: _Actor
+    ) -> None:
+        self.folder = folder
+        self.process = process
+        self.clock = clock
+        self._writer = writer
+        self._reader = reader
+
+    async def ask(self, request: Request[ReplyT]) -> ReplyT:
+        """Ask one request.
+
+        Returns:
+          The request's reply; for a change, after it is on disk.
+
+        Raises:
+          StoreError: the store could not answer; each kind says whether anything was changed.
+          TypeError: a change was asked of a store that was opened for reading.
+        """
+        if request.is_long_read or self._writer is None:
+            if request.mutates:
+                raise TypeError(f"{type(request).__name__} changes the store, which was opened for reading")
+            return await self._reader.ask(request)
+        return await self._writer.ask(request)
+
+    def mint_token(self) -> OwnershipToken:
+        """A fresh ownership token for one claim."""
+        return OwnershipToken(secrets.token_hex(16))
+
+    def owner(self, worker: str) -> Owner:
+        """How `worker` of this process is named in leases."""
+        return Owner(process=self.process, worker=worker)
+
+    async def wait_broken(self) -> StoreError:
+        """Wait until the store cannot go on; answer why. Never returns while the store is well."""
+        if self._writer is None:
+            await trio.sleep_forever()
+            raise AssertionError("unreachable")
+        await self._writer.broken.wait()
+        return self._writer.failure or StoreBrokenError("the store stopped")
+
+
+@asynccontextmanager
+async def open_store(
+    folder: StateFolder, codex_home: str, *, clock: Clock = machine_clock, inline: bool = False
+) -> AsyncIterator[StateHandle]:
+    """Open the store for writing; close it in good order at the end of the block, even when that is cancelled.
+
+    Opening migrates, and moves a damaged database aside if nobody else has it open. It runs in a pool thread.
+
+    Args:
+      codex_home: the real path of the Codex home that this state belongs to.
+      inline: run the store in the event loop's thread.
+
+    Raises:
+      StateFolderError: the folder cannot be used; the message says why and what to do.
+    """
+    if inline:
+        opened = open_for_writing(folder, codex_home, clock)
+    else:
+        opened = await trio.to_thread.run_sync(open_for_writing, folder, codex_home, clock)
+    writer, reader = _actors(opened, inline=inline)
+    try:
+        yield StateHandle(folder, opened.process, clock, writer, reader)
+    finally:
+        await reader.close()
+        await writer.close()
+        opened.locks.close()
+
+
+def _actors(opened: OpenedStore, *, inline: bool) -> tuple[_Actor, _Actor]:
+    commits: GroupCommit = opened.group_commit
+    reads: LongReads = opened.long_reads
+    if inline:
+        return _InlineActor(commits), _InlineActor(reads)
+    return _ThreadActor(commits, "memoryd-store"), _ThreadActor(reads, "memoryd-reads")
+
+
+@asynccontextmanager
+async def open_store_for_reading(
+    folder: StateFolder, codex_home: str, *, clock: Clock = machine_clock
+) -> AsyncIterator[StateHandle | None]:
+    """Open the store beside whoever writes: no migration, no backfill, no change. Gives None when there is no store.
+
+    Raises:
+      StateFolderError: there is one and it cannot be used.
+    """
+    opened: OpenedReader | None = await trio.to_thread.run_sync(open_for_reading, folder, codex_home, clock)
+    if opened is None:
+        yield None
+        return
+    reader = _ThreadActor(opened.long_reads, "memoryd-reads")
+    try:
+        yield StateHandle(folder, ProcessUuid(""), clock, None, reader)
+    finally:
+        await reader.close()
+        opened.locks.close()

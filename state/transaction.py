@@ -1,0 +1,50 @@
+"""What a rule sees of the database: a few verbs, no engine.
+
+With SQLite every await returns at once, so the store's thread drives a rule by itself; another engine may really wait.
+SQL uses named parameters (`:name`) and stays in the subset that SQLite and PostgreSQL share where it can.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
+
+SqlValue = int | float | str | bytes | None
+
+
+class Transaction(Protocol):
+    """One open transaction. Everything that a rule does through it is kept together or not at all."""
+
+    async def one(self, shape: Callable[..., T], sql: str, /, **parameters: SqlValue) -> T | None:
+        """Answer the first row as shape(**columns), or None when there is none."""
+        ...
+
+    async def all(self, shape: Callable[..., T], sql: str, /, **parameters: SqlValue) -> list[T]:
+        """Answer every row as shape(**columns), in the statement's order."""
+        ...
+
+    async def count(self, sql: str, /, **parameters: SqlValue) -> int:
+        """Answer the one integer of the one row that the statement gives; 0 when there is no row."""
+        ...
+
+    async def execute(self, sql: str, /, **parameters: SqlValue) -> int:
+        """Change rows; answer how many were changed. The number is the verdict of a guarded write."""
+        ...
+
+    async def point(self, link: str, target: str) -> bool:
+        """Make `link`, a path in the memories folder, name `target` atomically; answer whether it named another.
+
+        The one thing that a transaction does outside the database. It happens while the write lock is held, so that
+        what the link names is never older than what the rows say.
+        """
+        ...
+
+
+def in_list(name: str, values: Sequence[str]) -> tuple[str, dict[str, SqlValue]]:
+    """Write `IN (...)` for `values` with numbered parameters; an empty list gives a list that holds nothing.
+
+    Returns:
+      The text, and the parameters to pass with it.
+    """
+    parameters: dict[str, SqlValue] = {f"{name}_{number}": value for number, value in enumerate(values)}
+    return f"IN ({', '.join(':' + key for key in parameters) or 'NULL'})", parameters
