@@ -17,6 +17,9 @@ BACKFILL_LEASE_MS = 60_000
 RENEWALS_PER_LEASE = 3
 """A lease is renewed at a third of its length, so that two renewals may fail before it is lost."""
 
+FREE_MODELS = frozenset({"builtin"})
+"""Models that cost nothing: they run here, without a key and without the network."""
+
 PAID_MODEL_AGE_DAYS_MAX = 10.0
 PAID_MODEL_ROLLOUTS_PER_STARTUP_MAX = 2
 """Where a model costs money these bound what one start may spend, as in the Codex CLI. A free model has no bounds."""
@@ -94,16 +97,16 @@ class ExtractionSettings:
         """min_rollout_idle_hours in milliseconds."""
         return round(self.min_rollout_idle_hours * 3_600_000)
 
-    def age_ms_max(self, *, model_is_free: bool) -> int | None:
-        """max_rollout_age_days in milliseconds for this kind of model; None for no limit."""
+    def age_ms_max(self) -> int | None:
+        """max_rollout_age_days in milliseconds, or what stands for it where it is unset; None for no limit."""
         days = self.max_rollout_age_days
-        if days is None:
-            days = None if model_is_free else PAID_MODEL_AGE_DAYS_MAX
+        if days is None and self.model not in FREE_MODELS:
+            days = PAID_MODEL_AGE_DAYS_MAX
         return None if days is None else round(days * 86_400_000)
 
-    def rollouts_max(self, *, model_is_free: bool) -> int | None:
-        """max_rollouts_per_startup for this kind of model; None for no limit."""
-        if self.max_rollouts_per_startup is not None or model_is_free:
+    def rollouts_max(self) -> int | None:
+        """max_rollouts_per_startup, or what stands for it where it is unset; None for no limit."""
+        if self.max_rollouts_per_startup is not None or self.model in FREE_MODELS:
             return self.max_rollouts_per_startup
         return PAID_MODEL_ROLLOUTS_PER_STARTUP_MAX
 

@@ -79,3 +79,13 @@ class DeadlineError(StoreError):
 
     code = "deadline"
     retryable = True
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """The first single exception within a group, however deep; any other exception itself.
+
+    Nurseries raise groups; a person, a log line and a restart rule want the one reason.
+    """
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -11,6 +11,7 @@ on the disk nobody knows what was kept, and a failed sync must not be tried agai
 batch id that the transaction wrote into this process's row decides, after a checkpoint has proven what is on disk.
 """
 
+import contextlib
 import secrets
 import time
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ import apsw
 import outcome
 
 from state.clock import Clock
-from state.connection import open_writer, truncate_wal
+from state.connection import BUSY_DEADLINE_MS, JitteredBusyHandler, open_writer, truncate_wal
 from state.errors import (
     NotCommittedError,
     OutcomeUnknownError,
@@ -44,6 +45,10 @@ BATCH_WORK_MS_MAX = 2
 """After this much work in one transaction the next request waits for the next one, so that answers keep coming."""
 
 
+CLOSE_WAIT_MS_MAX = 100
+"""How long a close waits for readers of other processes before it leaves the log to them."""
+
+
 class _VoidBatchError(Exception):
     """SQLite ended the whole transaction while it ran `ticket`'s rule."""
 
@@ -56,13 +61,22 @@ class _VoidBatchError(Exception):
 class GroupCommit:
     """Owns the connection that writes. Used by one thread at a time."""
 
-    def __init__(self, connection: apsw.Connection, *, memories_dir: Path, clock: Clock, process: ProcessUuid) -> None:
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        *,
+        memories_dir: Path,
+        clock: Clock,
+        process: ProcessUuid,
+        busy_deadline_ms: int = BUSY_DEADLINE_MS,
+    ) -> None:
         self._connection = connection
         self._database = Path(connection.filename)
         self._memories_dir = memories_dir
         self._transaction = SqliteTransaction(connection, memories_dir)
         self._clock = clock
         self._process = process
+        self._busy_deadline_ms = busy_deadline_ms
         self.broken: StoreBrokenError | None = None
         """Set when the store can no longer vouch for its answers; nothing is served from then on."""
 
@@ -82,10 +96,10 @@ class GroupCommit:
     def close(self) -> None:
         """Empty the write-ahead log if nobody else uses it, and close."""
         if not self.broken:
-            try:
+            self._connection.set_busy_handler(JitteredBusyHandler(CLOSE_WAIT_MS_MAX))
+            # Another process goes on with the log, or the disk is full: the log is whole either way.
+            with contextlib.suppress(apsw.Error):
                 truncate_wal(self._connection)
-            except apsw.Error:
-                pass  # another process goes on with the log, or the disk is full: the log is whole either way
         self._connection.close(True)
 
     def _pick_batch(self, inbox: Inbox, picked: list[Ticket]) -> Iterator[Ticket]:
@@ -200,7 +214,7 @@ class GroupCommit:
 
     def _reopen(self) -> None:
         self._connection.close(True)
-        self._connection = open_writer(self._database)
+        self._connection = open_writer(self._database, busy_deadline_ms=self._busy_deadline_ms)
         self._transaction = SqliteTransaction(self._connection, self._memories_dir)
 
     def _abandon(self) -> None:

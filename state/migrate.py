@@ -83,3 +83,10 @@ def schema_text(connection: apsw.Connection) -> str:
         " ORDER BY type = 'index', tbl_name, name"
     )
     return "\n\n".join(f"{sql};" for (sql,) in rows) + "\n"
+
+
+if __name__ == "__main__":
+    # `make schema` writes state/schema.sql with this.
+    _connection = apsw.Connection(":memory:")
+    migrate(_connection)
+    print(schema_text(_connection), end="")

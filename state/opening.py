@@ -14,7 +14,7 @@ import apsw
 import attrs
 
 from state.clock import Clock
-from state.connection import open_reader, open_writer
+from state.connection import BUSY_DEADLINE_MS, open_reader, open_writer
 from state.errors import StateFolderError
 from state.folder import StateFolder, held_lock, holders_of, prepare, quarantine, try_lock
 from state.group_commit import GroupCommit
@@ -48,7 +48,9 @@ class OpenedReader:
     locks: contextlib.ExitStack
 
 
-def open_for_writing(folder: StateFolder, codex_home: str, clock: Clock) -> OpenedStore:
+def open_for_writing(
+    folder: StateFolder, codex_home: str, clock: Clock, busy_deadline_ms: int = BUSY_DEADLINE_MS
+) -> OpenedStore:
     """Open, creating and migrating as needed.
 
     Raises:
@@ -59,7 +61,7 @@ def open_for_writing(folder: StateFolder, codex_home: str, clock: Clock) -> Open
         state_lock = locks.enter_context(
             held_lock(folder.path / "state.lock", exclusive=False, purpose=f"use the state folder {folder.path}")
         )
-        connection, quarantined = _connect(folder, state_lock)
+        connection, quarantined = _connect(folder, state_lock, busy_deadline_ms)
         try:
             _bind_home(connection, folder, codex_home, clock)
             process = ProcessUuid(str(uuid.uuid4()))
@@ -73,7 +75,13 @@ def open_for_writing(folder: StateFolder, codex_home: str, clock: Clock) -> Open
             raise
         return OpenedStore(
             process=process,
-            group_commit=GroupCommit(connection, memories_dir=folder.memories_dir, clock=clock, process=process),
+            group_commit=GroupCommit(
+                connection,
+                memories_dir=folder.memories_dir,
+                clock=clock,
+                process=process,
+                busy_deadline_ms=busy_deadline_ms,
+            ),
             long_reads=LongReads(reader, memories_dir=folder.memories_dir, clock=clock),
             locks=locks.pop_all(),
             quarantined=quarantined,
@@ -121,10 +129,10 @@ def _suspect(folder: StateFolder) -> Path:
     return folder.path / "suspect"
 
 
-def _connect(folder: StateFolder, state_lock: int) -> tuple[apsw.Connection, Path | None]:
+def _connect(folder: StateFolder, state_lock: int, busy_deadline_ms: int) -> tuple[apsw.Connection, Path | None]:
     """Connect and migrate; when the file is damaged and nobody else has it open, set it aside and start anew."""
     try:
-        return _migrated(folder), None
+        return _migrated(folder, busy_deadline_ms), None
     except (apsw.CorruptError, apsw.NotADBError) as error:
         damage = error
     except apsw.Error as error:
@@ -132,12 +140,12 @@ def _connect(folder: StateFolder, state_lock: int) -> tuple[apsw.Connection, Pat
     _take_alone(state_lock, folder, damage)
     try:
         # Whoever had the lock before may have repaired it already, so look again.
-        return _migrated(folder), None
+        return _migrated(folder, busy_deadline_ms), None
     except (apsw.CorruptError, apsw.NotADBError):
         moved_to = quarantine(folder)
         with contextlib.suppress(FileNotFoundError):
             _suspect(folder).unlink()
-        return _migrated(folder), moved_to
+        return _migrated(folder, busy_deadline_ms), moved_to
     finally:
         try_lock(state_lock, exclusive=False)
 
@@ -154,9 +162,9 @@ def _take_alone(state_lock: int, folder: StateFolder, damage: Exception) -> None
         time.sleep(0.05)
 
 
-def _migrated(folder: StateFolder) -> apsw.Connection:
+def _migrated(folder: StateFolder, busy_deadline_ms: int) -> apsw.Connection:
     with held_lock(folder.path / "migrate.lock", exclusive=True, purpose="migrate the state database"):
-        connection = open_writer(folder.database)
+        connection = open_writer(folder.database, busy_deadline_ms=busy_deadline_ms)
         try:
             os.chmod(folder.database, 0o600)
             migrate(connection)

@@ -7,6 +7,7 @@ asker gets its answer before it is cancelled. A refusal is a reply; an exception
 (state.errors).
 """
 
+import contextlib
 import secrets
 import threading
 from collections.abc import AsyncIterator
@@ -17,6 +18,7 @@ import outcome
 import trio
 
 from state.clock import Clock, machine_clock
+from state.connection import BUSY_DEADLINE_MS
 from state.errors import StoreBrokenError, StoreClosedError, StoreError
 from state.folder import StateFolder
 from state.group_commit import GroupCommit
@@ -25,7 +27,8 @@ from state.inbox import INBOX_REQUESTS_MAX, Answer, Inbox, Ticket, deliver
 from state.long_read import LongReads
 from state.messages.base import Request
 from state.messages.leases import Owner
-from state.opening import OpenedReader, OpenedStore, open_for_reading, open_for_writing
+from state.messages.service import ReturnLeases
+from state.opening import OpenedReader, OpenedStore, mark_suspect, open_for_reading, open_for_writing
 
 ReplyT = TypeVar("ReplyT")
 
@@ -207,7 +210,12 @@ class StateHandle:
 
 @asynccontextmanager
 async def open_store(
-    folder: StateFolder, codex_home: str, *, clock: Clock = machine_clock, inline: bool = False
+    folder: StateFolder,
+    codex_home: str,
+    *,
+    clock: Clock = machine_clock,
+    inline: bool = False,
+    busy_deadline_ms: int = BUSY_DEADLINE_MS,
 ) -> AsyncIterator[StateHandle]:
     """Open the store for writing; close it in good order at the end of the block, even when that is cancelled.
 
@@ -216,18 +224,26 @@ async def open_store(
     Args:
       codex_home: the real path of the Codex home that this state belongs to.
       inline: run the store in the event loop's thread.
+      busy_deadline_ms: how long to wait for another process's write lock.
 
     Raises:
       StateFolderError: the folder cannot be used; the message says why and what to do.
     """
     if inline:
-        opened = open_for_writing(folder, codex_home, clock)
+        opened = open_for_writing(folder, codex_home, clock, busy_deadline_ms)
     else:
-        opened = await trio.to_thread.run_sync(open_for_writing, folder, codex_home, clock)
+        opened = await trio.to_thread.run_sync(open_for_writing, folder, codex_home, clock, busy_deadline_ms)
     writer, reader = _actors(opened, inline=inline)
+    handle = StateHandle(folder, opened.process, clock, writer, reader)
     try:
-        yield StateHandle(folder, opened.process, clock, writer, reader)
+        yield handle
     finally:
+        # What this process still held can be claimed at once. A store that can't answer leaves that to the lock.
+        stop = trio.CancelScope(shield=True, deadline=trio.current_time() + STOP_SECONDS_MAX)
+        with stop, contextlib.suppress(StoreError):
+            await handle.ask(ReturnLeases(process=opened.process))
+        if writer.failure is not None:
+            mark_suspect(folder, str(writer.failure))
         await reader.close()
         await writer.close()
         opened.locks.close()

@@ -103,8 +103,8 @@ class ListKnownRollouts(SmallRead[KnownRolloutPage]):
 class RegisterRollouts(Request[int | NotOwner]):
     """Give each file a row before it is read, so that nothing is in work unseen.
 
-    A known file that changed becomes pending again and keeps its checkpoint. A path that cannot be looked at gets a failed
-    row, so that it is seen. Replies how many files are new or changed. Asking again is safe.
+    A known file that changed becomes pending again and keeps its checkpoint. A path that cannot be looked at gets a
+    failed row, so that it is seen. Replies how many files are new or changed. Asking again is safe.
     """
 
     lane = Lane.BULK

@@ -185,3 +185,14 @@ class ConsolidationTotals:
 @attrs.frozen(kw_only=True)
 class GetConsolidationTotals(SmallRead[ConsolidationTotals]):
     """How many scopes stand where?"""
+
+
+@attrs.frozen(kw_only=True)
+class ReportGenerationLost(Request[bool]):
+    """The scope's published folder is no longer on disk: have it written again. Replies whether it was the row's.
+
+    Asking again is safe; a folder that is not the row's is nobody's loss.
+    """
+
+    scope: Scope
+    generation_folder: str

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 import attrs
 
+from config.settings import ExtractionSettings
 from state.ids import OwnershipToken, Scope, ThreadId
 from state.messages.base import Lane, Request, SmallRead
 from state.messages.leases import ClaimTerms, NotOwner, Released, Renewed
@@ -52,6 +53,11 @@ class Eligibility:
     sources: tuple[str, ...]
     idle_ms: int
     age_ms_max: int | None
+
+    @classmethod
+    def from_settings(cls, settings: ExtractionSettings) -> "Eligibility":
+        """As the settings say it."""
+        return cls(sources=settings.sources, idle_ms=settings.idle_ms(), age_ms_max=settings.age_ms_max())
 
 
 @attrs.frozen(kw_only=True)

@@ -47,18 +47,11 @@ class LeasesReturned:
 
 @attrs.frozen(kw_only=True)
 class ReturnLeases(Request[LeasesReturned]):
-    """Return the leases of a process that is proven dead (the asker holds its lock file) and strike it out.
+    """Return the leases of a process and strike it out: one that is proven dead (the asker holds its lock file), or
+    the asker's own at an orderly stop.
 
     Attempts stay counted: a job that kills its worker ends as a dead letter. Asking again is safe.
     """
-
-    lane = Lane.URGENT
-    process: ProcessUuid
-
-
-@attrs.frozen(kw_only=True)
-class LeaveProcess(Request[None]):
-    """Strike this process out at an orderly stop; it holds no lease any more. Asking again is safe."""
 
     lane = Lane.URGENT
     process: ProcessUuid

@@ -29,6 +29,7 @@ from state.messages.consolidation import (
     PublishedScope,
     ReleaseConsolidation,
     RenewConsolidation,
+    ReportGenerationLost,
     ScopeMemory,
 )
 from state.messages.extraction import MemoryNote, RetryScheduled
@@ -264,6 +265,19 @@ async def point_current(tx: Transaction, request: PointCurrent, at: Instant) -> 
         return NothingPublished()
     changed = await tx.point(scope_link(request.scope), row.generation_folder)
     return Pointed(generation_folder=row.generation_folder, changed=changed)
+
+
+async def report_generation_lost(tx: Transaction, request: ReportGenerationLost, at: Instant) -> bool:
+    """Make the scope dirty with nothing to compare with, so that its files are written again."""
+    changed = await tx.execute(
+        "UPDATE scopes SET published_digest = NULL, inputs_mark = inputs_mark + 1"
+        " WHERE scope_kind = :kind AND scope_key = :key AND generation_folder = :folder"
+        " AND published_digest IS NOT NULL",
+        kind=request.scope.kind,
+        key=request.scope.key,
+        folder=request.generation_folder,
+    )
+    return changed == 1
 
 
 async def free_consolidations_of(tx: Transaction, process: ProcessUuid) -> int:

@@ -38,7 +38,7 @@ def scope_folder(scope: Scope) -> str:
     """Name the scope's folder: a readable part and a hash of the exact key, so that no two scopes share one.
 
     >>> scope_folder(Scope(kind="cwd", key="/home/ann/Web Shop"))
-    'web-shop-5c5ba9ba1a'
+    'web-shop-0f1256e270'
     """
     if scope == HOME_SCOPE:
         return "home"

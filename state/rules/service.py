@@ -6,7 +6,6 @@ A row here proves nothing; the OS lock on the process's lock file does. Whoever 
 from state.ids import Instant
 from state.messages.service import (
     LeasesReturned,
-    LeaveProcess,
     ListProcesses,
     ListWorkers,
     RegisteredProcess,
@@ -53,11 +52,6 @@ async def return_leases(tx: Transaction, request: ReturnLeases, at: Instant) -> 
     )
     await tx.execute("DELETE FROM processes WHERE process_uuid = :process", process=request.process)
     return returned
-
-
-async def leave_process(tx: Transaction, request: LeaveProcess, at: Instant) -> None:
-    """Strike out a process that stops in good order."""
-    await tx.execute("DELETE FROM processes WHERE process_uuid = :process", process=request.process)
 
 
 async def report_worker(tx: Transaction, request: ReportWorker, at: Instant) -> None:

@@ -1,0 +1,53 @@
+# Everything that a person or CI runs. `make help` lists the targets. Only Python 3.11+ and make are needed.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+DEMO   ?= .cache/demo
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint types check bench clean schema
+
+help:           ## this list
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 18
+
+setup: $(VENV)/.ready  ## create .venv and install everything
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo 'memoryd needs Python 3.11 or newer; name one with: make PYTHON=python3.12 ...' >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement constraints.txt
+	@touch $@
+
+demo: setup     ## index and remember a small sample home, and show the result
+	@rm -rf $(DEMO) && mkdir -p $(DEMO)
+	@$(BIN)/python examples/sample_home.py $(DEMO)/codex
+	@$(BIN)/python supervisor.py once --codex-home $(DEMO)/codex --state-dir $(DEMO)/state
+	@echo
+	@$(BIN)/python supervisor.py paths --codex-home $(DEMO)/codex --state-dir $(DEMO)/state | grep memories_dir
+	@echo
+	@head -n 30 $(DEMO)/state/memories/memory_summary.md
+
+test: setup     ## the whole test suite
+	$(BIN)/python -m pytest -n auto
+
+lint: setup     ## ruff and flake8-async
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/python -m flake8_async --enable=ASYNC --disable=ASYNC9 $(shell git ls-files '*.py')
+
+types: setup    ## mypy, strict
+	$(BIN)/mypy --strict .
+
+check: lint types test  ## all of the above
+
+schema: setup   ## write state/schema.sql anew from the migrations
+	$(BIN)/python -m state.migrate > state/schema.sql
+
+bench: setup    ## backfill beside the real Codex binary
+	$(BIN)/python -m benchmarks.bench_backfill
+
+clean:          ## remove what was built and installed
+	rm -rf $(VENV) .cache build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

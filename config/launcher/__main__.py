@@ -1,0 +1,5 @@
+"""`python -m memoryd`."""
+
+from memoryd import main
+
+main()

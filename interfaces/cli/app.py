@@ -1,0 +1,82 @@
+"""The command `memoryd`: which commands there are, and how every one of them ends.
+
+Each command is a module; this one only puts them together and turns whatever went wrong into one sentence and an exit
+code. No traceback reaches a person: an error that nobody foresaw is written to a file, and the file is named.
+"""
+
+import os
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from cyclopts import App, CycloptsError
+
+from interfaces.cli import jobs, memories, once, paths, run, status, threads
+from interfaces.cli.errors import EXIT_INTERNAL, EXIT_OK, EXIT_USAGE, InternalError, UsageError, exit_code
+from interfaces.cli.output import print_error
+from interfaces.service import Service
+from state.errors import first_cause
+
+VERSION = "0.1.0"
+
+
+def build_app(service: Service) -> App:
+    """Put the commands together around a service."""
+    app = App(
+        name="memoryd",
+        version=VERSION,
+        help="Index the transcripts of coding agents, and make small, cited memories of them.",
+        backend="trio",
+        result_action="return_value",
+    )
+    once.add_to(app, service)
+    run.add_to(app, service)
+    status.add_to(app)
+    paths.add_to(app)
+    threads.add_to(app)
+    memories.add_to(app)
+    jobs.add_to(app)
+    return app
+
+
+def run_command_line(service: Service, arguments: list[str]) -> int:
+    """Run one command; answer its exit code."""
+    as_json = "--json" in arguments
+    try:
+        code = build_app(service)(arguments, exit_on_error=False, print_error=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of our output left, e.g. `memoryd threads list | head`. Keep Python from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
+    except BaseException as group:
+        return _explain(first_cause(group), as_json=as_json)
+    return code if isinstance(code, int) else EXIT_OK
+
+
+def _explain(error: BaseException, *, as_json: bool) -> int:
+    """Print what ended the command; answer its exit code."""
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else EXIT_OK
+    code = exit_code(error)
+    if isinstance(error, CycloptsError):
+        error = UsageError(" ".join(str(error).split()), hint="see `memoryd --help`")
+        code = EXIT_USAGE
+    elif code == EXIT_INTERNAL:
+        error = InternalError(f"internal error: {type(error).__name__}: {error}", hint=_write_report(error))
+    print_error(error, as_json=as_json)
+    return code
+
+
+def _write_report(error: BaseException) -> str:
+    """Write a traceback where a person can find it for a bug report; answer the sentence that says where."""
+    folder = Path(os.environ.get("MEMORYD_HOME") or Path(os.environ.get("TMPDIR", "/tmp")))  # noqa: S108
+    path = folder / f"memoryd-error-{int(time.time())}-{os.getpid()}.txt"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "w") as file:
+            traceback.print_exception(error, file=file)
+    except OSError:
+        return "this is a defect of memoryd; please report it"
+    return f"this is a defect of memoryd; please report it with {path}"

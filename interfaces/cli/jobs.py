@@ -1,0 +1,89 @@
+"""`memoryd jobs list|show`: what is to be done, in work, done or given up."""
+
+import sys
+import time
+from typing import Annotated, Any, Literal
+
+import attrs
+from cyclopts import App, Parameter
+
+from interfaces.cli.errors import NotFoundError, UsageError
+from interfaces.cli.options import CommonOptions
+from interfaces.cli.output import ago, iso, print_json, print_table
+from interfaces.cli.reading import nothing_indexed, reading
+from state.messages.jobs import GetJob, Job, JobFound, JobKind, JobNotFound, JobPage, ListJobs
+
+
+def add_to(app: App) -> None:
+    """Add the commands."""
+    jobs = App(name="jobs", help="Extraction and consolidation jobs.")
+    app.command(jobs)
+
+    @jobs.command(name="list")
+    async def list_(
+        *,
+        kind: Annotated[Literal["extraction", "consolidation"] | None, Parameter(help="only this kind")] = None,
+        status: Annotated[
+            Literal["pending", "running", "succeeded", "empty", "retry", "dead"] | None,
+            Parameter(help="only this status"),
+        ] = None,
+        limit: Annotated[int, Parameter(help="at most so many, 1 to 1000")] = 25,
+        after: Annotated[str, Parameter(help="next_after of the page before")] = "",
+        common: CommonOptions | None = None,
+    ) -> int:
+        """List jobs in the order of their ids."""
+        common = common or CommonOptions()
+        if not 1 <= limit <= 1000:
+            raise UsageError("--limit must be 1 to 1000")
+        paths = common.paths()
+        request = ListJobs(kind=JobKind(kind) if kind else None, status=status, limit=limit, after=after)
+        async with reading(paths) as handle:
+            page = await handle.ask(request) if handle is not None else JobPage(jobs=(), next_after=None)
+        if common.json:
+            print_json({"jobs": [_json(job) for job in page.jobs], "next_after": page.next_after})
+            return 0
+        now_ms = int(time.time() * 1000)
+        print_table(
+            ("job", "status", "attempts", "next attempt", "reason"),
+            [
+                (job.job_id, job.status, str(job.attempts), ago(job.next_attempt_at_ms, now_ms), job.reason or "")
+                for job in page.jobs
+            ],
+        )
+        if page.next_after is not None:
+            sys.stderr.write(f"more: --after {page.next_after}\n")
+        return 0
+
+    @jobs.command
+    async def show(
+        job_id: Annotated[str, Parameter(help="as `memoryd jobs list` prints it")],
+        /,
+        *,
+        common: CommonOptions | None = None,
+    ) -> int:
+        """Show one job."""
+        common = common or CommonOptions()
+        paths = common.paths()
+        async with reading(paths) as handle:
+            if handle is None:
+                raise nothing_indexed(paths)
+            found = await handle.ask(GetJob(job_id=job_id))
+        match found:
+            case JobNotFound():
+                raise NotFoundError(f"there is no job {job_id}", hint="see `memoryd jobs list`")
+            case JobFound(job=job):
+                row = _json(job)
+                if common.json:
+                    print_json(row)
+                else:
+                    for name, value in row.items():
+                        sys.stdout.write(f"{name:<16} {'-' if value is None else value}\n")
+        return 0
+
+
+def _json(job: Job) -> dict[str, Any]:
+    row = attrs.asdict(job)
+    row["kind"] = job.kind.value
+    for name in ("started_at", "finished_at", "next_attempt_at"):
+        row[name] = iso(row.pop(f"{name}_ms"))
+    return row

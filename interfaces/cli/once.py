@@ -1,0 +1,65 @@
+"""`memoryd once`: backfill, extract, consolidate, publish, exit."""
+
+import sys
+from typing import Annotated, Literal
+
+import attrs
+from cyclopts import App, Parameter
+
+from interfaces.cli.options import CommonOptions
+from interfaces.cli.output import print_json
+from interfaces.cli.progress import progress_view
+from interfaces.logs import configure_logs
+from interfaces.service import OnceReport, Service
+
+Phase = Literal["backfill", "extract", "consolidate"]
+ALL_PHASES: frozenset[str] = frozenset({"backfill", "extract", "consolidate"})
+
+
+def add_to(app: App, service: Service) -> None:
+    """Add the command."""
+
+    @app.command
+    async def once(
+        *,
+        only: Annotated[tuple[Phase, ...], Parameter(help="do only this part; repeatable")] = (),
+        model: Annotated[str | None, Parameter(help="which model extracts [default: extraction.model]")] = None,
+        common: CommonOptions | None = None,
+    ) -> int:
+        """Index new rollouts, make memories of them, publish them, and exit."""
+        common = common or CommonOptions()
+        if model is not None:
+            common = attrs.evolve(common, set=(*common.set, f"extraction.model={model}"))
+        paths = common.paths()
+        settings = common.settings(paths)
+        configure_logs(attrs.evolve(settings.logs, level=_level(settings.logs.level)), redact=service.redact)
+        with progress_view() as progress:
+            report = await service.once(paths, settings, progress, frozenset(only) or ALL_PHASES)
+        if common.json:
+            print_json(report)
+        else:
+            _print(report)
+        return 0
+
+
+def _level(level: str) -> str:
+    """A person who runs `once` wants the result, not the service's running commentary."""
+    return "warning" if level == "info" else level
+
+
+def _print(report: OnceReport) -> None:
+    backfill, extraction, consolidation = report.backfill, report.extraction, report.consolidation
+    lines = [
+        f"indexed       {backfill.indexed} of {backfill.files} rollouts"
+        f" ({backfill.unchanged} unchanged, {backfill.skipped} skipped, {backfill.failed} failed)"
+        f" in {backfill.seconds:.2f} s",
+        f"extracted     {extraction.succeeded} memories from {extraction.claimed} sessions"
+        f" ({extraction.empty} with nothing to remember, {extraction.retrying} to be tried again,"
+        f" {extraction.failed} failed, {extraction.unchanged} unchanged)",
+        f"consolidated  {consolidation.published} of {consolidation.scopes} projects published"
+        f" ({consolidation.unchanged} unchanged, {consolidation.failed} failed)",
+        f"memories      {report.memories_dir}",
+    ]
+    if backfill.skipped or backfill.failed or extraction.failed:
+        lines.append("`memoryd status` says which files were left out, and why")
+    sys.stdout.write("\n".join(lines) + "\n")

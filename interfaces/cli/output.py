@@ -1,0 +1,83 @@
+"""How the command line speaks: data to stdout, everything else to stderr, errors as one plain sentence with a hint."""
+
+import datetime
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document. attrs classes become objects, paths become texts."""
+    sys.stdout.write(json.dumps(_plain(value), ensure_ascii=False, indent=2) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    if attrs.has(type(value)):
+        return {field.name: _plain(getattr(value, field.name)) for field in attrs.fields(type(value))}
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def print_error(error: BaseException, *, as_json: bool) -> None:
+    """Print an error for a person, or as JSON `{"error": {code, message, hint, retryable}}` on stdout."""
+    message = str(error) or type(error).__name__
+    hint = str(getattr(error, "hint", ""))
+    if as_json:
+        code = str(getattr(error, "code", "internal"))
+        retryable = bool(getattr(error, "retryable", False))
+        print_json({"error": {"code": code, "message": message, "hint": hint, "retryable": retryable}})
+        return
+    sys.stderr.write(f"memoryd: {message}\n")
+    if hint:
+        sys.stderr.write(f"  hint: {hint}\n")
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows under a header: aligned and cut to the window on a terminal, separated by tabs elsewhere."""
+    if not sys.stdout.isatty():
+        for row in (header, *rows):
+            sys.stdout.write("\t".join(_cell(cell) for cell in row) + "\n")
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in header:
+        # Ids must stay whole to be usable; texts give way.
+        table.add_column(title, no_wrap=True, overflow="ellipsis", min_width=36 if title == "id" else None)
+    for row in rows:
+        table.add_row(*(_cell(cell) for cell in row))
+    Console().print(table, markup=False)
+
+
+def _cell(text: str) -> str:
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
+def ago(at_ms: int | None, now_ms: int) -> str:
+    """A time for people: "3 h ago", "in 20 s"; "-" when there is none."""
+    if at_ms is None:
+        return "-"
+    seconds = (now_ms - at_ms) / 1000
+    amount = abs(seconds)
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if amount >= size:
+            text = f"{amount / size:.0f} {unit}"
+            break
+    else:
+        text = f"{amount:.0f} s"
+    return f"{text} ago" if seconds >= 0 else f"in {text}"
+
+
+def iso(at_ms: int | None) -> str | None:
+    """Unix ms as RFC 3339 in UTC, for JSON; None stays None."""
+    if at_ms is None:
+        return None
+    return datetime.datetime.fromtimestamp(at_ms / 1000, datetime.UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,30 @@
+"""`memoryd run`: the service, in the foreground."""
+
+from cyclopts import App
+
+from config import ConfigError
+from interfaces.cli.options import CommonOptions
+from interfaces.logs import configure_logs
+from interfaces.service import Service
+from state.folder import StateFolder, prepare
+
+
+def add_to(app: App, service: Service) -> None:
+    """Add the command."""
+
+    @app.command
+    async def run(*, common: CommonOptions | None = None) -> int:
+        """Serve in the foreground: follow the Codex home, keep index and memories up to date.
+
+        SIGTERM or Ctrl-C stops in good order; a second one stops at once.
+        """
+        common = common or CommonOptions()
+        paths = common.paths()
+        settings = common.settings(paths)
+        folder = StateFolder(path=paths.state_dir)
+        prepare(folder)
+        try:
+            configure_logs(settings.logs, redact=service.redact, folder=folder.logs_dir)
+        except OSError as error:
+            raise ConfigError(f"cannot write logs to {folder.logs_dir}: {error.strerror or error}") from error
+        return await service.run(paths, settings)

@@ -1,0 +1,77 @@
+"""Structured logs: to stderr for the person who looks, and to a rotated file in the state folder for `run`.
+
+Every text in an entry is redacted. On a terminal entries are readable lines; elsewhere, and in the file, one JSON
+object a line.
+"""
+
+import logging
+import logging.handlers
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from config.settings import LogSettings
+
+
+def configure_logs(settings: LogSettings, *, redact: Callable[[str], str], folder: Path | None = None) -> None:
+    """Send logs where they belong, replacing what was configured before.
+
+    Args:
+      folder: also write memoryd.log here, rotated; the folder is made for this user alone.
+
+    Raises:
+      OSError: the folder or the file cannot be written.
+    """
+
+    def redact_entry(_logger: Any, _method: str, entry: Any) -> Any:
+        return {key: redact(value) if isinstance(value, str) else value for key, value in entry.items()}
+
+    before: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        redact_entry,
+    ]
+    readable: Any = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
+    handlers: list[logging.Handler] = [_handler(logging.StreamHandler(sys.stderr), before, readable)]
+    if folder is not None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        rotated = logging.handlers.RotatingFileHandler(
+            folder / "memoryd.log",
+            maxBytes=settings.file_bytes_max,
+            backupCount=settings.files_max,
+            encoding="utf-8",
+        )
+        (folder / "memoryd.log").chmod(0o600)
+        handlers.append(_handler(rotated, before, structlog.processors.JSONRenderer()))
+    root = logging.getLogger()
+    for old in root.handlers[:]:
+        root.removeHandler(old)
+        old.close()
+    for handler in handlers:
+        root.addHandler(handler)
+    root.setLevel(settings.level.upper())
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *before,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+
+
+def _handler(handler: logging.Handler, before: list[Any], renderer: Any) -> logging.Handler:
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=before,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    return handler

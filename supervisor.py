@@ -1,0 +1,333 @@
+"""memoryd's entry point: what starts in which order, what restarts and how often, and how it stops.
+
+    open the store -> take over from dead processes -> ready -> reaper, backfill, extraction, consolidation
+
+The store is open as long as anything may ask it. A worker's crash is that worker's: it is restarted with back-off, and
+stays down, visibly, when it crashes too often. A store that cannot go on stops the service. The first SIGTERM or SIGINT
+gives workers their grace period to hand leases back; a second one ends the process at once.
+"""
+
+import collections
+import os
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import structlog
+import trio
+
+from config import Paths, Settings
+from interfaces.service import BackfillReport, ConsolidationReport, ExtractionReport, OnceReport, ProgressView
+from state.errors import StoreBrokenError, StoreError, first_cause
+from state.folder import StateFolder
+from state.messages.backfill import BackfillHeld
+from state.messages.consolidation import GetConsolidationTotals
+from state.messages.extraction import Eligibility, GetExtractionTotals
+from state.messages.service import ReportWorker, WorkerState
+from state.store import StateHandle, open_store
+
+log = structlog.get_logger("memoryd")
+
+T = TypeVar("T")
+
+EXIT_STORE_BROKEN = 4
+EXIT_STOPPED_AT_ONCE = 130
+
+BACKFILL_WAIT_SECONDS_MAX = 30.0
+"""How long `once` waits for another process's scan, as the Codex CLI does. The service itself never waits."""
+
+
+class BackfillWaitError(Exception):
+    """Another process still scans after BACKFILL_WAIT_SECONDS_MAX."""
+
+    code = "backfill_wait"
+    retryable = True
+    hint = "`memoryd status` shows who scans; try again when it is done"
+
+
+class InterruptedRunError(Exception):
+    """A signal ended `once`."""
+
+    code = "interrupted"
+    retryable = True
+    hint = "what was done is kept; the next run goes on from there"
+
+
+Worker = Callable[[StateHandle, Paths, Settings], Awaitable[None]]
+
+
+async def _reaper(handle: StateHandle, paths: Paths, settings: Settings) -> None:
+    from workers.reaper import reap
+
+    while True:
+        await reap(handle)
+        await trio.sleep(settings.service.reaper_seconds)
+
+
+async def _backfill(handle: StateHandle, paths: Paths, settings: Settings) -> None:
+    from workers.backfill import scan
+    from workers.progress import NoProgress
+
+    while True:
+        result = await scan(handle, paths.codex_home, settings, NoProgress(), retry_failed_now=False)
+        if not isinstance(result, BackfillHeld) and (result.indexed or result.skipped or result.failed):
+            log.info("scanned", files=result.files, indexed=result.indexed, failed=result.failed)
+        await trio.sleep(settings.backfill.rescan_seconds)
+
+
+async def _extraction(handle: StateHandle, paths: Paths, settings: Settings) -> None:
+    from workers.extraction import Extraction
+    from workers.models.choose import provider_named
+    from workers.progress import NoProgress
+
+    provider = provider_named(settings.extraction.model)
+    await Extraction(handle, paths.codex_home, settings, provider, NoProgress()).run(until_done=False)
+    await trio.sleep_forever()  # the claims of this start are used up
+
+
+async def _consolidation(handle: StateHandle, paths: Paths, settings: Settings) -> None:
+    from workers.consolidation import Consolidation
+    from workers.progress import NoProgress
+
+    await Consolidation(handle, paths.codex_home, settings, NoProgress()).run(until_done=False)
+
+
+WORKERS: tuple[tuple[str, Worker], ...] = (
+    ("reaper", _reaper),
+    ("backfill", _backfill),
+    ("extraction", _extraction),
+    ("consolidation", _consolidation),
+)
+"""In the order in which they start. Each imports what it needs when it starts, so that being ready does not wait."""
+
+
+async def run(paths: Paths, settings: Settings, *, workers: tuple[tuple[str, Worker], ...] = WORKERS) -> int:
+    """Serve until a signal or until the store cannot go on; answer the exit code."""
+    started = time.monotonic()
+    broken: list[StoreError] = []
+    async with open_store(StateFolder(path=paths.state_dir), str(paths.codex_home)) as handle:
+
+        async def serve() -> None:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_stop_when_broken, handle, nursery.cancel_scope, broken)
+                for name, worker in workers:
+                    nursery.start_soon(keep_running, handle, paths, settings, name, worker)
+                _notify_systemd("READY=1")
+                log.info("ready", seconds=round(time.monotonic() - started, 3), state_dir=str(paths.state_dir))
+
+        await _until_stopped(serve, settings.service.grace_seconds)
+        _notify_systemd("STOPPING=1")
+    if broken:
+        log.error("the store cannot go on", reason=str(broken[0]), hint=broken[0].hint)
+        return EXIT_STORE_BROKEN
+    log.info("stopped")
+    return 0
+
+
+async def keep_running(handle: StateHandle, paths: Paths, settings: Settings, name: str, worker: Worker) -> None:
+    """Run a worker for ever: restart it when it crashes, leave it down when it crashes too often."""
+    limits = settings.service
+    crashes: collections.deque[float] = collections.deque()
+    total = 0
+    await _report(handle, name, WorkerState.RUNNING, total, None)
+    while True:
+        try:
+            await worker(handle, paths, settings)
+            raise AssertionError(f"the worker {name} ended, and workers never end")
+        except Exception as error:
+            cause = first_cause(error)
+            if isinstance(cause, StoreBrokenError):
+                return  # the service stops for it
+            reason = f"{type(cause).__name__}: {cause}"
+            log.exception("worker crashed", worker=name)
+        total += 1
+        now = trio.current_time()
+        crashes.append(now)
+        while crashes and crashes[0] < now - limits.restart_window_seconds:
+            crashes.popleft()
+        if len(crashes) > limits.restarts_max:
+            log.error("worker stays down", worker=name, crashes=total, reason=reason)
+            await _report(handle, name, WorkerState.DOWN, total, reason)
+            return
+        await _report(handle, name, WorkerState.RESTARTING, total, reason)
+        await trio.sleep(min(limits.restart_seconds_min * 2 ** (len(crashes) - 1), limits.restart_seconds_max))
+        await _report(handle, name, WorkerState.RUNNING, total, reason)
+
+
+async def once(paths: Paths, settings: Settings, progress: ProgressView, phases: frozenset[str]) -> OnceReport:
+    """Backfill, extract, consolidate and publish what there is, then return what was done.
+
+    Raises:
+      BackfillWaitError: another process scans for longer than the bound.
+      InterruptedRunError: a signal; leases were handed back.
+      StateError: the store cannot be opened or used.
+    """
+    async with open_store(StateFolder(path=paths.state_dir), str(paths.codex_home)) as handle:
+        report = await _until_stopped(
+            lambda: _work_once(handle, paths, settings, progress, phases), settings.service.grace_seconds
+        )
+    if report is None:
+        raise InterruptedRunError("interrupted")
+    return report
+
+
+async def _work_once(
+    handle: StateHandle, paths: Paths, settings: Settings, progress: ProgressView, phases: frozenset[str]
+) -> OnceReport:
+    from workers.consolidation import Consolidation
+    from workers.extraction import Extraction
+    from workers.models.choose import provider_named
+    from workers.reaper import reap
+
+    await reap(handle)
+    backfill = BackfillReport()
+    if "backfill" in phases:
+        backfill = await _scan_once(handle, paths, settings, progress)
+    provider = provider_named(settings.extraction.model)
+    extraction = Extraction(handle, paths.codex_home, settings, provider, progress)
+    if "extract" in phases:
+        await extraction.run(until_done=True)
+    consolidation = Consolidation(handle, paths.codex_home, settings, progress)
+    if "consolidate" in phases:
+        await consolidation.run(until_done=True)
+    done = extraction.summary
+    jobs = (
+        await handle.ask(GetExtractionTotals(eligibility=Eligibility.from_settings(settings.extraction)))
+    ).jobs_by_status
+    scopes = (await handle.ask(GetConsolidationTotals())).scopes
+    published, failed = consolidation.summary.published, consolidation.summary.failed
+    settled = jobs.get("succeeded", 0) + jobs.get("empty", 0)
+    return OnceReport(
+        backfill=backfill,
+        extraction=ExtractionReport(
+            claimed=done.claimed,
+            succeeded=done.succeeded,
+            empty=done.empty,
+            unchanged=max(settled - done.succeeded - done.empty, 0),
+            retrying=done.retrying,
+            failed=done.failed,
+        ),
+        consolidation=ConsolidationReport(
+            scopes=scopes, published=published, unchanged=max(scopes - published - failed, 0), failed=failed
+        ),
+        memories_dir=handle.folder.memories_dir,
+    )
+
+
+async def _scan_once(handle: StateHandle, paths: Paths, settings: Settings, progress: ProgressView) -> BackfillReport:
+    from workers.backfill import scan
+    from workers.reaper import reap
+
+    started = time.monotonic()
+    announced = False
+    while True:
+        result = await scan(handle, paths.codex_home, settings, progress, retry_failed_now=True)
+        if not isinstance(result, BackfillHeld):
+            break
+        if time.monotonic() - started >= BACKFILL_WAIT_SECONDS_MAX:
+            raise BackfillWaitError(
+                f"timed out waiting for state db backfill at {paths.codex_home} after"
+                f" {BACKFILL_WAIT_SECONDS_MAX:.0f}s (status: running)"
+            )
+        (log.info if announced else log.warning)(
+            f"state db backfill is running at {paths.codex_home}; waiting up to {BACKFILL_WAIT_SECONDS_MAX:.0f}s"
+            " before retrying startup initialization"
+        )
+        announced = True
+        await trio.sleep(1)
+        await reap(handle)
+    return BackfillReport(
+        files=result.files,
+        indexed=result.indexed,
+        unchanged=result.unchanged,
+        skipped=result.skipped,
+        failed=result.failed,
+        bytes=result.bytes,
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+async def _until_stopped(work: Callable[[], Awaitable[T]], grace_seconds: float) -> T | None:
+    """Do the work; the first signal cancels it, and then the answer is None."""
+    results: list[T] = []
+    failures: list[Exception] = []
+    async with trio.open_nursery() as watchers:
+        with trio.CancelScope() as scope:
+            watchers.start_soon(_stop_on_signal, scope, grace_seconds)
+            try:
+                results.append(await work())
+            except Exception as error:
+                failures.append(error)
+        watchers.cancel_scope.cancel()
+    if failures:
+        raise failures[0]
+    return results[0] if results else None
+
+
+async def _stop_on_signal(work: trio.CancelScope, grace_seconds: float) -> None:
+    """First signal: cancel the work, which gives its leases back. A second one, or work that does not end within the
+    grace period, ends the process at once; that is safe at any instruction."""
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for number in signals:
+            log.info("stopping", signal=signal.Signals(number).name)
+            work.cancel()
+            break
+        with trio.move_on_after(grace_seconds):
+            async for number in signals:
+                log.warning("stopped at once by a second signal", signal=signal.Signals(number).name)
+                os._exit(EXIT_STOPPED_AT_ONCE)
+    log.warning("stopped at once: the workers did not end in time", grace_seconds=grace_seconds)
+    os._exit(EXIT_STOPPED_AT_ONCE)
+
+
+async def _stop_when_broken(handle: StateHandle, workers: trio.CancelScope, broken: list[StoreError]) -> None:
+    broken.append(await handle.wait_broken())
+    workers.cancel()
+
+
+async def _report(handle: StateHandle, name: str, state: WorkerState, crashes: int, reason: str | None) -> None:
+    """Record a worker's state for `memoryd status`; a store that cannot take it is watched by others."""
+    try:
+        await handle.ask(ReportWorker(process=handle.process, worker=name, state=state, crashes=crashes, reason=reason))
+    except StoreError as error:
+        log.warning("worker state not recorded", worker=name, state=state, reason=str(error))
+
+
+def _notify_systemd(message: str) -> None:
+    """Tell systemd how the service does, where it started us. See sd_notify(3)."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    import socket
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        try:
+            channel.sendto(message.encode(), "\0" + address[1:] if address.startswith("@") else address)
+        except OSError as error:
+            log.warning("systemd could not be told", reason=str(error))
+
+
+class _Memoryd:
+    """The service that the command line is given."""
+
+    once = staticmethod(once)
+    run = staticmethod(run)
+
+    @staticmethod
+    def redact(text: str) -> str:
+        from workers.redaction import redact
+
+        return redact(text)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; answer the exit code."""
+    from interfaces.cli.app import run_command_line
+
+    return run_command_line(_Memoryd(), sys.argv[1:] if arguments is None else arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

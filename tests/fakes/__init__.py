@@ -1,0 +1,1 @@
+"""Stand-ins, each named after what it replaces."""

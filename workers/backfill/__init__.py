@@ -1,0 +1,5 @@
+"""The backfill worker: rollout files to rows."""
+
+from workers.backfill.worker import BackfillSummary, scan
+
+__all__ = ["BackfillSummary", "scan"]

@@ -1,0 +1,241 @@
+"""The backfill: from rollout files to rows. One process at a time; newest first; never waits for history to be done.
+
+    claim -> list the tree -> compare with the known files -> register -> read in chunks -> record -> names -> finish
+
+Reading runs in a pool thread while the chunk before it is being recorded. One bad file costs that file: its row says
+why, and when it is tried again.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import attrs
+import structlog
+import trio
+
+from config.settings import BACKFILL_LEASE_MS, Settings
+from state.ids import OwnershipToken
+from state.messages.backfill import (
+    BackfillHeld,
+    ClaimBackfill,
+    FinishBackfill,
+    KnownRollout,
+    ListKnownRollouts,
+    LoadCheckpoints,
+    MarkRolloutsVanished,
+    RecordRollouts,
+    RecordThreadNames,
+    RegisterRollouts,
+    RenewBackfill,
+    RolloutRead,
+    RolloutsRecorded,
+    RolloutUnreadable,
+)
+from state.messages.leases import ClaimTerms, NotOwner
+from state.rollouts import Checkpoint, FoundRollout, find_rollouts, read_rollout, read_thread_names
+from state.store import StateHandle
+from workers.backfill.plan import plan_scan
+from workers.lease_keeper import LeaseLostError, hold_lease
+from workers.progress import Progress
+from workers.redaction import redact
+
+log = structlog.get_logger(__name__)
+
+ReplyT = TypeVar("ReplyT")
+ItemT = TypeVar("ItemT")
+
+REGISTER_FILES_MAX = 500
+"""Rows registered in one message: some milliseconds of work, so that other requests get in between."""
+
+CHUNK_FILES_MAX = 64
+CHUNK_BYTES_MAX = 4 * 1024 * 1024
+"""A chunk is read in one go by a pool thread and recorded in one message: large enough that hand-overs do not show,
+small enough that progress does and that a stop does not wait. A larger file is a chunk by itself."""
+
+CHUNKS_AHEAD_MAX = 2
+"""Chunks that may wait to be recorded; the reader then waits too, so that memory stays bounded."""
+
+
+@attrs.frozen(kw_only=True)
+class BackfillSummary:
+    """What one scan did. files = indexed + unchanged + skipped + failed."""
+
+    files: int = 0
+    indexed: int = 0
+    unchanged: int = 0
+    skipped: int = 0
+    failed: int = 0
+    bytes: int = 0
+
+    def plus(self, recorded: RolloutsRecorded, bytes_read: int) -> "BackfillSummary":
+        """This summary with one recorded chunk added; a shadowed file counts as skipped."""
+        return attrs.evolve(
+            self,
+            indexed=self.indexed + recorded.indexed,
+            skipped=self.skipped + recorded.skipped + recorded.shadowed,
+            failed=self.failed + recorded.failed,
+            bytes=self.bytes + bytes_read,
+        )
+
+
+async def scan(
+    handle: StateHandle, codex_home: Path, settings: Settings, progress: Progress, *, retry_failed_now: bool
+) -> BackfillSummary | BackfillHeld:
+    """Bring the index up to date with the files, once. Doing it twice is safe; the second time reads nothing.
+
+    Raises:
+      LeaseLostError: another process took the scan over; what was recorded before stays.
+      StoreError: the store could not answer.
+    """
+    token = handle.mint_token()
+    terms = ClaimTerms(token=token, owner=handle.owner("backfill"), lease_ms=BACKFILL_LEASE_MS)
+    claimed = await handle.ask(ClaimBackfill(terms=terms))
+    if isinstance(claimed, BackfillHeld):
+        return claimed
+    listed = False
+    try:
+        async with hold_lease(
+            handle, RenewBackfill(token=token, lease_ms=BACKFILL_LEASE_MS), lease_ms=BACKFILL_LEASE_MS
+        ):
+            summary = await _Scan(handle, codex_home, settings, progress, token).run(retry_failed_now=retry_failed_now)
+            listed = True
+            return summary
+    finally:
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + 2):
+            await handle.ask(FinishBackfill(token=token, listed=listed))
+
+
+Chunk = list[RolloutRead | RolloutUnreadable]
+
+
+class _Scan:
+    """One scan in work, under its token."""
+
+    def __init__(
+        self, handle: StateHandle, codex_home: Path, settings: Settings, progress: Progress, token: OwnershipToken
+    ) -> None:
+        self._handle = handle
+        self._codex_home = codex_home
+        self._settings = settings
+        self._progress = progress
+        self._token = token
+
+    async def run(self, *, retry_failed_now: bool) -> BackfillSummary:
+        found, unreadable = await trio.to_thread.run_sync(find_rollouts, self._codex_home, abandon_on_cancel=True)
+        plan = plan_scan(
+            found,
+            unreadable,
+            await self._known(),
+            wall_ms=self._handle.clock().wall_ms,
+            retry_failed_now=retry_failed_now,
+        )
+        for paths in _slices(plan.vanished, REGISTER_FILES_MAX):
+            _owned(await self._handle.ask(MarkRolloutsVanished(token=self._token, paths=tuple(paths))))
+        for part in _slices(plan.to_read, REGISTER_FILES_MAX):
+            _owned(await self._handle.ask(RegisterRollouts(token=self._token, found=tuple(part))))
+        if unreadable:
+            register = RegisterRollouts(token=self._token, found=(), unreadable=tuple(unreadable))
+            _owned(await self._handle.ask(register))
+        summary = BackfillSummary(
+            files=len(found) + len(unreadable), unchanged=plan.unchanged, failed=plan.waiting + len(unreadable)
+        )
+        summary = await self._read_and_record(plan.to_read, summary)
+        await self._record_names()
+        return summary
+
+    async def _known(self) -> list[KnownRollout]:
+        known: list[KnownRollout] = []
+        after: str | None = ""
+        while after is not None:
+            page = await self._handle.ask(ListKnownRollouts(after=after))
+            known.extend(page.rollouts)
+            after = page.next_after
+        return known
+
+    async def _read_and_record(self, files: Sequence[FoundRollout], summary: BackfillSummary) -> BackfillSummary:
+        send, receive = trio.open_memory_channel[Chunk](CHUNKS_AHEAD_MAX)
+        done = 0
+        self._progress.report("backfill", 0, len(files))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._read_chunks, files, send)
+            async with receive:
+                async for chunk in receive:
+                    summary = await self._record(chunk, summary)
+                    done += len(chunk)
+                    self._progress.report("backfill", done, len(files))
+        return summary
+
+    async def _read_chunks(self, files: Sequence[FoundRollout], send: trio.MemorySendChannel[Chunk]) -> None:
+        async with send:
+            for part in _chunks(files):
+                checkpoints = await self._handle.ask(LoadCheckpoints(paths=tuple(file.path for file in part)))
+                # Abandoned on cancel: a thread in the middle of a huge file only reads, and its result is dropped.
+                chunk = await trio.to_thread.run_sync(
+                    _read_files, self._codex_home, part, checkpoints, abandon_on_cancel=True
+                )
+                await send.send(chunk)
+
+    async def _record(self, chunk: Chunk, summary: BackfillSummary) -> BackfillSummary:
+        recorded = await self._handle.ask(
+            RecordRollouts(
+                token=self._token,
+                model_provider_default=self._settings.codex.model_provider_default,
+                outcomes=tuple(chunk),
+            )
+        )
+        for outcome in chunk:
+            if isinstance(outcome, RolloutUnreadable):
+                log.warning("rollout not readable", path=outcome.path, reason=outcome.reason)
+        bytes_read = sum(outcome.reading.bytes_read for outcome in chunk if isinstance(outcome, RolloutRead))
+        return summary.plus(_owned(recorded), bytes_read)
+
+    async def _record_names(self) -> None:
+        names = await trio.to_thread.run_sync(read_thread_names, self._codex_home, abandon_on_cancel=True)
+        for part in _slices(sorted(names.items()), REGISTER_FILES_MAX):
+            await self._handle.ask(RecordThreadNames(names={thread: redact(name) for thread, name in part}))
+
+
+def _owned(reply: ReplyT | NotOwner) -> ReplyT:
+    """The reply, if the scan is still ours."""
+    if isinstance(reply, NotOwner):
+        raise LeaseLostError("the scan was taken over by somebody else")
+    return reply
+
+
+def _slices(items: Sequence[ItemT], size: int) -> Iterator[Sequence[ItemT]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _read_files(
+    codex_home: Path, files: Sequence[FoundRollout], checkpoints: dict[str, Checkpoint]
+) -> list[RolloutRead | RolloutUnreadable]:
+    """Read files one after the other; whatever goes wrong with one is that one's outcome. Runs in a pool thread."""
+    outcomes: list[RolloutRead | RolloutUnreadable] = []
+    for file in files:
+        try:
+            reading = read_rollout(codex_home, file, checkpoints.get(file.path), redact=redact)
+        except OSError as error:
+            outcomes.append(RolloutUnreadable(path=file.path, reason=(error.strerror or str(error)).lower()))
+        except Exception as error:
+            # A defect of ours: it costs this file, is seen in its row, and the next version reads it again.
+            outcomes.append(
+                RolloutUnreadable(path=file.path, reason=f"internal error: {type(error).__name__}: {error}")
+            )
+        else:
+            outcomes.append(RolloutRead(found=file, reading=reading))
+    return outcomes
+
+
+def _chunks(files: Sequence[FoundRollout]) -> Iterator[list[FoundRollout]]:
+    """Cut files, in order, into chunks of at most CHUNK_FILES_MAX files and about CHUNK_BYTES_MAX bytes."""
+    chunk: list[FoundRollout] = []
+    size_bytes = 0
+    for file in files:
+        if chunk and (len(chunk) == CHUNK_FILES_MAX or size_bytes + file.size_bytes > CHUNK_BYTES_MAX):
+            yield chunk
+            chunk, size_bytes = [], 0
+        chunk.append(file)
+        size_bytes += file.size_bytes
+    if chunk:
+        yield chunk

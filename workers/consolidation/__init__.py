@@ -1,0 +1,5 @@
+"""The consolidation worker: a project's memories to published files."""
+
+from workers.consolidation.worker import Consolidation, ConsolidationSummary
+
+__all__ = ["Consolidation", "ConsolidationSummary"]
