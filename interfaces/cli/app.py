@@ -12,13 +12,12 @@ from pathlib import Path
 
 from cyclopts import App, CycloptsError
 
+from config.version import VERSION
 from interfaces.cli import jobs, memories, once, paths, run, status, threads
 from interfaces.cli.errors import EXIT_INTERNAL, EXIT_OK, EXIT_USAGE, InternalError, UsageError, exit_code
 from interfaces.cli.output import print_error
 from interfaces.service import Service
 from state.errors import first_cause
-
-VERSION = "0.1.0"
 
 
 def build_app(service: Service) -> App:
