@@ -255,7 +255,8 @@ async def _until_stopped(work: Callable[[], Awaitable[T]], grace_seconds: float)
     failures: list[Exception] = []
     async with trio.open_nursery() as watchers:
         with trio.CancelScope() as scope:
-            watchers.start_soon(_stop_on_signal, scope, grace_seconds)
+            # Started, not start_soon: signals are watched before the work says that it is ready.
+            await watchers.start(_stop_on_signal, scope, grace_seconds)
             try:
                 results.append(await work())
             except Exception as error:
@@ -266,10 +267,13 @@ async def _until_stopped(work: Callable[[], Awaitable[T]], grace_seconds: float)
     return results[0] if results else None
 
 
-async def _stop_on_signal(work: trio.CancelScope, grace_seconds: float) -> None:
+async def _stop_on_signal(
+    work: trio.CancelScope, grace_seconds: float, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
     """First signal: cancel the work, which gives its leases back. A second one, or work that does not end within the
     grace period, ends the process at once; that is safe at any instruction."""
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        task_status.started()
         async for number in signals:
             log.info("stopping", signal=signal.Signals(number).name)
             work.cancel()
@@ -324,6 +328,8 @@ class _Memoryd:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; answer the exit code."""
+    # Whatever this process writes is for its user alone.
+    os.umask(0o077)
     from interfaces.cli.app import run_command_line
 
     return run_command_line(_Memoryd(), sys.argv[1:] if arguments is None else arguments)

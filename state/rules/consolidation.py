@@ -263,7 +263,12 @@ async def point_current(tx: Transaction, request: PointCurrent, at: Instant) -> 
     )
     if row is None or row.generation_folder is None:
         return NothingPublished()
-    changed = await tx.point(scope_link(request.scope), row.generation_folder)
+    link = scope_link(request.scope)
+    changed = await tx.point(link, row.generation_folder)
+    if request.scope == HOME_SCOPE:
+        # What agents read stands at the top; these two links never change again.
+        for name in ("memory_summary.md", "MEMORY.md"):
+            await tx.point(name, f"{link}/{name}")
     return Pointed(generation_folder=row.generation_folder, changed=changed)
 
 

@@ -205,6 +205,7 @@ async def _write_thread(tx: Transaction, outcome: RolloutRead, facts: ThreadFact
         "recency_at_ms": facts.turn_started_at_ms or updated_at_ms,
         "archived_at_ms": archived_at_ms,
         "content_revision": revision,
+        "memory_mode": _memory_mode(facts.memory_mode),
     }
     await tx.execute(_UPSERT, **row)
     for position, tool in enumerate(facts.dynamic_tools):
@@ -222,7 +223,12 @@ async def _write_thread(tx: Transaction, outcome: RolloutRead, facts: ThreadFact
             defer_loading=int(tool.defer_loading),
             namespace=tool.namespace,
         )
-    if before is not None and before.memory_mode != facts.memory_mode:
+    if before is not None and before.memory_mode != row["memory_mode"]:
         await mark_scope_dirty_if_known(tx, before.cwd)
     if facts.preview and facts.content_at_ms is not None:
         await refresh_job(tx, facts.thread_id, facts.cwd, revision, facts.content_at_ms)
+
+
+def _memory_mode(text: str) -> str:
+    """The mode as it is stored. Not said means enabled; a word that we do not know is a wish not to be remembered."""
+    return text if text in ("enabled", "disabled", "polluted") else "disabled" if text else "enabled"

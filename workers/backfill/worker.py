@@ -15,6 +15,7 @@ import structlog
 import trio
 
 from config.settings import BACKFILL_LEASE_MS, Settings
+from state.errors import RuleFailedError
 from state.ids import OwnershipToken
 from state.messages.backfill import (
     BackfillHeld,
@@ -33,9 +34,16 @@ from state.messages.backfill import (
     RolloutUnreadable,
 )
 from state.messages.leases import ClaimTerms, NotOwner
-from state.rollouts import Checkpoint, FoundRollout, find_rollouts, read_rollout, read_thread_names
+from state.rollouts import (
+    Checkpoint,
+    FoundRollout,
+    UnreadablePath,
+    find_rollouts,
+    read_rollout,
+    read_thread_names,
+)
 from state.store import StateHandle
-from workers.backfill.plan import plan_scan
+from workers.backfill.plan import ScanPlan, plan_scan
 from workers.lease_keeper import LeaseLostError, hold_lease
 from workers.progress import Progress
 from workers.redaction import redact
@@ -123,15 +131,12 @@ class _Scan:
 
     async def run(self, *, retry_failed_now: bool) -> BackfillSummary:
         found, unreadable = await trio.to_thread.run_sync(find_rollouts, self._codex_home, abandon_on_cancel=True)
-        plan = plan_scan(
-            found,
-            unreadable,
-            await self._known(),
-            wall_ms=self._handle.clock().wall_ms,
-            retry_failed_now=retry_failed_now,
-        )
-        for paths in _slices(plan.vanished, REGISTER_FILES_MAX):
-            _owned(await self._handle.ask(MarkRolloutsVanished(token=self._token, paths=tuple(paths))))
+        plan = await self._plan(found, unreadable, retry_failed_now=retry_failed_now)
+        if plan.vanished:
+            for paths in _slices(plan.vanished, REGISTER_FILES_MAX):
+                _owned(await self._handle.ask(MarkRolloutsVanished(token=self._token, paths=tuple(paths))))
+            # What the vanished files shadowed is to be read now, so compare once more.
+            plan = await self._plan(found, unreadable, retry_failed_now=retry_failed_now)
         for part in _slices(plan.to_read, REGISTER_FILES_MAX):
             _owned(await self._handle.ask(RegisterRollouts(token=self._token, found=tuple(part))))
         if unreadable:
@@ -143,6 +148,17 @@ class _Scan:
         summary = await self._read_and_record(plan.to_read, summary)
         await self._record_names()
         return summary
+
+    async def _plan(
+        self, found: Sequence[FoundRollout], unreadable: Sequence[UnreadablePath], *, retry_failed_now: bool
+    ) -> ScanPlan:
+        return plan_scan(
+            found,
+            unreadable,
+            await self._known(),
+            wall_ms=self._handle.clock().wall_ms,
+            retry_failed_now=retry_failed_now,
+        )
 
     async def _known(self) -> list[KnownRollout]:
         known: list[KnownRollout] = []
@@ -177,18 +193,33 @@ class _Scan:
                 await send.send(chunk)
 
     async def _record(self, chunk: Chunk, summary: BackfillSummary) -> BackfillSummary:
-        recorded = await self._handle.ask(
-            RecordRollouts(
-                token=self._token,
-                model_provider_default=self._settings.codex.model_provider_default,
-                outcomes=tuple(chunk),
-            )
-        )
+        try:
+            recorded = await self._ask_to_record(chunk)
+        except RuleFailedError as error:
+            if len(chunk) > 1:
+                # One of them cannot be stored: find out which, so that it costs only itself.
+                for outcome in chunk:
+                    summary = await self._record([outcome], summary)
+                return summary
+            path = chunk[0].found.path if isinstance(chunk[0], RolloutRead) else chunk[0].path
+            chunk = [RolloutUnreadable(path=path, reason=f"internal error: {error}")]
+            recorded = await self._ask_to_record(chunk)
         for outcome in chunk:
             if isinstance(outcome, RolloutUnreadable):
                 log.warning("rollout not readable", path=outcome.path, reason=outcome.reason)
         bytes_read = sum(outcome.reading.bytes_read for outcome in chunk if isinstance(outcome, RolloutRead))
-        return summary.plus(_owned(recorded), bytes_read)
+        return summary.plus(recorded, bytes_read)
+
+    async def _ask_to_record(self, chunk: Chunk) -> RolloutsRecorded:
+        return _owned(
+            await self._handle.ask(
+                RecordRollouts(
+                    token=self._token,
+                    model_provider_default=self._settings.codex.model_provider_default,
+                    outcomes=tuple(chunk),
+                )
+            )
+        )
 
     async def _record_names(self) -> None:
         names = await trio.to_thread.run_sync(read_thread_names, self._codex_home, abandon_on_cancel=True)

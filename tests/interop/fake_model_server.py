@@ -1,0 +1,187 @@
+"""A stand-in for the Responses API on loopback, so that the real Codex binary can work without a model.
+
+The rule: a request is answered by the script of its last user message. The number of tool results after that message
+says how many steps of the script are done; the next step is the answer. A prompt without a script gets "Done.".
+"""
+
+import itertools
+import json
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import attrs
+
+
+@attrs.frozen
+class Say:
+    """The final answer of a turn, after `delay_seconds` of silence."""
+
+    text: str
+    delay_seconds: float = 0.0
+
+
+@attrs.frozen
+class Call:
+    """A tool call. arguments: what the tool takes; namespace: of a tool that is offered inside one."""
+
+    name: str
+    arguments: Mapping[str, object]
+    namespace: str | None = None
+
+
+@attrs.frozen
+class Refuse:
+    """The request fails with this HTTP status. It ends a script: no tool result follows it."""
+
+    status: int
+
+
+@attrs.frozen
+class Hang:
+    """No answer comes for as long as the server runs."""
+
+
+Step = Say | Call | Refuse | Hang
+
+
+def run(command: str) -> Call:
+    """A call of the shell tool."""
+    return Call("exec_command", {"cmd": command})
+
+
+def patch(*lines: str) -> Call:
+    """A call of apply_patch with these lines of the patch language, the way that models without the tool do it."""
+    text = "\n".join(("*** Begin Patch", *lines, "*** End Patch"))
+    return run(f"apply_patch <<'EOF'\n{text}\nEOF\n")
+
+
+class FakeModelServer:
+    """Holds the scripts; give one before the prompt is sent.
+
+    Attributes:
+      url: the base URL that a provider is configured with.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.closing = threading.Event()
+        self._scripts: dict[str, tuple[Step, ...]] = {}
+        self._numbers = itertools.count(1)
+
+    def script(self, prompt: str, *steps: Step) -> str:
+        """Answer `prompt` by these steps, one a request. Returns the prompt, to be passed on."""
+        self._scripts[prompt.strip()] = steps
+        return prompt
+
+    def answer(self, body: Mapping[str, Any]) -> tuple[int, Step]:
+        """The number of this request, from 1, and the step that answers it."""
+        items: Sequence[Mapping[str, Any]] = body["input"]
+        asked = max(index for index, item in enumerate(items) if item.get("role") == "user")
+        done = sum(str(item.get("type", "")).endswith("_call_output") for item in items[asked + 1 :])
+        prompt = "\n".join(part.get("text", "") for part in items[asked]["content"]).strip()
+        steps = self._scripts.get(prompt, ())
+        return next(self._numbers), steps[done] if done < len(steps) else Say("Done.")
+
+
+@contextmanager
+def fake_model_server() -> Iterator[FakeModelServer]:
+    """Serve on a free port of 127.0.0.1 until the block ends; requests that hang are let go then."""
+
+    class Handler(_Handler):
+        model: FakeModelServer
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        http.daemon_threads = True
+        model = Handler.model = FakeModelServer(f"http://127.0.0.1:{http.server_address[1]}/v1")
+        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05}, name="fake model server")
+        thread.start()
+        try:
+            yield model
+        finally:
+            model.closing.set()
+            http.shutdown()
+            thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    model: FakeModelServer
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: what a client asked for is seen in what it then does."""
+
+    def do_GET(self) -> None:
+        """Everything but the one endpoint is absent."""
+        self._send(404, "application/json", b"{}")
+
+    def do_POST(self) -> None:
+        """Answer one model request."""
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        number, step = self.model.answer(body)
+        match step:
+            case Hang():
+                self.model.closing.wait()
+                self.close_connection = True
+            case Refuse(status):
+                self._send(status, "application/json", b'{"error": {"message": "refused by the script"}}')
+            case Say() | Call():
+                if isinstance(step, Say) and step.delay_seconds:
+                    time.sleep(step.delay_seconds)
+                self._send(200, "text/event-stream", b"".join(_events(number, step)))
+
+    def _send(self, status: int, kind: str, data: bytes) -> None:
+        self.send_response(status)
+        self.send_header("content-type", kind)
+        self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+
+def _events(number: int, step: Say | Call) -> Iterator[bytes]:
+    thought = {
+        "type": "reasoning",
+        "id": f"rs_{number}",
+        "summary": [{"type": "summary_text", "text": f"Thinking about step {number}"}],
+        "encrypted_content": "bm90IGEgdGhvdWdodA==",
+    }
+    output = [thought, _output_item(number, step)]
+    yield _event("response.created", response={"id": f"resp_{number}"})
+    for index, item in enumerate(output):
+        yield _event("response.output_item.added", output_index=index, item=item)
+        yield _event("response.output_item.done", output_index=index, item=item)
+    usage = {
+        "input_tokens": 1_000 + number,  # differs by request, so that a sum shows which requests it holds
+        "input_tokens_details": {"cached_tokens": 10},
+        "output_tokens": 20,
+        "output_tokens_details": {"reasoning_tokens": 5},
+        "total_tokens": 1_020 + number,
+    }
+    yield _event("response.completed", response={"id": f"resp_{number}", "output": output, "usage": usage})
+
+
+def _output_item(number: int, step: Say | Call) -> dict[str, object]:
+    if isinstance(step, Say):
+        content = [{"type": "output_text", "text": step.text, "annotations": []}]
+        return {
+            "type": "message",
+            "id": f"msg_{number}",
+            "role": "assistant",
+            "status": "completed",
+            "content": content,
+        }
+    call: dict[str, object] = {
+        "type": "function_call",
+        "id": f"fc_{number}",
+        "call_id": f"call_{number}",
+        "name": step.name,
+        "arguments": json.dumps(dict(step.arguments)),
+        "status": "completed",
+    }
+    return call if step.namespace is None else call | {"namespace": step.namespace}
+
+
+def _event(kind: str, **fields: object) -> bytes:
+    return f"event: {kind}\ndata: {json.dumps({'type': kind, **fields})}\n\n".encode()
