@@ -15,6 +15,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import attrs
 import structlog
 import trio
 
@@ -22,9 +23,6 @@ from config import Paths, Settings
 from interfaces.service import BackfillReport, ConsolidationReport, ExtractionReport, OnceReport, ProgressView
 from state.errors import StoreBrokenError, StoreError, first_cause
 from state.folder import StateFolder
-from state.messages.backfill import BackfillHeld
-from state.messages.consolidation import GetConsolidationTotals
-from state.messages.extraction import Eligibility, GetExtractionTotals
 from state.messages.service import ReportWorker, WorkerState
 from state.store import StateHandle, open_store
 
@@ -34,17 +32,6 @@ T = TypeVar("T")
 
 EXIT_STORE_BROKEN = 4
 EXIT_STOPPED_AT_ONCE = 130
-
-BACKFILL_WAIT_SECONDS_MAX = 30.0
-"""How long `once` waits for another process's scan, as the Codex CLI does. The service itself never waits."""
-
-
-class BackfillWaitError(Exception):
-    """Another process still scans after BACKFILL_WAIT_SECONDS_MAX."""
-
-    code = "backfill_wait"
-    retryable = True
-    hint = "`memoryd status` shows who scans; try again when it is done"
 
 
 class InterruptedRunError(Exception):
@@ -59,39 +46,27 @@ Worker = Callable[[StateHandle, Paths, Settings], Awaitable[None]]
 
 
 async def _reaper(handle: StateHandle, paths: Paths, settings: Settings) -> None:
-    from workers.reaper import reap
+    from workers import reaper
 
-    while True:
-        await reap(handle)
-        await trio.sleep(settings.service.reaper_seconds)
+    await reaper.serve(handle, settings)
 
 
 async def _backfill(handle: StateHandle, paths: Paths, settings: Settings) -> None:
-    from workers.backfill import scan
-    from workers.progress import NoProgress
+    from workers import backfill
 
-    while True:
-        result = await scan(handle, paths.codex_home, settings, NoProgress(), retry_failed_now=False)
-        if not isinstance(result, BackfillHeld) and (result.indexed or result.skipped or result.failed):
-            log.info("scanned", files=result.files, indexed=result.indexed, failed=result.failed)
-        await trio.sleep(settings.backfill.rescan_seconds)
+    await backfill.serve(handle, paths.codex_home, settings)
 
 
 async def _extraction(handle: StateHandle, paths: Paths, settings: Settings) -> None:
-    from workers.extraction import Extraction
-    from workers.models.choose import provider_named
-    from workers.progress import NoProgress
+    from workers import extraction
 
-    provider = provider_named(settings.extraction.model)
-    await Extraction(handle, paths.codex_home, settings, provider, NoProgress()).run(until_done=False)
-    await trio.sleep_forever()  # the claims of this start are used up
+    await extraction.serve(handle, paths.codex_home, settings)
 
 
 async def _consolidation(handle: StateHandle, paths: Paths, settings: Settings) -> None:
-    from workers.consolidation import Consolidation
-    from workers.progress import NoProgress
+    from workers import consolidation
 
-    await Consolidation(handle, paths.codex_home, settings, NoProgress()).run(until_done=False)
+    await consolidation.serve(handle, paths.codex_home, settings)
 
 
 WORKERS: tuple[tuple[str, Worker], ...] = (
@@ -164,88 +139,19 @@ async def once(paths: Paths, settings: Settings, progress: ProgressView, phases:
       InterruptedRunError: a signal; leases were handed back.
       StateError: the store cannot be opened or used.
     """
+    from workers.once import do_once
+
     async with open_store(StateFolder(path=paths.state_dir), str(paths.codex_home)) as handle:
-        report = await _until_stopped(
-            lambda: _work_once(handle, paths, settings, progress, phases), settings.service.grace_seconds
+        done = await _until_stopped(
+            lambda: do_once(handle, paths.codex_home, settings, progress, phases), settings.service.grace_seconds
         )
-    if report is None:
+    if done is None:
         raise InterruptedRunError("interrupted")
-    return report
-
-
-async def _work_once(
-    handle: StateHandle, paths: Paths, settings: Settings, progress: ProgressView, phases: frozenset[str]
-) -> OnceReport:
-    from workers.consolidation import Consolidation
-    from workers.extraction import Extraction
-    from workers.models.choose import provider_named
-    from workers.reaper import reap
-
-    await reap(handle)
-    backfill = BackfillReport()
-    if "backfill" in phases:
-        backfill = await _scan_once(handle, paths, settings, progress)
-    provider = provider_named(settings.extraction.model)
-    extraction = Extraction(handle, paths.codex_home, settings, provider, progress)
-    if "extract" in phases:
-        await extraction.run(until_done=True)
-    consolidation = Consolidation(handle, paths.codex_home, settings, progress)
-    if "consolidate" in phases:
-        await consolidation.run(until_done=True)
-    done = extraction.summary
-    jobs = (
-        await handle.ask(GetExtractionTotals(eligibility=Eligibility.from_settings(settings.extraction)))
-    ).jobs_by_status
-    scopes = (await handle.ask(GetConsolidationTotals())).scopes
-    published, failed = consolidation.summary.published, consolidation.summary.failed
-    settled = jobs.get("succeeded", 0) + jobs.get("empty", 0)
     return OnceReport(
-        backfill=backfill,
-        extraction=ExtractionReport(
-            claimed=done.claimed,
-            succeeded=done.succeeded,
-            empty=done.empty,
-            unchanged=max(settled - done.succeeded - done.empty, 0),
-            retrying=done.retrying,
-            failed=done.failed,
-        ),
-        consolidation=ConsolidationReport(
-            scopes=scopes, published=published, unchanged=max(scopes - published - failed, 0), failed=failed
-        ),
+        backfill=BackfillReport(**attrs.asdict(done.backfill), seconds=done.backfill_seconds),
+        extraction=ExtractionReport(**attrs.asdict(done.extraction)),
+        consolidation=ConsolidationReport(**attrs.asdict(done.consolidation), scopes=done.scopes),
         memories_dir=handle.folder.memories_dir,
-    )
-
-
-async def _scan_once(handle: StateHandle, paths: Paths, settings: Settings, progress: ProgressView) -> BackfillReport:
-    from workers.backfill import scan
-    from workers.reaper import reap
-
-    started = time.monotonic()
-    announced = False
-    while True:
-        result = await scan(handle, paths.codex_home, settings, progress, retry_failed_now=True)
-        if not isinstance(result, BackfillHeld):
-            break
-        if time.monotonic() - started >= BACKFILL_WAIT_SECONDS_MAX:
-            raise BackfillWaitError(
-                f"timed out waiting for state db backfill at {paths.codex_home} after"
-                f" {BACKFILL_WAIT_SECONDS_MAX:.0f}s (status: running)"
-            )
-        (log.info if announced else log.warning)(
-            f"state db backfill is running at {paths.codex_home}; waiting up to {BACKFILL_WAIT_SECONDS_MAX:.0f}s"
-            " before retrying startup initialization"
-        )
-        announced = True
-        await trio.sleep(1)
-        await reap(handle)
-    return BackfillReport(
-        files=result.files,
-        indexed=result.indexed,
-        unchanged=result.unchanged,
-        skipped=result.skipped,
-        failed=result.failed,
-        bytes=result.bytes,
-        seconds=round(time.monotonic() - started, 3),
     )
 
 

@@ -4,6 +4,7 @@ Only `open_writer` and `open_reader` make connections, and only the store calls 
 connection may open these files in any other way: closing such a descriptor would drop SQLite's POSIX locks.
 """
 
+import contextlib
 import random
 import time
 from pathlib import Path
@@ -58,6 +59,15 @@ def open_writer(database: Path, *, busy_deadline_ms: int = BUSY_DEADLINE_MS) -> 
     """
     refuse_broken_sqlite(apsw.sqlite_lib_version())
     connection = apsw.Connection(str(database))
+    try:
+        _prepare_writer(connection, busy_deadline_ms)
+    except BaseException:
+        close_untouched(connection)
+        raise
+    return connection
+
+
+def _prepare_writer(connection: apsw.Connection, busy_deadline_ms: int) -> None:
     connection.set_busy_handler(JitteredBusyHandler(busy_deadline_ms))
     # WAL: readers never wait for the writer, and a commit is one append. It stays set in the file.
     _pragma(connection, "journal_mode = WAL")
@@ -67,7 +77,6 @@ def open_writer(database: Path, *, busy_deadline_ms: int = BUSY_DEADLINE_MS) -> 
     _pragma(connection, "foreign_keys = ON")
     # A WAL that grew in a burst is cut back at the next checkpoint instead of staying large for ever.
     _pragma(connection, f"journal_size_limit = {16 * 1024 * 1024}")
-    return connection
 
 
 def open_reader(database: Path, *, busy_deadline_ms: int = BUSY_DEADLINE_MS) -> apsw.Connection:
@@ -77,6 +86,16 @@ def open_reader(database: Path, *, busy_deadline_ms: int = BUSY_DEADLINE_MS) -> 
     connection.set_busy_handler(JitteredBusyHandler(busy_deadline_ms))
     _pragma(connection, "query_only = ON")
     return connection
+
+
+def close_untouched(connection: apsw.Connection) -> None:
+    """Close and leave the file and its write-ahead log as they are, for whoever has to judge them.
+
+    An ordinary close of the last connection moves the log into the file and deletes it. Doing it twice is safe.
+    """
+    with contextlib.suppress(apsw.ConnectionClosedError):
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+    connection.close(True)
 
 
 def truncate_wal(connection: apsw.Connection) -> None:

@@ -114,14 +114,23 @@ def held_lock(path: Path, *, exclusive: bool, purpose: str) -> Iterator[int]:
     """
     descriptor = _open_lock(path)
     try:
-        give_up_at = time.monotonic() + LOCK_WAIT_SECONDS_MAX
-        while not try_lock(descriptor, exclusive=exclusive):
-            if time.monotonic() >= give_up_at:
-                raise StateFolderError(f"cannot {purpose}: {path.name} is held by {holders_of(path)}")
-            time.sleep(0.01)
+        wait_for_lock(descriptor, path, exclusive=exclusive, purpose=purpose)
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def wait_for_lock(descriptor: int, path: Path, *, exclusive: bool, purpose: str) -> None:
+    """Take the lock on `path`, which `descriptor` has open, waiting at most LOCK_WAIT_SECONDS_MAX.
+
+    Raises:
+      StateFolderError: the lock is still held by somebody else; names the holders where the system tells them.
+    """
+    give_up_at = time.monotonic() + LOCK_WAIT_SECONDS_MAX
+    while not try_lock(descriptor, exclusive=exclusive):
+        if time.monotonic() >= give_up_at:
+            raise StateFolderError(f"cannot {purpose}: {path.name} is held by {holders_of(path)}")
+        time.sleep(0.01)
 
 
 def _open_lock(path: Path) -> int:
@@ -134,7 +143,7 @@ def _open_lock(path: Path) -> int:
 
 
 def try_lock(descriptor: int, *, exclusive: bool) -> bool:
-    """Take the lock at once or not at all. Changing a held lock from shared to exclusive is not atomic."""
+    """Take the lock at once or not at all. Changing a held lock is not atomic: a try that fails may have lost it."""
     try:
         fcntl.flock(descriptor, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
     except OSError as error:
@@ -159,6 +168,12 @@ def dead_process_lock(folder: StateFolder, process: ProcessUuid) -> Iterator[boo
         yield try_lock(descriptor, exclusive=True)
     finally:
         os.close(descriptor)
+
+
+def remove_process_lock(folder: StateFolder, process: ProcessUuid) -> None:
+    """Remove the lock file of a process whose row is struck out. The caller holds the lock."""
+    with contextlib.suppress(OSError):
+        folder.process_lock(process).unlink()
 
 
 def holders_of(path: Path) -> str:

@@ -22,7 +22,7 @@ import apsw
 import outcome
 
 from state.clock import Clock
-from state.connection import BUSY_DEADLINE_MS, JitteredBusyHandler, open_writer, truncate_wal
+from state.connection import BUSY_DEADLINE_MS, JitteredBusyHandler, close_untouched, open_writer, truncate_wal
 from state.errors import (
     NotCommittedError,
     OutcomeUnknownError,
@@ -50,12 +50,12 @@ CLOSE_WAIT_MS_MAX = 100
 
 
 class _VoidBatchError(Exception):
-    """SQLite ended the whole transaction while it ran `ticket`'s rule."""
+    """The whole transaction ended, without effect, while `ticket`'s rule ran."""
 
-    def __init__(self, ticket: Ticket, cause: Exception) -> None:
-        super().__init__(str(cause))
+    def __init__(self, ticket: Ticket, failure: StoreError) -> None:
+        super().__init__(str(failure))
         self.ticket = ticket
-        self.cause = cause
+        self.failure = failure
 
 
 class GroupCommit:
@@ -89,17 +89,21 @@ class GroupCommit:
             try:
                 return failed + self._run(tickets)
             except _VoidBatchError as void:
-                failed.append((void.ticket, outcome.Error(_explained(void.cause))))
+                failed.append((void.ticket, outcome.Error(void.failure)))
                 picked = [ticket for ticket in picked if ticket is not void.ticket]
+                if self.broken is not None:
+                    return failed + [(ticket, outcome.Error(self.broken)) for ticket in picked]
                 tickets = iter(picked)
 
     def close(self) -> None:
-        """Empty the write-ahead log if nobody else uses it, and close."""
-        if not self.broken:
-            self._connection.set_busy_handler(JitteredBusyHandler(CLOSE_WAIT_MS_MAX))
-            # Another process goes on with the log, or the disk is full: the log is whole either way.
-            with contextlib.suppress(apsw.Error):
-                truncate_wal(self._connection)
+        """Empty the write-ahead log if nobody else uses it, and close. A broken store leaves everything as it is."""
+        if self.broken:
+            close_untouched(self._connection)
+            return
+        self._connection.set_busy_handler(JitteredBusyHandler(CLOSE_WAIT_MS_MAX))
+        # Another process goes on with the log, or the disk is full: the log is whole either way.
+        with contextlib.suppress(apsw.Error):
+            truncate_wal(self._connection)
         self._connection.close(True)
 
     def _pick_batch(self, inbox: Inbox, picked: list[Ticket]) -> Iterator[Ticket]:
@@ -128,7 +132,7 @@ class GroupCommit:
                     answers.append((ticket, outcome.Error(self._busy())))
                     continue
                 except apsw.Error as error:
-                    answers.append((ticket, outcome.Error(self._failure_outside_rule(error))))
+                    answers.append((ticket, outcome.Error(self._failure(error))))
                     continue
                 writing = True
                 changes_before = self._connection.total_changes()
@@ -153,22 +157,25 @@ class GroupCommit:
             reply = drive(rule(self._transaction, request, at))
             self._connection.execute("RELEASE request")
         except Exception as error:
-            if isinstance(error, apsw.CorruptError | apsw.NotADBError):
-                self._break(f"the database {self._database} is damaged: {error}")
+            failure = self._failure(error)
+            if self.broken is not None:
+                # Nothing is stored into a damaged file, and nobody is told that something was.
+                self._abandon()
+                raise _VoidBatchError(ticket, failure) from error
             if not self._connection.in_transaction:
-                raise _VoidBatchError(ticket, error) from error
+                raise _VoidBatchError(ticket, failure) from error
             if request.mutates:
-                self._roll_back_request(ticket, error)
-            return outcome.Error(_explained(error))
+                self._roll_back_request(ticket, failure)
+            return outcome.Error(failure)
         return outcome.Value(reply)
 
-    def _roll_back_request(self, ticket: Ticket, error: Exception) -> None:
+    def _roll_back_request(self, ticket: Ticket, failure: StoreError) -> None:
         try:
             self._connection.execute("ROLLBACK TO request")
             self._connection.execute("RELEASE request")
-        except apsw.Error:
+        except apsw.Error as error:
             self._abandon()
-            raise _VoidBatchError(ticket, error) from error
+            raise _VoidBatchError(ticket, failure) from error
 
     def _commit(self, answers: list[Answer], *, changed: bool) -> list[Answer]:
         batch_id = secrets.token_hex(16)
@@ -204,7 +211,7 @@ class GroupCommit:
                     hint="free some space or check the disk, then start memoryd again",
                 ),
             )
-        return answers if kept else _all_fail(answers, _explained(error))
+        return answers if kept else _all_fail(answers, self._failure(error))
 
     def _last_batch_id(self) -> object:
         row = self._connection.execute(
@@ -218,8 +225,10 @@ class GroupCommit:
         self._transaction = SqliteTransaction(self._connection, self._memories_dir)
 
     def _abandon(self) -> None:
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+        # A damaged file may refuse even this; closing the connection rolls back too.
+        with contextlib.suppress(apsw.Error):
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
 
     def _end_read(self) -> None:
         if self._connection.in_transaction:
@@ -232,10 +241,11 @@ class GroupCommit:
             hint="the request can be asked again; if it stays so, end that process",
         )
 
-    def _failure_outside_rule(self, error: apsw.Error) -> StoreError:
+    def _failure(self, error: Exception) -> StoreError:
+        """What the asker is told. Damage breaks the store."""
         if isinstance(error, apsw.CorruptError | apsw.NotADBError):
             self._break(f"the database {self._database} is damaged: {error}")
-        return _explained(error)
+        return self.broken or _explained(error)
 
     def _break(self, message: str) -> None:
         self.broken = StoreBrokenError(

@@ -60,7 +60,9 @@ def migrate(connection: apsw.Connection) -> int:
             if schema_version(connection) != migration.number:
                 raise AssertionError(f"{migration.name} did not run to its last statement")
         except BaseException:
-            connection.execute("ROLLBACK")
+            # A full disk makes SQLite end the transaction by itself.
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
             raise
         connection.execute("COMMIT")
     return len(known) - version

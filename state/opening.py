@@ -1,22 +1,23 @@
 """Opening the store: locks, migrations, the home it belongs to, and what happens to a damaged file.
 
-Order: state.lock shared -> the migration lock -> connect and migrate -> check the home -> the process's own lock ->
-the process's row. The lock comes before the row, so that a row without a living lock always means a dead process.
+Order: state.lock shared -> the migration lock -> connect, migrate, check the home -> the process's own lock -> the
+process's row. The lock comes before the row, so that a row without a living lock always means a dead process.
 """
 
 import contextlib
 import os
 import time
 import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import apsw
 import attrs
 
 from state.clock import Clock
-from state.connection import BUSY_DEADLINE_MS, open_reader, open_writer
+from state.connection import BUSY_DEADLINE_MS, close_untouched, open_reader, open_writer
 from state.errors import StateFolderError
-from state.folder import StateFolder, held_lock, holders_of, prepare, quarantine, try_lock
+from state.folder import StateFolder, held_lock, holders_of, prepare, quarantine, try_lock, wait_for_lock
 from state.group_commit import GroupCommit
 from state.ids import ProcessUuid
 from state.long_read import LongReads
@@ -24,6 +25,9 @@ from state.messages.service import RegisterProcess
 from state.migrate import migrate, refuse_newer_schema, schema_version
 from state.rules.service import register_process
 from state.sqlite_transaction import SqliteTransaction, drive
+
+DAMAGE = (apsw.CorruptError, apsw.NotADBError)
+"""What SQLite raises when a file is not, or no longer, a sound database."""
 
 QUARANTINE_WAIT_SECONDS_MAX = 2.0
 """How long quarantine waits for other openers to leave. A service does not leave, so there is no point in more."""
@@ -57,17 +61,16 @@ def open_for_writing(
       StateFolderError: the folder cannot be used.
     """
     prepare(folder)
-    with contextlib.ExitStack() as locks:
+    with contextlib.ExitStack() as locks, _explained(folder):
         state_lock = locks.enter_context(
-            held_lock(folder.path / "state.lock", exclusive=False, purpose=f"use the state folder {folder.path}")
+            held_lock(_state_lock(folder), exclusive=False, purpose=f"use the state folder {folder.path}")
         )
-        connection, quarantined = _connect(folder, state_lock, busy_deadline_ms)
+        connection, quarantined = _connect(
+            folder, state_lock, lambda: _ready_connection(folder, codex_home, clock, busy_deadline_ms)
+        )
         try:
-            _bind_home(connection, folder, codex_home, clock)
             process = ProcessUuid(str(uuid.uuid4()))
-            lock_path = folder.process_lock(process)
-            locks.enter_context(held_lock(lock_path, exclusive=True, purpose="enter this process"))
-            locks.callback(_unlink, lock_path)
+            locks.enter_context(held_lock(folder.process_lock(process), exclusive=True, purpose="enter this process"))
             _register(connection, folder, process, clock)
             reader = open_reader(folder.database)
         except BaseException:
@@ -99,7 +102,7 @@ def open_for_reading(folder: StateFolder, codex_home: str, clock: Clock) -> Open
         return None
     with contextlib.ExitStack() as locks:
         locks.enter_context(
-            held_lock(folder.path / "state.lock", exclusive=False, purpose=f"read the state folder {folder.path}")
+            held_lock(_state_lock(folder), exclusive=False, purpose=f"read the state folder {folder.path}")
         )
         try:
             connection = open_reader(folder.database)
@@ -129,40 +132,58 @@ def _suspect(folder: StateFolder) -> Path:
     return folder.path / "suspect"
 
 
-def _connect(folder: StateFolder, state_lock: int, busy_deadline_ms: int) -> tuple[apsw.Connection, Path | None]:
-    """Connect and migrate; when the file is damaged and nobody else has it open, set it aside and start anew."""
+def _state_lock(folder: StateFolder) -> Path:
+    return folder.path / "state.lock"
+
+
+def _connect(
+    folder: StateFolder, state_lock: int, connect: Callable[[], apsw.Connection]
+) -> tuple[apsw.Connection, Path | None]:
+    """Connect; when the file is damaged and nobody else has it open, set it aside and start anew.
+
+    Returns:
+      The connection, and where the damaged file was moved to, if it was.
+    """
     try:
-        return _migrated(folder, busy_deadline_ms), None
-    except (apsw.CorruptError, apsw.NotADBError) as error:
-        damage = error
-    except apsw.Error as error:
-        raise _cannot_open(folder, error) from error
-    _take_alone(state_lock, folder, damage)
+        return connect(), None
+    except DAMAGE:
+        alone = _try_alone(folder, state_lock)
     try:
-        # Whoever had the lock before may have repaired it already, so look again.
-        return _migrated(folder, busy_deadline_ms), None
-    except (apsw.CorruptError, apsw.NotADBError):
+        # Another opener may have repaired it meanwhile, so look again.
+        return connect(), None
+    except DAMAGE as damage:
+        if not alone:
+            raise StateFolderError(
+                f"the state database {folder.database} is damaged ({damage}) and still open in"
+                f" {holders_of(_state_lock(folder))}",
+                hint="stop that process; the next start moves the damaged file aside and rebuilds the index",
+            ) from damage
         moved_to = quarantine(folder)
         with contextlib.suppress(FileNotFoundError):
             _suspect(folder).unlink()
-        return _migrated(folder, busy_deadline_ms), moved_to
+        return connect(), moved_to
     finally:
-        try_lock(state_lock, exclusive=False)
+        _share(folder, state_lock)
 
 
-def _take_alone(state_lock: int, folder: StateFolder, damage: Exception) -> None:
+def _try_alone(folder: StateFolder, state_lock: int) -> bool:
+    """Try to become the only opener; answer whether that worked. Without, the lock is shared as before."""
     give_up_at = time.monotonic() + QUARANTINE_WAIT_SECONDS_MAX
     while not try_lock(state_lock, exclusive=True):
         if time.monotonic() >= give_up_at:
-            raise StateFolderError(
-                f"the state database {folder.database} is damaged ({damage}) and still open in"
-                f" {holders_of(folder.path / 'state.lock')}",
-                hint="stop that process; the next start moves the damaged file aside and rebuilds the index",
-            )
+            _share(folder, state_lock)
+            return False
         time.sleep(0.05)
+    return True
 
 
-def _migrated(folder: StateFolder, busy_deadline_ms: int) -> apsw.Connection:
+def _share(folder: StateFolder, state_lock: int) -> None:
+    # Another opener that saw the damage may have the lock alone for the moment that it takes to look again.
+    wait_for_lock(state_lock, _state_lock(folder), exclusive=False, purpose=f"use the state folder {folder.path}")
+
+
+def _ready_connection(folder: StateFolder, codex_home: str, clock: Clock, busy_deadline_ms: int) -> apsw.Connection:
+    """Connect, migrate, look closer where word was left, and bind the state to its home."""
     with held_lock(folder.path / "migrate.lock", exclusive=True, purpose="migrate the state database"):
         connection = open_writer(folder.database, busy_deadline_ms=busy_deadline_ms)
         try:
@@ -171,8 +192,9 @@ def _migrated(folder: StateFolder, busy_deadline_ms: int) -> apsw.Connection:
             if _suspect(folder).exists():
                 _check_whole(connection)
                 _suspect(folder).unlink()
+            _bind_home(connection, folder, codex_home, clock)
         except BaseException:
-            connection.close(True)
+            close_untouched(connection)
             raise
         return connection
 
@@ -183,12 +205,27 @@ def _check_whole(connection: apsw.Connection) -> None:
         raise apsw.CorruptError(findings[0])
 
 
+@contextlib.contextmanager
+def _explained(folder: StateFolder) -> Iterator[None]:
+    """Say in words for a person what SQLite raises in the block; damage has the next opening look closer."""
+    try:
+        yield
+    except apsw.Error as error:
+        if isinstance(error, DAMAGE):
+            mark_suspect(folder, str(error))
+        raise _cannot_open(folder, error) from error
+
+
 def _cannot_open(folder: StateFolder, error: apsw.Error) -> StateFolderError:
     hint = ""
     if isinstance(error, apsw.FullError):
         hint = "the disk is full: free some space"
     elif isinstance(error, apsw.ReadOnlyError | apsw.CantOpenError | apsw.PermissionsError):
         hint = "check that you may read and write it"
+    elif isinstance(error, apsw.BusyError):
+        hint = f"it is in use by {holders_of(folder.database.with_name(folder.database.name + '-shm'))}; try again"
+    elif isinstance(error, DAMAGE):
+        hint = "start memoryd again: it moves the damaged file aside and rebuilds the index"
     return StateFolderError(f"cannot open the state database {folder.database}: {error}", hint=hint)
 
 
@@ -214,8 +251,3 @@ def _register(connection: apsw.Connection, folder: StateFolder, process: Process
     transaction = SqliteTransaction(connection, folder.memories_dir)
     drive(register_process(transaction, RegisterProcess(process=process, pid=os.getpid()), clock()))
     connection.execute("COMMIT")
-
-
-def _unlink(path: Path) -> None:
-    with contextlib.suppress(OSError):
-        path.unlink()

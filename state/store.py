@@ -20,7 +20,7 @@ import trio
 from state.clock import Clock, machine_clock
 from state.connection import BUSY_DEADLINE_MS
 from state.errors import StoreBrokenError, StoreClosedError, StoreError
-from state.folder import StateFolder
+from state.folder import StateFolder, remove_process_lock
 from state.group_commit import GroupCommit
 from state.ids import OwnershipToken, ProcessUuid
 from state.inbox import INBOX_REQUESTS_MAX, Answer, Inbox, Ticket, deliver
@@ -133,8 +133,10 @@ class _ThreadActor(_Actor):
                 self._is_asleep = False
             if answers:
                 self._token.run_sync_soon(self._deliver, answers)
-        self._server.close()
-        self._token.run_sync_soon(self._stopped.set)
+        try:
+            self._server.close()
+        finally:
+            self._token.run_sync_soon(self._stopped.set)
 
     async def close(self) -> None:
         if self._closed is None:
@@ -160,7 +162,7 @@ class _InlineActor(_Actor):
             self._closed = StoreClosedError("the store is closed")
         self._drain()
         self._server.close()
-        await trio.lowlevel.checkpoint()
+        await trio.lowlevel.cancel_shielded_checkpoint()
 
 
 class StateHandle:
@@ -238,10 +240,12 @@ async def open_store(
     try:
         yield handle
     finally:
-        # What this process still held can be claimed at once. A store that can't answer leaves that to the lock.
+        # What this process still held can be claimed at once. A store that can't answer leaves that to the lock file,
+        # which then stays: with it another process can prove that this one is dead.
         stop = trio.CancelScope(shield=True, deadline=trio.current_time() + STOP_SECONDS_MAX)
         with stop, contextlib.suppress(StoreError):
             await handle.ask(ReturnLeases(process=opened.process))
+            opened.locks.callback(remove_process_lock, folder, opened.process)
         if writer.failure is not None:
             mark_suspect(folder, str(writer.failure))
         await reader.close()

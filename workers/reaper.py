@@ -8,12 +8,21 @@ import contextlib
 import os
 
 import structlog
+import trio
 
+from config import Settings
 from state.folder import dead_process_lock
 from state.messages.service import LeasesReturned, ListProcesses, ReturnLeases
 from state.store import StateHandle
 
 log = structlog.get_logger(__name__)
+
+
+async def serve(handle: StateHandle, settings: Settings) -> None:
+    """Reap for ever."""
+    while True:
+        await reap(handle)
+        await trio.sleep(settings.service.reaper_seconds)
 
 
 async def reap(handle: StateHandle) -> LeasesReturned:

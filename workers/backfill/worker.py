@@ -26,7 +26,6 @@ from state.messages.backfill import (
     LoadCheckpoints,
     MarkRolloutsVanished,
     RecordRollouts,
-    RecordThreadNames,
     RegisterRollouts,
     RenewBackfill,
     RolloutRead,
@@ -40,12 +39,12 @@ from state.rollouts import (
     UnreadablePath,
     find_rollouts,
     read_rollout,
-    read_thread_names,
 )
 from state.store import StateHandle
+from workers.backfill.names import NameFollower, record_names
 from workers.backfill.plan import ScanPlan, plan_scan
 from workers.lease_keeper import LeaseLostError, hold_lease
-from workers.progress import Progress
+from workers.progress import NoProgress, Progress
 from workers.redaction import redact
 
 log = structlog.get_logger(__name__)
@@ -87,6 +86,20 @@ class BackfillSummary:
         )
 
 
+async def serve(handle: StateHandle, codex_home: Path, settings: Settings) -> None:
+    """Follow the Codex home for ever, looking every `rescan_seconds`. An idle home costs no write."""
+    names = NameFollower(handle, codex_home)
+    scanned = False
+    while True:
+        if not scanned or await has_work(handle, codex_home):
+            result = await scan(handle, codex_home, settings, NoProgress(), retry_failed_now=False)
+            scanned = not isinstance(result, BackfillHeld)
+            if not isinstance(result, BackfillHeld) and (result.indexed or result.skipped or result.failed):
+                log.info("scanned", files=result.files, indexed=result.indexed, failed=result.failed)
+        await names.follow()
+        await trio.sleep(settings.backfill.rescan_seconds)
+
+
 async def scan(
     handle: StateHandle, codex_home: Path, settings: Settings, progress: Progress, *, retry_failed_now: bool
 ) -> BackfillSummary | BackfillHeld:
@@ -114,6 +127,38 @@ async def scan(
             await handle.ask(FinishBackfill(token=token, listed=listed))
 
 
+async def has_work(handle: StateHandle, codex_home: Path) -> bool:
+    """Say whether a scan would find anything to do. Only looks, so that an idle service writes nothing.
+
+    Raises:
+      StoreError: the store could not answer.
+    """
+    survey = await _survey(handle, codex_home, retry_failed_now=False)
+    return bool(survey.plan.to_read or survey.plan.vanished or survey.unreadable)
+
+
+@attrs.frozen(kw_only=True)
+class _Survey:
+    """What is on disk, and what is to be done about it."""
+
+    found: Sequence[FoundRollout]
+    unreadable: Sequence[UnreadablePath]
+    plan: ScanPlan
+
+
+async def _survey(handle: StateHandle, codex_home: Path, *, retry_failed_now: bool) -> _Survey:
+    # Disk first, rows after: a file that appears in between is found by the next scan.
+    found, unreadable = await trio.to_thread.run_sync(find_rollouts, codex_home, abandon_on_cancel=True)
+    known: list[KnownRollout] = []
+    after: str | None = ""
+    while after is not None:
+        page = await handle.ask(ListKnownRollouts(after=after))
+        known.extend(page.rollouts)
+        after = page.next_after
+    plan = plan_scan(found, unreadable, known, wall_ms=handle.clock().wall_ms, retry_failed_now=retry_failed_now)
+    return _Survey(found=found, unreadable=unreadable, plan=plan)
+
+
 Chunk = list[RolloutRead | RolloutUnreadable]
 
 
@@ -130,44 +175,25 @@ class _Scan:
         self._token = token
 
     async def run(self, *, retry_failed_now: bool) -> BackfillSummary:
-        found, unreadable = await trio.to_thread.run_sync(find_rollouts, self._codex_home, abandon_on_cancel=True)
-        plan = await self._plan(found, unreadable, retry_failed_now=retry_failed_now)
-        if plan.vanished:
-            for paths in _slices(plan.vanished, REGISTER_FILES_MAX):
+        survey = await _survey(self._handle, self._codex_home, retry_failed_now=retry_failed_now)
+        if survey.plan.vanished:
+            for paths in _slices(survey.plan.vanished, REGISTER_FILES_MAX):
                 _owned(await self._handle.ask(MarkRolloutsVanished(token=self._token, paths=tuple(paths))))
-            # What the vanished files shadowed is to be read now, so compare once more.
-            plan = await self._plan(found, unreadable, retry_failed_now=retry_failed_now)
+            # What the vanished files shadowed is to be read now, so look once more.
+            survey = await _survey(self._handle, self._codex_home, retry_failed_now=retry_failed_now)
+        plan, unreadable = survey.plan, tuple(survey.unreadable)
         for part in _slices(plan.to_read, REGISTER_FILES_MAX):
             _owned(await self._handle.ask(RegisterRollouts(token=self._token, found=tuple(part))))
         if unreadable:
-            register = RegisterRollouts(token=self._token, found=(), unreadable=tuple(unreadable))
-            _owned(await self._handle.ask(register))
+            _owned(await self._handle.ask(RegisterRollouts(token=self._token, found=(), unreadable=unreadable)))
         summary = BackfillSummary(
-            files=len(found) + len(unreadable), unchanged=plan.unchanged, failed=plan.waiting + len(unreadable)
+            files=len(survey.found) + len(unreadable),
+            unchanged=plan.unchanged,
+            failed=plan.waiting + len(unreadable),
         )
         summary = await self._read_and_record(plan.to_read, summary)
-        await self._record_names()
+        await record_names(self._handle, self._codex_home)
         return summary
-
-    async def _plan(
-        self, found: Sequence[FoundRollout], unreadable: Sequence[UnreadablePath], *, retry_failed_now: bool
-    ) -> ScanPlan:
-        return plan_scan(
-            found,
-            unreadable,
-            await self._known(),
-            wall_ms=self._handle.clock().wall_ms,
-            retry_failed_now=retry_failed_now,
-        )
-
-    async def _known(self) -> list[KnownRollout]:
-        known: list[KnownRollout] = []
-        after: str | None = ""
-        while after is not None:
-            page = await self._handle.ask(ListKnownRollouts(after=after))
-            known.extend(page.rollouts)
-            after = page.next_after
-        return known
 
     async def _read_and_record(self, files: Sequence[FoundRollout], summary: BackfillSummary) -> BackfillSummary:
         send, receive = trio.open_memory_channel[Chunk](CHUNKS_AHEAD_MAX)
@@ -220,11 +246,6 @@ class _Scan:
                 )
             )
         )
-
-    async def _record_names(self) -> None:
-        names = await trio.to_thread.run_sync(read_thread_names, self._codex_home, abandon_on_cancel=True)
-        for part in _slices(sorted(names.items()), REGISTER_FILES_MAX):
-            await self._handle.ask(RecordThreadNames(names={thread: redact(name) for thread, name in part}))
 
 
 def _owned(reply: ReplyT | NotOwner) -> ReplyT:

@@ -13,7 +13,6 @@ from state.messages.consolidation import ScopeMemory
 from workers.consolidation.merge import Merged, SessionTask, Standing, merge
 from workers.consolidation.naming import summary_stems
 from workers.consolidation.text import cut_at_line, day, one_line, quoted_block, rfc3339
-from workers.models.protocol import NoteKind
 
 MEMORY_LINES_MAX = 200
 MEMORY_CHARS_MAX = 25_000
@@ -45,12 +44,7 @@ def _cite(thread_id: str, line: int) -> str:
     return f"[{thread_id}:{line}]"
 
 
-def _wish(one: Standing) -> str:
-    label = {NoteKind.PROHIBITION: "Never: ", NoteKind.CORRECTION: "Corrected: "}.get(NoteKind(one.note.kind), "")
-    return f"- {label}{one_line(one.note.text)} {_cite(one.thread_id, one.note.line)}"
-
-
-def _fix(one: Standing) -> str:
+def _standing(one: Standing) -> str:
     return f"- {one_line(one.note.text)} {_cite(one.thread_id, one.note.line)}"
 
 
@@ -80,9 +74,9 @@ def _memory(scope: Scope, merged: Merged, stems: Mapping[str, str]) -> str:
     if not (merged.wishes or merged.fixes or merged.tasks):
         return "\n".join([*lines, "", "Nothing worth remembering yet.", ""])
     if merged.wishes:
-        lines += ["", "## User preferences", "", *map(_wish, merged.wishes)]
+        lines += ["", "## User preferences", "", *map(_standing, merged.wishes)]
     if merged.fixes:
-        lines += ["", "## Reusable knowledge: what failed, and what then worked", "", *map(_fix, merged.fixes)]
+        lines += ["", "## Reusable knowledge: what failed, and what then worked", "", *map(_standing, merged.fixes)]
     if merged.tasks:
         lines += ["", "## Tasks, newest first"]
     for task in merged.tasks:
@@ -108,9 +102,9 @@ def _task_block(task: SessionTask, stems: Mapping[str, str]) -> list[str]:
 def _summary(scope: Scope, merged: Merged) -> str:
     lines = ["v1", "", f"# {one_line(scope.key) or '(no folder)'}"]
     if merged.wishes:
-        lines += ["", "## User preferences", *map(_wish, merged.wishes[:SUMMARY_WISHES_MAX])]
+        lines += ["", "## User preferences", *map(_standing, merged.wishes[:SUMMARY_WISHES_MAX])]
     if merged.fixes:
-        lines += ["", "## General Tips", *map(_fix, merged.fixes[:SUMMARY_FIXES_MAX])]
+        lines += ["", "## General Tips", *map(_standing, merged.fixes[:SUMMARY_FIXES_MAX])]
     if merged.tasks:
         lines += ["", "## What's in Memory", *map(_task_line, merged.tasks[:SUMMARY_TASKS_MAX])]
     return "\n".join(cut_at_line(lines, SUMMARY_CHARS_MAX)) + "\n"

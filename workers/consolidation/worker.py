@@ -42,7 +42,7 @@ from workers.consolidation.home import ScopeSummary, render_home
 from workers.consolidation.render import render_scope
 from workers.consolidation.staging import digest_of, generation_folder, remove_other_generations, stage
 from workers.lease_keeper import LeaseLostError, hold_lease
-from workers.progress import Progress
+from workers.progress import NoProgress, Progress
 from workers.redaction import redact
 
 log = structlog.get_logger(__name__)
@@ -67,6 +67,11 @@ class _Rendered:
     files: Mapping[str, str]
     source_at_ms: int
     memories: int
+
+
+async def serve(handle: StateHandle, codex_home: Path, settings: Settings) -> None:
+    """Consolidate for ever."""
+    await Consolidation(handle, codex_home, settings, NoProgress()).run(until_done=False)
 
 
 class Consolidation:

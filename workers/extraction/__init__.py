@@ -1,5 +1,5 @@
 """The extraction worker: one memory per session."""
 
-from workers.extraction.worker import Extraction, ExtractionSummary
+from workers.extraction.worker import Extraction, ExtractionSummary, serve
 
-__all__ = ["Extraction", "ExtractionSummary"]
+__all__ = ["Extraction", "ExtractionSummary", "serve"]

@@ -38,8 +38,9 @@ from state.messages.leases import ClaimTerms, NotOwner
 from state.rollouts import Conversation, read_conversation
 from state.store import StateHandle
 from workers.lease_keeper import LeaseLostError, hold_lease
+from workers.models.choose import provider_named
 from workers.models.protocol import ExtractionAnswer, ExtractionTask, Provider
-from workers.progress import Progress
+from workers.progress import NoProgress, Progress
 from workers.redaction import redact
 
 log = structlog.get_logger(__name__)
@@ -61,6 +62,13 @@ class ExtractionSummary:
     unchanged: int = 0
     retrying: int = 0
     failed: int = 0
+
+
+async def serve(handle: StateHandle, codex_home: Path, settings: Settings) -> None:
+    """Extract for ever; where a model costs money, until the claims of this start are used up."""
+    provider = provider_named(settings.extraction.model)
+    await Extraction(handle, codex_home, settings, provider, NoProgress()).run(until_done=False)
+    await trio.sleep_forever()
 
 
 class Extraction:

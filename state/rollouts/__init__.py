@@ -1,0 +1,50 @@
+"""Rollouts: the JSONL files in which agents record their threads. Finding them, folding them, reading them.
+
+find_rollouts      which files there are
+read_rollout       one file's facts, from where the last reading stopped
+read_conversation  one file's events, for extraction
+read_thread_names  the names that people gave to threads
+rollout_name       what a file's name says by itself
+plain_reason       why a file could not be read, in words for people
+"""
+
+from state.rollouts.conversation import WrongThreadError, read_conversation
+from state.rollouts.filename import RolloutName, rollout_name, thread_id_of
+from state.rollouts.find import find_rollouts
+from state.rollouts.fold_state import Redact
+from state.rollouts.model import (
+    Checkpoint,
+    Conversation,
+    ConversationEvent,
+    DynamicTool,
+    EventKind,
+    FoundRollout,
+    RolloutReading,
+    ThreadFacts,
+    UnreadablePath,
+)
+from state.rollouts.names import read_thread_names
+from state.rollouts.read import read_rollout
+from state.rollouts.regular import plain_reason
+
+__all__ = [
+    "Checkpoint",
+    "Conversation",
+    "ConversationEvent",
+    "DynamicTool",
+    "EventKind",
+    "FoundRollout",
+    "Redact",
+    "RolloutName",
+    "RolloutReading",
+    "ThreadFacts",
+    "UnreadablePath",
+    "WrongThreadError",
+    "find_rollouts",
+    "plain_reason",
+    "read_conversation",
+    "read_rollout",
+    "read_thread_names",
+    "rollout_name",
+    "thread_id_of",
+]

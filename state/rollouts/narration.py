@@ -1,0 +1,125 @@
+"""Which lines of a rollout become events of its conversation, and who makes something of them.
+
+Speech is told by `state.rollouts.speech`, calls and what came of them by `state.rollouts.deeds`. The lines that say
+where the thread runs go through the fold, by its rules. Developer messages, reasoning and summaries of the context
+become nothing. A line that is not understood costs that line.
+"""
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+import msgspec
+
+from state.rollouts.cleaning import Cleaner
+from state.rollouts.deeds import Deeds
+from state.rollouts.envelope import decode_line, decoded_kind, usual_kind, usual_stamp
+from state.rollouts.event_log import EventLog, Place
+from state.rollouts.event_payloads import (
+    AgentMessage,
+    CallOutput,
+    CommandEnd,
+    CompletedItem,
+    CustomToolCall,
+    FunctionCall,
+    LocalShellCall,
+    McpCall,
+    McpEnd,
+    PatchEnd,
+    ResponseMessage,
+    ToolSearchCall,
+    TurnEnd,
+    WebSearchCall,
+)
+from state.rollouts.fold import Fold
+from state.rollouts.fold_state import FoldState
+from state.rollouts.payloads import NULL, MessageItem, UserMessage
+from state.rollouts.speech import Speech
+from state.rollouts.stamps import instant_ms
+
+OPEN, COMPLETED, FAILED, ABORTED = "open", "completed", "failed", "aborted"
+"""How a turn can have ended; open means that no end is recorded."""
+
+_TURN_MARKS = {
+    b"event_msg/task_started": OPEN,
+    b"event_msg/turn_started": OPEN,
+    b"event_msg/turn_aborted": ABORTED,
+}
+
+PayloadT = TypeVar("PayloadT")
+
+
+class _Line(msgspec.Struct, Generic[PayloadT]):
+    payload: PayloadT
+
+
+class Narration:
+    """Sends each line to who makes something of it.
+
+    Attributes:
+      facts: what the lines say about the thread itself, by the rules of the fold.
+      ended: how the last turn ended so far.
+    """
+
+    def __init__(self, log: EventLog, cleaner: Cleaner) -> None:
+        self.facts = Fold(FoldState())
+        self.ended = OPEN
+        self._speech = speech = Speech(log, cleaner, Place(0, None))
+        self._deeds = deeds = Deeds(log, cleaner, Place(0, None))
+        self._tellers = {
+            b"session_meta": self._take_fact,
+            b"turn_context": self._take_fact,
+            b"event_msg/thread_settings_applied": self._take_fact,
+            b"event_msg/task_complete": _teller(_Line[TurnEnd], self._complete_turn),
+            b"event_msg/turn_complete": _teller(_Line[TurnEnd], self._complete_turn),
+            b"event_msg/user_message": _teller(_Line[UserMessage], speech.user_message),
+            b"event_msg/agent_message": _teller(_Line[AgentMessage], speech.agent_message),
+            b"event_msg/item_completed/UserMessage": _teller(_Line[CompletedItem[MessageItem]], speech.user_item),
+            b"event_msg/item_completed/AgentMessage": _teller(_Line[CompletedItem[MessageItem]], speech.agent_item),
+            b"response_item/message/user": _teller(_Line[ResponseMessage], speech.model_input),
+            b"response_item/message/assistant": _teller(_Line[ResponseMessage], speech.model_output),
+            b"response_item/function_call": _teller(_Line[FunctionCall], deeds.function_call),
+            b"response_item/custom_tool_call": _teller(_Line[CustomToolCall], deeds.custom_tool_call),
+            b"response_item/local_shell_call": _teller(_Line[LocalShellCall], deeds.local_shell_call),
+            b"response_item/web_search_call": _teller(_Line[WebSearchCall], deeds.web_search_call),
+            b"response_item/tool_search_call": _teller(_Line[ToolSearchCall], deeds.tool_search_call),
+            b"response_item/function_call_output": _teller(_Line[CallOutput], deeds.call_output),
+            b"response_item/custom_tool_call_output": _teller(_Line[CallOutput], deeds.call_output),
+            b"response_item/tool_search_output": _teller(_Line[CallOutput], deeds.call_output),
+            b"event_msg/exec_command_end": _teller(_Line[CommandEnd], deeds.command_end),
+            b"event_msg/patch_apply_end": _teller(_Line[PatchEnd], deeds.patch_end),
+            b"event_msg/mcp_tool_call_end": _teller(_Line[McpEnd], deeds.mcp_end),
+            b"event_msg/item_completed/CommandExecution": _teller(_Line[CompletedItem[CommandEnd]], deeds.command_item),
+            b"event_msg/item_completed/FileChange": _teller(_Line[CompletedItem[PatchEnd]], deeds.patch_item),
+            b"event_msg/item_completed/McpToolCall": _teller(_Line[CompletedItem[McpCall]], deeds.mcp_item),
+        }
+
+    def take(self, number: int, text: bytes) -> None:
+        """Take in one line, by its 1-based number and without its line feed."""
+        try:
+            kind = usual_kind(text)
+            if kind is None:
+                kind, stamp = decoded_kind(text)
+            else:
+                stamp = usual_stamp(text, 0)
+            self.ended = _TURN_MARKS.get(kind, self.ended)
+            teller = self._tellers.get(kind)
+            if teller is not None:
+                self._speech.place = self._deeds.place = Place(number, instant_ms(stamp))
+                teller(text)
+        except ValueError:
+            return
+
+    def _take_fact(self, text: bytes) -> None:
+        self.facts.take(text + b"\n")
+
+    def _complete_turn(self, turn: TurnEnd) -> None:
+        self.ended = COMPLETED if bytes(turn.error) == NULL else FAILED
+
+
+def _teller(shape: type[_Line[PayloadT]], tell: Callable[[PayloadT], None]) -> Callable[[bytes], None]:
+    decode = msgspec.json.Decoder(shape).decode
+
+    def take(text: bytes) -> None:
+        tell(decode_line(decode, text).payload)
+
+    return take

@@ -1,0 +1,58 @@
+"""The inbox: order of lanes, order of arrival, and the moment from which a request cannot be taken back."""
+
+from typing import cast
+
+import trio
+
+from state.inbox import Inbox, Ticket
+from tests.fakes.probe import BulkProbe, Probe, UrgentProbe, insert
+
+_NOBODY = cast(trio.lowlevel.Task, None)
+
+
+def ticket(kind: type[Probe] = Probe) -> Ticket:
+    """A request that nobody waits for."""
+    return Ticket(kind(insert("a")), _NOBODY)
+
+
+def test_lanes_go_in_order_and_within_a_lane_the_first_goes_first() -> None:
+    inbox = Inbox()
+    bulk, claim, urgent, later = ticket(BulkProbe), ticket(), ticket(UrgentProbe), ticket()
+    for one in (bulk, claim, urgent, later):
+        inbox.put(one)
+
+    assert [inbox.pick() for _ in range(4)] == [urgent, claim, later, bulk]
+
+
+def test_empty_inbox_gives_nothing() -> None:
+    assert Inbox().pick() is None
+
+
+def test_length_counts_what_waits_in_every_lane() -> None:
+    inbox = Inbox()
+    for kind in (BulkProbe, Probe, UrgentProbe):
+        inbox.put(ticket(kind))
+
+    assert len(inbox) == 3
+    inbox.pick()
+    assert len(inbox) == 2
+
+
+def test_waiting_request_can_be_taken_back() -> None:
+    inbox = Inbox()
+    first, second = ticket(), ticket()
+    inbox.put(first)
+    inbox.put(second)
+
+    assert inbox.withdraw(first) is True
+    assert inbox.pick() is second
+    assert inbox.pick() is None
+
+
+def test_picked_request_cannot_be_taken_back() -> None:
+    inbox = Inbox()
+    only = ticket()
+    inbox.put(only)
+    inbox.pick()
+
+    assert inbox.withdraw(only) is False

@@ -1,0 +1,45 @@
+"""Names that people gave their sessions, from session_index.jsonl to rows. The rollouts do not hold them."""
+
+from pathlib import Path
+
+import trio
+
+from state.messages.backfill import RecordThreadNames
+from state.rollouts import read_thread_names
+from state.store import StateHandle
+from workers.redaction import redact
+
+NAMES_MAX = 500
+"""Names in one message: some milliseconds of work, so that other requests get in between."""
+
+
+async def record_names(handle: StateHandle, codex_home: Path) -> None:
+    """Record every name, for threads that have a row. Doing it twice changes nothing.
+
+    Raises:
+      StoreError: the store could not answer.
+    """
+    names = sorted((await trio.to_thread.run_sync(read_thread_names, codex_home, abandon_on_cancel=True)).items())
+    for start in range(0, len(names), NAMES_MAX):
+        part = {thread: redact(name) for thread, name in names[start : start + NAMES_MAX]}
+        await handle.ask(RecordThreadNames(names=part))
+
+
+class NameFollower:
+    """Records names when their file has changed since it last looked."""
+
+    def __init__(self, handle: StateHandle, codex_home: Path) -> None:
+        self._handle = handle
+        self._codex_home = codex_home
+        self._seen: tuple[int, int] | None = None
+
+    async def follow(self) -> None:
+        """Look once. A missing file has no names."""
+        try:
+            status = await trio.Path(self._codex_home / "session_index.jsonl").stat()
+        except OSError:
+            return
+        signature = (status.st_mtime_ns, status.st_size)
+        if signature != self._seen:
+            await record_names(self._handle, self._codex_home)
+            self._seen = signature

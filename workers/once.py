@@ -1,0 +1,142 @@
+"""`memoryd once`: each worker's job, one after the other, until nothing is left to do."""
+
+import time
+from pathlib import Path
+
+import attrs
+import structlog
+import trio
+
+from config import Settings
+from state.messages.backfill import BackfillHeld
+from state.messages.consolidation import GetConsolidationTotals
+from state.messages.extraction import Eligibility, GetExtractionTotals
+from state.store import StateHandle
+from workers.backfill import BackfillSummary, scan
+from workers.progress import Progress
+from workers.reaper import reap
+
+log = structlog.get_logger(__name__)
+
+BACKFILL_WAIT_SECONDS_MAX = 30.0
+"""How long to wait for another process's scan, as the Codex CLI does. The service itself never waits."""
+
+BACKFILL_POLL_SECONDS = 1.0
+
+
+class BackfillWaitError(Exception):
+    """Another process still scans after BACKFILL_WAIT_SECONDS_MAX."""
+
+    code = "backfill_wait"
+    retryable = True
+    hint = "`memoryd status` shows who scans; try again when it is done"
+
+
+@attrs.frozen(kw_only=True)
+class ExtractionDone:
+    """By number of sessions. unchanged: have a memory, or nothing to remember, and were not worked on."""
+
+    claimed: int = 0
+    succeeded: int = 0
+    empty: int = 0
+    unchanged: int = 0
+    retrying: int = 0
+    failed: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class ConsolidationDone:
+    """By number of projects. unchanged: published before, and not different now."""
+
+    published: int = 0
+    unchanged: int = 0
+    failed: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class Done:
+    """What was done; parts that were not asked for are zeros. scopes: projects with memories."""
+
+    backfill: BackfillSummary = attrs.field(factory=BackfillSummary)
+    backfill_seconds: float = 0.0
+    extraction: ExtractionDone = ExtractionDone()
+    consolidation: ConsolidationDone = ConsolidationDone()
+    scopes: int = 0
+
+
+async def do_once(
+    handle: StateHandle, codex_home: Path, settings: Settings, progress: Progress, phases: frozenset[str]
+) -> Done:
+    """Do the phases that are asked for, of "backfill", "extract" and "consolidate", in this order.
+
+    Raises:
+      BackfillWaitError: another process scans for longer than the bound.
+      StoreError: the store could not answer.
+    """
+    done = Done()
+    # What a killed process held is taken over before anything else, so that nothing waits for its leases.
+    await reap(handle)
+    if "backfill" in phases:
+        started = time.monotonic()
+        summary = await _scan(handle, codex_home, settings, progress)
+        done = attrs.evolve(done, backfill=summary, backfill_seconds=round(time.monotonic() - started, 3))
+    if "extract" in phases:
+        done = attrs.evolve(done, extraction=await _extract(handle, codex_home, settings, progress))
+    if "consolidate" in phases:
+        consolidation, scopes = await _consolidate(handle, codex_home, settings, progress)
+        done = attrs.evolve(done, consolidation=consolidation, scopes=scopes)
+    return done
+
+
+async def _scan(handle: StateHandle, codex_home: Path, settings: Settings, progress: Progress) -> BackfillSummary:
+    give_up_at = trio.current_time() + BACKFILL_WAIT_SECONDS_MAX
+    announce = log.warning
+    while True:
+        result = await scan(handle, codex_home, settings, progress, retry_failed_now=True)
+        if not isinstance(result, BackfillHeld):
+            return result
+        if trio.current_time() >= give_up_at:
+            raise BackfillWaitError(
+                f"timed out waiting for state db backfill at {codex_home} after {BACKFILL_WAIT_SECONDS_MAX:.0f}s"
+                " (status: running)"
+            )
+        announce(
+            f"state db backfill is running at {codex_home}; waiting up to {BACKFILL_WAIT_SECONDS_MAX:.0f}s before"
+            " retrying startup initialization"
+        )
+        announce = log.info
+        await trio.sleep(BACKFILL_POLL_SECONDS)
+        await reap(handle)
+
+
+async def _extract(handle: StateHandle, codex_home: Path, settings: Settings, progress: Progress) -> ExtractionDone:
+    # Imported here: `--only backfill` needs no model.
+    from workers.extraction import Extraction
+    from workers.models.choose import provider_named
+
+    extraction = Extraction(handle, codex_home, settings, provider_named(settings.extraction.model), progress)
+    await extraction.run(until_done=True)
+    done = extraction.summary
+    totals = await handle.ask(GetExtractionTotals(eligibility=Eligibility.from_settings(settings.extraction)))
+    settled = totals.jobs_by_status.get("succeeded", 0) + totals.jobs_by_status.get("empty", 0)
+    return ExtractionDone(
+        claimed=done.claimed,
+        succeeded=done.succeeded,
+        empty=done.empty,
+        unchanged=max(settled - done.succeeded - done.empty, 0),
+        retrying=done.retrying,
+        failed=done.failed,
+    )
+
+
+async def _consolidate(
+    handle: StateHandle, codex_home: Path, settings: Settings, progress: Progress
+) -> tuple[ConsolidationDone, int]:
+    from workers.consolidation import Consolidation
+
+    consolidation = Consolidation(handle, codex_home, settings, progress)
+    await consolidation.run(until_done=True)
+    scopes = (await handle.ask(GetConsolidationTotals())).scopes
+    published, failed = consolidation.summary.published, consolidation.summary.failed
+    unchanged = max(scopes - published - failed, 0)
+    return ConsolidationDone(published=published, unchanged=unchanged, failed=failed), scopes
