@@ -14,7 +14,6 @@ import sqlite3
 import subprocess
 import tempfile
 import time
-import tomllib
 from contextlib import closing
 from pathlib import Path
 
@@ -30,9 +29,10 @@ from benchmarks.side_by_side import (
     table,
     times_as_long,
 )
+from config.version import VERSION
+from tests.fakes.command import Memoryd
 from tests.interop.codex import Codex, state_database
 from tests.interop.installation import codex_binary
-from tests.interop.memoryd import CHECKOUT, Memoryd
 
 SECONDS_MAX = 3_600.0
 """A backfill that takes longer than this is given up."""
@@ -64,9 +64,9 @@ def run_memoryd(memoryd: Memoryd, threads: int) -> Run:
     """Time `memoryd once --only backfill` with a state folder that does not exist yet."""
     began = time.perf_counter()
     process = subprocess.Popen(
-        memoryd.command("once", "--only", "backfill"),
+        memoryd.arguments("once", "--only", "backfill", "--json"),
         cwd=memoryd.person,
-        env=memoryd.environment,
+        env=memoryd.environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
     )
@@ -97,20 +97,19 @@ def contenders(binary: Path, scratch: Path) -> list[Contender]:
 
     def memoryd(home: Path, threads: int) -> Run:
         with tempfile.TemporaryDirectory(dir=scratch) as state:
-            return run_memoryd(Memoryd(codex_home=home, state=Path(state) / "state", person=person), threads)
+            return run_memoryd(Memoryd(codex_home=home, state_dir=Path(state) / "state", person=person), threads)
 
     return [Contender(name="codex", run=codex), Contender(name="memoryd", run=memoryd)]
 
 
 def circumstances(binary: Path) -> dict[str, object]:
     """The machine and the versions that the figures are of."""
-    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     codex = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True)
     return {
         "machine": {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()},
         "versions": {
             "codex": codex.stdout.strip(),
-            "memoryd": project["version"],
+            "memoryd": VERSION,
             "python": platform.python_version(),
         },
     }

@@ -16,6 +16,9 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 NOW = ("--set", "extraction.sources=cli,vscode,exec", "--set", "extraction.min_rollout_idle_hours=0")
 """Do not wait for sessions to be idle, and take those of `codex exec` too."""
 
+PAGE_THREADS = 20
+"""Fewer than the interop tests' home has, so that a listing takes more than one page."""
+
 
 @attrs.frozen
 class Ended:
@@ -31,12 +34,14 @@ class Ended:
         return json.loads(self.stdout)
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class Memoryd:
-    """The command for one Codex home and one state folder."""
+    """The command for one Codex home and one state folder. person: its HOME, without dotfiles; beside the state folder
+    where none is given."""
 
     codex_home: Path
     state_dir: Path
+    person: Path | None = None
 
     def arguments(self, *arguments: str) -> list[str]:
         """The whole command line."""
@@ -45,7 +50,7 @@ class Memoryd:
 
     def environment(self, **more: str) -> dict[str, str]:
         """A bare environment with a home of its own."""
-        home = self.state_dir.parent / "user"
+        home = self.person or self.state_dir.parent / "person"
         home.mkdir(parents=True, exist_ok=True)
         return {"PATH": os.environ["PATH"], "HOME": str(home), "TZ": "UTC", "LANG": "C.UTF-8", **more}
 
@@ -68,11 +73,26 @@ class Memoryd:
         )
         return Ended(ended.returncode, ended.stdout, ended.stderr)
 
-    def once(self, *arguments: str) -> Any:
-        """`memoryd once --json` that must succeed; its answer."""
-        ended = self("once", "--json", *NOW, *arguments)
-        assert ended.code == 0, ended.stderr + ended.stdout
+    def ask(self, *arguments: str) -> Any:
+        """A command that must succeed; its JSON document."""
+        ended = self(*arguments, "--json")
+        assert ended.code == 0, f"memoryd {' '.join(arguments)} ended with {ended.code}: {ended.stderr}{ended.stdout}"
         return ended.json
+
+    def once(self, *arguments: str) -> Any:
+        """`memoryd once` on every session there is, which must succeed; its answer."""
+        return self.ask("once", *NOW, *arguments)
+
+    def threads(self, *options: str) -> list[dict[str, Any]]:
+        """What `memoryd threads list` shows, page by page."""
+        listed: list[dict[str, Any]] = []
+        cursor: tuple[str, ...] = ()
+        while True:
+            page = self.ask("threads", "list", "--limit", str(PAGE_THREADS), *cursor, *options)
+            listed += page["threads"]
+            if page["next_cursor"] is None:
+                return listed
+            cursor = ("--cursor", page["next_cursor"])
 
     @contextmanager
     def running(self, *arguments: str) -> Iterator["subprocess.Popen[str]"]:

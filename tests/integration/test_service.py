@@ -18,7 +18,8 @@ WISH = "Please add a login page to the shop. Always use pnpm instead of npm in t
 
 def _rows(state_dir: Path) -> dict[str, list[tuple[Any, ...]]]:
     """Everything in the index that does not say when or by whom it was written."""
-    with apsw.Connection(str(state_dir / "state.sqlite"), flags=apsw.SQLITE_OPEN_READONLY) as connection:
+    connection = apsw.Connection(str(state_dir / "state.sqlite"), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
         return {
             "threads": list(connection.execute("SELECT * FROM threads ORDER BY id")),
             "files": list(
@@ -29,6 +30,8 @@ def _rows(state_dir: Path) -> dict[str, list[tuple[Any, ...]]]:
             ),
             "jobs": list(connection.execute("SELECT thread_id, scope_key, status FROM extraction_jobs ORDER BY 1, 2")),
         }
+    finally:
+        connection.close()
 
 
 def _wait_until(holds: Any, seconds_max: float = 20) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.command import Memoryd
 from tests.interop.codex import forget_state_database
 from tests.interop.fake_model_server import fake_model_server
 from tests.interop.genuine_home import GenuineHome, aged_copy, build_genuine_home
 from tests.interop.installation import CodexUnavailableError, codex_binary
-from tests.interop.memoryd import Memoryd
 from tests.interop.thread_rows import Row, codex_rows, comparable
 from tests.interop.varieties import Variety
 
@@ -82,7 +82,7 @@ def _by_variety(home: GenuineHome, scratch: Path) -> dict[Variety, Row]:
 
 
 def _with_an_index(home: GenuineHome, state: Path) -> Memoryd:
-    memoryd = Memoryd(codex_home=home.path, state=state, person=home.codex.person)
+    memoryd = Memoryd(codex_home=home.path, state_dir=state, person=home.codex.person)
     memoryd.ask("once", "--only", "backfill")
     return memoryd
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 import pytest
 
+from tests.fakes.command import Memoryd
 from tests.interop.genuine_home import GenuineHome
-from tests.interop.memoryd import Memoryd
 from tests.interop.thread_rows import COLUMN_GROUPS, BetterAnswer, Row, comparable, differences
 from tests.interop.varieties import NAMES, Variety
 

@@ -8,8 +8,8 @@ from typing import Any
 import attrs
 import pytest
 
+from tests.fakes.command import Memoryd
 from tests.interop.genuine_home import GenuineHome
-from tests.interop.memoryd import EXTRACT_EVERYTHING, Memoryd
 from tests.interop.varieties import Variety
 
 pytestmark = pytest.mark.interop
@@ -42,10 +42,10 @@ class WholeRun:
 @pytest.fixture(scope="module")
 def whole_run(codex_home: GenuineHome, tmp_path_factory: pytest.TempPathFactory) -> WholeRun:
     memoryd = Memoryd(
-        codex_home=codex_home.path, state=tmp_path_factory.mktemp("whole-run"), person=codex_home.codex.person
+        codex_home=codex_home.path, state_dir=tmp_path_factory.mktemp("whole-run"), person=codex_home.codex.person
     )
     before = _snapshot(codex_home.path)
-    answer = memoryd.ask("once", *EXTRACT_EVERYTHING)
+    answer = memoryd.once()
     return WholeRun(memoryd=memoryd, answer=answer, before=before, after=_snapshot(codex_home.path))
 
 
@@ -70,7 +70,7 @@ def test_every_rollout_is_indexed(whole_run: WholeRun, codex_home: GenuineHome) 
 
 
 def test_second_run_reads_nothing_again(whole_run: WholeRun, codex_home: GenuineHome) -> None:
-    again = whole_run.memoryd.ask("once", *EXTRACT_EVERYTHING)
+    again = whole_run.memoryd.once()
 
     assert again["backfill"]["unchanged"] == len(codex_home.threads)
     assert again["extraction"]["claimed"] == 0
