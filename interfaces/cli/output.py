@@ -48,10 +48,11 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
     for title in header:
-        # Ids must stay whole to be usable; texts give way.
-        table.add_column(title, no_wrap=True, overflow="ellipsis", min_width=36 if title == "id" else None)
+        # The last two columns are texts of any length and give way; the others must stay whole to be usable.
+        share = {header[-1]: 2, header[-2]: 1}.get(title)
+        table.add_column(title, no_wrap=True, overflow="ellipsis", ratio=share)
     for row in rows:
         table.add_row(*(_cell(cell) for cell in row))
     Console().print(table, markup=False)

@@ -25,6 +25,7 @@ from state.messages.consolidation import (
     ConsolidationPublished,
     ConsolidationUnchanged,
     FailConsolidation,
+    GetConsolidationTotals,
     ListPublishedScopes,
     LoadScopeMemories,
     NothingToConsolidate,
@@ -83,11 +84,14 @@ class Consolidation:
         self._settings = settings.consolidation
         self._progress = progress
         self._memories_dir = handle.folder.memories_dir
+        self._total: int | None = None
         self.summary = ConsolidationSummary()
 
     async def run(self, *, until_done: bool) -> None:
         """Repair what a crash may have left, then consolidate; return when no scope can be claimed (until_done)."""
         await self._point_all()
+        if until_done:
+            self._total = (await self._handle.ask(GetConsolidationTotals())).dirty
         async with trio.open_nursery() as nursery:
             for slot in range(self._settings.workers):
                 nursery.start_soon(self._serve, f"consolidation-{slot}", until_done)
@@ -216,7 +220,7 @@ class Consolidation:
         if job.scope != HOME_SCOPE:
             self.summary = attrs.evolve(self.summary, **{what: getattr(self.summary, what) + 1})
         done = self.summary.published + self.summary.unchanged + self.summary.failed
-        self._progress.report("consolidation", done, None)
+        self._progress.report("consolidation", done, self._total)
 
 
 def _redacted(files: Mapping[str, str]) -> dict[str, str]:

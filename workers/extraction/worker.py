@@ -27,6 +27,7 @@ from state.messages.extraction import (
     FailureClass,
     FinishExtraction,
     FinishResult,
+    GetExtractionTotals,
     MemoryDraft,
     MemoryNote,
     NothingToExtract,
@@ -85,12 +86,18 @@ class Extraction:
         self._eligibility = Eligibility.from_settings(settings.extraction)
         self._extractor = ExtractorId(name=provider.name, version=provider.version)
         self._claims_left = settings.extraction.rollouts_max()
+        self._total: int | None = None
         self.summary = ExtractionSummary()
 
     async def run(self, *, until_done: bool) -> None:
         """Work in `workers` slots; return when nothing can be claimed (until_done) or the claims of this start are
         used up."""
         await self._handle.ask(ReopenForExtractor(extractor=self._extractor))
+        if until_done:
+            totals = await self._handle.ask(GetExtractionTotals(eligibility=self._eligibility))
+            self._total = totals.waiting_by_reason.get("ready", 0)
+            if self._claims_left is not None:
+                self._total = min(self._total, self._claims_left)
         async with trio.open_nursery() as nursery:
             for slot in range(self._workers):
                 nursery.start_soon(self._serve, f"extraction-{slot}", until_done)
@@ -173,7 +180,9 @@ class Extraction:
 
     def _count(self, what: str) -> None:
         self.summary = attrs.evolve(self.summary, **{what: getattr(self.summary, what) + 1})
-        self._progress.report("extraction", self.summary.claimed, None)
+        done = self.summary
+        ended = done.succeeded + done.empty + done.unchanged + done.retrying + done.failed
+        self._progress.report("extraction", ended, self._total)
 
 
 class PartialAnswerError(Exception):
