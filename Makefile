@@ -37,7 +37,8 @@ test: setup     ## the whole test suite
 lint: setup     ## ruff and flake8-async
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/python -m flake8_async --enable=ASYNC --disable=ASYNC9 $(shell git ls-files '*.py')
+	$(BIN)/python -m flake8_async --enable=ASYNC --disable=ASYNC9 \
+	  --startable-in-context-manager=_stop_on_signal $(shell git ls-files '*.py')
 
 types: setup    ## mypy, strict
 	$(BIN)/mypy --strict .

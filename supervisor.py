@@ -159,8 +159,9 @@ async def _until_stopped(work: Callable[[], Awaitable[T]], grace_seconds: float)
     """Do the work; the first signal cancels it, and then the answer is None."""
     results: list[T] = []
     failures: list[Exception] = []
+    scope = trio.CancelScope()
     async with trio.open_nursery() as watchers:
-        with trio.CancelScope() as scope:
+        with scope:
             # Started, not start_soon: signals are watched before the work says that it is ready.
             await watchers.start(_stop_on_signal, scope, grace_seconds)
             try:

@@ -49,7 +49,7 @@ def run_command_line(service: Service, arguments: list[str]) -> int:
         # The reader of our output left, e.g. `memoryd threads list | head`. Keep Python from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
-    except BaseException as group:
+    except (Exception, BaseExceptionGroup, KeyboardInterrupt, SystemExit) as group:
         return _explain(first_cause(group), as_json=as_json)
     return code if isinstance(code, int) else EXIT_OK
 

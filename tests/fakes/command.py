@@ -42,11 +42,13 @@ class Memoryd:
     codex_home: Path
     state_dir: Path
     person: Path | None = None
+    prefix: tuple[str, ...] = ()
+    """A program and its options that start the command, e.g. one that takes privileges away."""
 
     def arguments(self, *arguments: str) -> list[str]:
         """The whole command line."""
         where = ["--codex-home", str(self.codex_home), "--state-dir", str(self.state_dir)]
-        return [sys.executable, str(ROOT / "supervisor.py"), *arguments, *where]
+        return [*self.prefix, sys.executable, str(ROOT / "supervisor.py"), *arguments, *where]
 
     def environment(self, **more: str) -> dict[str, str]:
         """A bare environment with a home of its own."""

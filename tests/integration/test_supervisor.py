@@ -69,6 +69,7 @@ async def test_a_worker_that_crashes_too_often_stays_down_and_says_why(paths: Pa
 
     async def always_crashes(handle: StateHandle, paths: Paths, settings: Settings) -> None:
         starts.append("start")
+        await trio.lowlevel.checkpoint()
         raise RuntimeError("boom")
 
     async def watches(handle: StateHandle, paths: Paths, settings: Settings) -> None:

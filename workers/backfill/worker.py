@@ -38,6 +38,7 @@ from state.rollouts import (
     FoundRollout,
     UnreadablePath,
     find_rollouts,
+    plain_reason,
     read_rollout,
 )
 from state.store import StateHandle
@@ -268,7 +269,7 @@ def _read_files(
         try:
             reading = read_rollout(codex_home, file, checkpoints.get(file.path), redact=redact)
         except OSError as error:
-            outcomes.append(RolloutUnreadable(path=file.path, reason=(error.strerror or str(error)).lower()))
+            outcomes.append(RolloutUnreadable(path=file.path, reason=plain_reason(error)))
         except Exception as error:
             # A defect of ours: it costs this file, is seen in its row, and the next version reads it again.
             outcomes.append(

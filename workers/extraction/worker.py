@@ -36,7 +36,7 @@ from state.messages.extraction import (
     ReopenForExtractor,
 )
 from state.messages.leases import ClaimTerms, NotOwner
-from state.rollouts import Conversation, read_conversation
+from state.rollouts import Conversation, plain_reason, read_conversation
 from state.store import StateHandle
 from workers.lease_keeper import LeaseLostError, hold_lease
 from workers.models.choose import provider_named
@@ -132,7 +132,7 @@ class Extraction:
         except StoreError:
             raise
         except OSError as error:
-            await self._fail(job, token, f"{job.rollout_path}: {(error.strerror or str(error)).lower()}")
+            await self._fail(job, token, f"{job.rollout_path}: {plain_reason(error)}")
         except Exception as error:
             log.exception("extraction failed", thread=job.thread_id)
             await self._fail(job, token, f"{type(error).__name__}: {error}")
