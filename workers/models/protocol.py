@@ -97,12 +97,10 @@ class Provider(Protocol):
     Attributes:
       name: as the configuration and `--model` spell it, e.g. "builtin".
       version: grows whenever the same conversation could give another answer.
-      is_free: no money, no network; the limits that bound cost do not apply.
     """
 
     name: str
     version: int
-    is_free: bool
 
     async def extract(self, task: ExtractionTask) -> ExtractionAnswer:
         """Answer one task. Asking twice is safe; a free provider gives the same answer again."""

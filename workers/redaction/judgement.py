@@ -47,13 +47,13 @@ _ADDRESS = r"(?:op|vault|ssm|awssm|gcpsm|secretref|keyring|env|file):/?/? | arn:
 _ROOT = r"(?:etc|run|var|home|usr|opt|tmp|mnt|root|Users|srv|app|secrets|data|dev|proc|private|workspace|work|src|bin)"
 _PATH = rf"~/ | \.{{1,2}}/ | [A-Za-z]:[\\/] | /{_ROOT}/ | [\w.@/-]*/[\w.@-]*\.[a-z]{{1,5}}$"
 _REFERENCE = re.compile(rf"{_VARIABLE} | {_SLOT} | {_LOOKUP} | {_ADDRESS} | {_PATH}", re.VERBOSE)
-_TEMPLATE_PART = re.compile(r"\$\{[^}]*\}?|\{\{[^}]*\}{0,2}|\$\([^)]*\)?")
+_TEMPLATE_PART = re.compile(r"\$\{[^}]*\}|\{\{[^}]*\}\}|\$\([^)]*\)")
 
 _MASK = r"[x*\u2022.\u00b7\u2026_=?#0-]{2,}"
 _MASKED = re.compile(_MASK, re.IGNORECASE)
 _STAND_IN = re.compile(
     rf"""
-    {_MASK} | .*(?:\*{{3}}|x{{4}}|\u2022{{3}}|\bREDACTED).* | change[-_ ]?(?:me|it|this)
+    {_MASK} | .*(?:\*{{3}}|x{{4}}|\u2022{{3}}).* | [\[<(]?REDACTED.* | change[-_ ]?(?:me|it|this)
     | (?:(?:test|my|the|some|an?)[-_ ])?
       (?:token|secret|password|credential|(?:(?:api|access|private|secret)[-_ ]?)?key)s?
     | (?:your|insert|replace|enter|put|paste|fill|example|sample|dummy|fake|mock|placeholder)(?:[-_\s].*)?

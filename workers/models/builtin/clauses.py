@@ -5,7 +5,7 @@ import re
 import attrs
 
 from workers.models.builtin import phrases
-from workers.models.builtin.prose import Sentence
+from workers.models.builtin.prose import SENTENCE_CHARS_MAX, Sentence
 
 
 @attrs.frozen(kw_only=True)
@@ -26,11 +26,14 @@ class Clause:
 
 
 def clauses_of(sentence: Sentence) -> tuple[Clause, ...]:
-    """The clauses of a sentence, in their order; parts without a word of their own are kept, with an empty text."""
+    """The clauses of a sentence, in their order. A very long one is left whole and said to be a plain statement."""
+    if len(sentence.text) > SENTENCE_CHARS_MAX:
+        return (Clause(text=sentence.text, masked=sentence.masked, is_question=False, is_reversal=False),)
     clauses = []
     start = 0
     for boundary in phrases.CLAUSE_BOUNDARY.finditer(sentence.masked):
-        if not phrases.OPEN_CONDITION.fullmatch(sentence.masked, start, boundary.start()):
+        is_condition = phrases.OPEN_CONDITION.fullmatch(sentence.masked, start, boundary.start())
+        if not is_condition and not (boundary["comma"] and phrases.WISH_OPENING.match(sentence.masked, start)):
             clauses.append(_clause(sentence, start, boundary.start()))
             start = boundary.end()
     clauses.append(_clause(sentence, start, len(sentence.text)))

@@ -115,16 +115,16 @@ def parse_command(text: str) -> Command | None:
     doing = [pipeline for pipeline in pipelines if pipeline[0][0] not in _SETUP]
     main = (doing or pipelines)[-1]
     setup = [" ".join(words[0]) for words in pipelines if words is not main and words[0][0] in _SETUP]
-    manner, words = _without_runner(main[0])
+    runner, words = _without_runner(main[0])
     program = words[0].rpartition("/")[2] if words else ""
-    manner += [program] if program in _SAME_PROGRAM else []
+    manner = [*setup, " ".join(runner), program if program in _SAME_PROGRAM else ""]
     program = _SAME_PROGRAM.get(program, program)
     action, words = _action(program, words[1:])
     return Command(
         line=_SHOWN_PART.sub("", _REDIRECTION.sub("", script)),
         program=program,
         action=action,
-        manner=tuple(sorted([*setup, *manner, *(word for word in words if _is_manner(word))])),
+        manner=tuple(sorted(part for part in (*manner, *filter(_is_manner, words)) if part)),
         operands=tuple(word for word in words if not word.startswith("-")),
         is_piped=len(main) > 1,
         only_looks=_only_looks(program, action, words, main),

@@ -34,7 +34,7 @@ _PRACTICE = (
     r"(?:use|run|deploy|write|name|keep|squash|rebase|format|lint|test|target|support|follow|store|put|release|tag|"
     r"build|import|pin|prefer|stick|commit|merge|push|document|log|avoid|mock|indent)"
 )
-_AGENT = r"(?:you|we|i want you to|agents?|it|tests?|code|commits?|everything)"
+_AGENT = r"(?:you|we|i want you to|agents?|tests?|code|commits?|everything)"
 _NOT_A_WISH = (
     r"(?:worry|bother|know|think|understand|see|get|care|mind|panic|forget|hesitate|have|need|want|seem|look|like|"
     r"believe|feel|remember|you|we|i|they)\b"
@@ -50,6 +50,7 @@ ENGLISH = (
             rf"{_AGENT} (?:must|should|may|can|are to|shall) never\b",
             rf"{_AGENT} (?:must not|mustn't|may not|shall not|are not allowed to|is not allowed to)\b",
             r"(?:under no circumstances|on no account)\b",
+            r"(?:stop|quit) (?!(?:being|doing|running)\b)\w+ing\b",
             r"[\w .,/-]{2,60} (?:is|are) (?:strictly |absolutely )?(?:forbidden|off[- ]limits|prohibited|banned)\b",
             rf"(?:we|i) never (?!{_DESCRIBES})\w",
             rf"we {_NOT} (?:ever )?{_PRACTICE}\b",
@@ -62,7 +63,6 @@ ENGLISH = (
         is_firm=False,
         patterns=(
             rf"{_NOT} (?!{_NOT_A_WISH})\w+",
-            r"(?:stop|quit) (?!being\b)\w+ing\b",
             r"avoid \w+",
             r"no more \w+",
             rf"i (?:really )?{_NOT} (?:ever )?want (?:you to|to see|any)\b",
@@ -78,15 +78,18 @@ ENGLISH = (
             rf"we {_PRACTICE}\b(?! (?:this|it|that|to)\b)(?!.*\b(?:too (?:much|many)|a lot)\b)",
             r"(?:i|we) (?:really |strongly |much |generally |always )*prefer\b",
             r"(?:i'd|i would|we'd) (?:rather|prefer)\b",
-            r"i (?:like|love) it when\b",
+            r"i (?:like|love) it when\b|in general,? i (?:like|want)\b|i always (?:want|like)\b",
+            r"(?:from now on|going forward|in (?:the )?future),? (?:i|we) (?:really )?(?:prefer|want|like|use)\b",
             r"my preference (?:is|would be)\b",
             r"prefer \w",
             r"(?:remember|keep in mind|bear in mind)(?: that\b| to\b|:|,) ?\w",
             r"note (?:to self|for (?:the )?future|for next time)\b",
             r"make sure (?:to always|you always|that you always|to never|you never)\b",
             r"(?:our|my|the team's|the project's) (?:convention|standard|style|policy|rule|workflow)s? (?:is|are)\b",
-            r"(?:run|update|check|format|lint|test|ask|show) .*\b(?:before|after) "
-            r"(?:every|each|any|committing|pushing|merging)\b",
+            r"(?!i |we |it )\S.*\b(?:from now on|going forward)$",
+            rf"(?:{_AGENT} (?:must|should|need to|have to) )?(?:run|update|check|format|lint|test) .*"
+            r"\b(?:before|after) (?:every|each|any|committing|pushing|merging)\b",
+            r"(?:ask|tell|show|check with) (?:me|us)\b.* before \w+ing\b",
         ),
     ),
     *_cues(
@@ -94,7 +97,9 @@ ENGLISH = (
         is_firm=False,
         patterns=(
             r"use \S.*? (?:instead of|rather than|over) \S",
-            r"use \S+(?: \S+){0,3}, not \S",
+            r"(?:use|run|write|call|put|name) \S.*, not \S",
+            r"(?:use|write) \S.* (?:everywhere|throughout)\b",
+            r"(?:write|keep|name|put|make sure(?: that)?) (?:all|every|each)\b",
             r"(?:every|all|each) [\w -]{2,40} (?:must|should|need to|needs to|have to|has to)\b",
             r"(?:only (?:ever )?use|stick (?:to|with)) \w",
             r"keep (?:your |the |all )?(?:answers|replies|responses|explanations|messages|commit messages|commits) \w",

@@ -6,12 +6,15 @@ silence: a fix that is not remembered costs a minute, a wrong recommendation can
 
 import re
 
+COMMAND_CHARS_MAX = 1_000
+"""A longer script is not judged but taken for destructive: nobody reads it closely before following a memory."""
+
 _DESTRUCTIVE = re.compile(
     r"""
     \brm\s+(?:-\S+\s+)*-(?:\w*[rRf]|-recursive|-force) | \bshred\b | \bdd\s.*\bof= | \bmkfs | \bwipefs\b
     | \bfind\b.*\s-delete\b | \bxargs\b.*\brm\b | >\s*/dev/(?!null|stdout|stderr|tty)
     | \bgit\b.*\spush\b.*\s(?:-\w*f\b|--force|--delete|--mirror|\+\S) | \bgit\b.*\sreset\b.*--hard | \bgit\b.*\sclean\b
-    | \bgit\b.*\scheckout\b.*\s(?:--|-f|\.)(?:\s|$) | \bgit\b.*\s(?:restore|filter-branch|filter-repo)\b
+    | \bgit\b.*\scheckout\b.*\s(?:--|-f|\.)(?:\s|['"]|$) | \bgit\b.*\s(?:restore|filter-branch|filter-repo)\b
     | \bgit\b.*\sbranch\b.*\s-D\b | \bgit\b.*\sstash\s+(?:drop|clear) | \bgit\b.*\sreflog\s+expire
     | \|\s*(?:sudo\s+)?(?:(?:ba|z|da|k)?sh|python\d?|node|perl|ruby)\b | \b(?:ba|z)?sh\s+<\( | \beval\b
     | \bchmod\s+(?:-\S+\s+)*(?:0?777|a\+\w*w) | \bchown\s+-R
@@ -27,5 +30,10 @@ _DESTRUCTIVE = re.compile(
 
 
 def is_destructive(command_line: str) -> bool:
-    """True for a command line that holds such a command anywhere, in a string or a comment too."""
-    return _DESTRUCTIVE.search(command_line) is not None
+    """True for a command line that holds such a command anywhere, in a string or a comment too.
+
+    Of a here-document only the line that opens it is a command.
+    """
+    first, _, _ = command_line.partition("\n")
+    script = first if "<<" in first else command_line
+    return len(script) > COMMAND_CHARS_MAX or _DESTRUCTIVE.search(script) is not None

@@ -11,10 +11,17 @@ from workers.models.builtin.line import one_line, shorten
 
 ERROR_CHARS_MAX = 160
 """An error that needs more is told by its beginning."""
-OUTPUT_CHARS_READ_MAX = 20_000
+OUTPUT_CHARS_READ_MAX = 8_000
 """From either end; errors stand at the beginning (compilers) or at the end (interpreters)."""
 
 _ANSI = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
+_HINT = re.compile(
+    r"err|exception|exit|notfound|fatal|panic|fail|not found|no such|denied|cannot|refused|already in use|no module|"
+    r"undefined|fault|out of memory|no space|not recognized|\*\*\*|could not|unable|missing|"
+    r"unknown|invalid|unsupported",
+    re.IGNORECASE,
+)
+"""In every line of the forms below, and in few others: most lines need no closer look."""
 _FORMS = tuple(
     re.compile(form)
     for form in (
@@ -55,6 +62,5 @@ def _lines(output: str) -> Iterator[str]:
     if len(output) > 2 * OUTPUT_CHARS_READ_MAX:
         output = f"{output[:OUTPUT_CHARS_READ_MAX]}\n{output[-OUTPUT_CHARS_READ_MAX:]}"
     for line in _ANSI.sub("", output).split("\n"):
-        bare = one_line(_PYTEST_MARK.sub("", line)) if len(line) <= 4 * ERROR_CHARS_MAX else ""
-        if bare:
-            yield bare
+        if len(line) <= 4 * ERROR_CHARS_MAX and _HINT.search(line):
+            yield one_line(_PYTEST_MARK.sub("", line))

@@ -126,15 +126,19 @@ def _fix(events: Sequence[ConversationEvent], failure: Run, following: Run, cwd:
     if any(is_destructive(text) for text in (failure.event.text, *commands, following.event.text)):
         return None
     steps = [command for text in commands if (command := parse_command(text)) is not None and _sets_up(command)]
-    files = files_changed(between, cwd)
+    helped = [told(step) for step in steps][-STEPS_SHOWN_MAX:]
     is_other_command = following.command.differs_from(failure.command)
-    if not following.succeeded and (following.error == failure.error or not (steps or is_other_command)):
+    if not following.succeeded:
+        got_past = steps and not is_other_command and following.error not in ("", failure.error)
+        return _note(failure, following, f"{' then '.join(helped)} got past that") if got_past else None
+    files = files_changed(between, cwd)
+    if files and not steps and _is_daily_work(failure):
         return None
-    if not (steps or files or is_other_command) or (files and not steps and _is_daily_work(failure)):
-        return None
-    return _note(
-        failure, following, steps=[told(step) for step in steps], files=files, is_other_command=is_other_command
-    )
+    if files and len(helped) < STEPS_SHOWN_MAX:
+        helped.insert(0, f"changing {list_of_files(files, FILES_SHOWN_MAX)}")
+    if steps or is_other_command:
+        return _note(failure, following, f"{' then '.join([*helped, told(following.command)])} worked")
+    return _note(failure, following, f"it worked after {helped[0]}") if helped else None
 
 
 def _took_effect(event: ConversationEvent) -> bool:
@@ -152,23 +156,13 @@ def _is_daily_work(failure: Run) -> bool:
     return not failure.error or _ASSERTS.match(failure.error) is not None
 
 
-def _note(failure: Run, following: Run, *, steps: list[str], files: Sequence[str], is_other_command: bool) -> Note:
+def _note(failure: Run, following: Run, what_helped: str) -> Note:
     reason = f"exit {failure.event.exit_code}" + (f": {failure.error}" if failure.error else "")
-    problem = f"{told(failure.command)} failed ({reason})"
-    steps = steps[-STEPS_SHOWN_MAX:]
-    if files and len(steps) < STEPS_SHOWN_MAX:
-        steps = [f"changing {list_of_files(files, FILES_SHOWN_MAX)}", *steps]
-    if not following.succeeded:
-        text = f"{problem}; {' then '.join(steps or [told(following.command)])} got past that"
-    elif is_other_command or any(step.startswith("`") for step in steps):
-        text = f"{problem}; {' then '.join([*steps, told(following.command)])} worked"
-    else:
-        text = f"{problem}; it worked after {steps[0]}"
     error = words_of(failure.error)[:ERROR_WORDS_OF_TOPIC_MAX]
     return Note(
         kind=NoteKind.FIX,
         topic=" ".join(word for word in (*failure.command.purpose, *error) if word),
-        text=shorten(text, NOTE_CHARS_MAX),
+        text=shorten(f"{told(failure.command)} failed ({reason}); {what_helped}", NOTE_CHARS_MAX),
         line=following.event.line,
         at_ms=following.event.at_ms,
     )

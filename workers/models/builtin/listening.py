@@ -16,7 +16,7 @@ from workers.models.builtin.prose import sentences_of, typed_lines
 from workers.models.builtin.requests import gist_of, leading_verb
 from workers.models.builtin.topics import topic_of
 from workers.models.builtin.vocabulary import content_words
-from workers.models.builtin.wishes import Wish, correction_in, what_is_right, wish_in
+from workers.models.builtin.wishes import Wish, correction_in, wish_in
 from workers.models.protocol import NOTE_CHARS_MAX, Note, NoteKind
 
 PROMPT_CHARS_MAX, PROMPT_LINES_MAX = 2_000, 30
@@ -69,14 +69,14 @@ class Listener:
         self, event: ConversationEvent, clauses: Sequence[Clause], *, can_correct: bool
     ) -> Iterator[Clause]:
         """The clauses that are no wishes; those that are, are taken in."""
-        expects_right = False
+        is_due = False
         for clause in clauses:
             wish = wish_in(clause)
             if wish is None and can_correct and clause.is_reversal and self._asks_otherwise(clause, event):
                 continue
             if wish is None and can_correct:
-                wish = what_is_right(clause) if expects_right else correction_in(clause)
-            expects_right = wish is None and clause.is_reversal and not content_words(clause.masked)
+                wish = correction_in(clause, is_due=is_due)
+            is_due = wish is None and clause.is_reversal and not content_words(clause.masked)
             if wish is None:
                 yield clause
             else:

@@ -13,19 +13,14 @@ def _one_of(*alternatives: str) -> str:
 _NOT = r"(?:do not|don't|dont)"
 _GAP = r"[\s,.!:;–—-]*"
 
-FILLER = re.compile(
-    _one_of(
-        _one_of(
-            r"ok(?:ay)?|so|and|but|also|then|btw|by the way|hey|hi|hello|please|pls|well|hmm+|oh|important|reminder",
-            r"(?:one |general |ground )?rules?|preferences?|style|ps|nb|fyi|(?:one more|another) thing|again",
-            r"yes|yeah|yep|sure|thanks|thank you|great|good|nice|perfect|cool|und|aber|bitte|et|mais|y|pero",
-            r"s'il (?:te|vous) plaît|por favor",
-        )
-        + r"\b[\s,:!.–—-]*",
-        r"[\s,:!.–—'\"(-]+",
-    )
-    + "+"
+_FILLER_GAP = r"[\s,:!.–—'\"(-]*"
+_FILLER_WORD = _one_of(
+    r"ok(?:ay)?|so|and|but|also|then|btw|by the way|hey|hi|hello|please|pls|well|hmm+|oh|important|reminder",
+    r"(?:one |general |ground )?rules?|preferences?|style|ps|nb|fyi|(?:one more|another) thing|again|now|next",
+    r"yes|yeah|yep|sure|thanks|thank you|great|good|nice|perfect|cool|und|aber|bitte|et|mais|y|pero",
+    r"s'il (?:te|vous) plaît|por favor",
 )
+FILLER = re.compile(rf"{_FILLER_GAP}(?:{_FILLER_WORD}\b{_FILLER_GAP})*")
 """What people say before they say it."""
 
 _NO_AS_A_WORD = (
@@ -63,10 +58,15 @@ CORRECTION = re.compile(
 )
 """A correction without such an opening."""
 
-STATES = re.compile(
-    r"(?:the|our|my|your|der|die|das|le|la|el) [\w -]{2,40} (?:is|are|has|have|should|must|ist|est|es) \S"
-)
+_IS = r"(?:is|are|has|have|should|must|means|belongs|needs?|ist|sind|est|sont|es|son)"
+STATEMENT = re.compile(rf"\S.{{0,60}}? {_IS} \S")
+"""A sentence that says how something is."""
+
+DEFINITE_STATEMENT = re.compile(rf"(?:the|our|my|your|der|die|das|le|la|el) [\w -]{{2,40}} {_IS} \S")
 """A statement about a definite thing, which is clear in few words."""
+
+SETS_STYLE = re.compile(r"(?:use|indent|answer|reply|respond|verwende|antworte|utilise|usa)\b")
+"""An order that can set a style."""
 
 _ASKING = r"(?:we|you|i|they|it|he|she|the|this|that)\b(?! ever)"
 _QUESTION_WORD = r"(?:why|what|how|who|where|which|warum|wieso|wie|was|wer|pourquoi|comment|por qué|cómo|qué)\b"
@@ -110,19 +110,22 @@ _CONDITION = (
 CONDITION = re.compile(rf"(?:(?:in|for|on) (?:this|our|the|my) {_PROJECT},?\s+|{_CONDITION}[,:]\s*)")
 """A clause in front that says when or where: "When you commit, ..."."""
 
-OPEN_CONDITION = re.compile(rf"(?:{FILLER.pattern})?{_CONDITION}")
+OPEN_CONDITION = re.compile(rf"{FILLER.pattern}{_CONDITION}")
 """The same without what it is the condition of."""
 
 _WISH_OPENING = (
     rf"(?:never|always|{_NOT}|from now on|remember|prefer|stop \w+ing|make sure|nie|niemals|immer|siempre|nunca)\b"
 )
 CLAUSE_BOUNDARY = re.compile(
-    rf"(?:,?\s+(?:and|but|so|und|aber|et|mais|y|pero)\s+|[,:]\s+)(?=(?:please |bitte )?{_WISH_OPENING})"
+    rf"(?:,?\s+(?:and|but|so|und|aber|et|mais|y|pero)\s+|:\s+|(?P<comma>,\s+))(?=(?:please |bitte )?{_WISH_OPENING})"
     r"|,?\s+(?:and|but|so)\s+(?=(?:please )?use\b)"
 )
-"""Where a wish begins in the middle of a sentence."""
+"""Where a wish begins in the middle of a sentence; after a mere comma only if what comes before is no wish itself."""
 
-SUBJECT = re.compile(r"(?:i|we|it|he|she|they|you|the|this|that|there|my|our|ich|wir|es|je|nous|il|yo|nosotros)\b")
+WISH_OPENING = re.compile(rf"{FILLER.pattern}(?:use\b|{_WISH_OPENING})")
+"""How most wishes begin: "always use X, never Y" is one."""
+
+SUBJECT = re.compile(r"(?:i|we|it|he|she|they|the|this|that|there|my|our|ich|wir|es|je|nous|il|yo|nosotros)\b")
 """What stands at the start of a statement and not of an order."""
 
 NEGATED = re.compile(rf"(?:{_NOT}|never|stop \w+ing|avoid|no|keine?|nicht|nie|ne|nunca)\b|n'")
@@ -130,8 +133,9 @@ NEGATED = re.compile(rf"(?:{_NOT}|never|stop \w+ing|avoid|no|keine?|nicht|nie|ne
 
 TIED_TO_TASK = re.compile(
     r"\b(?:for now|this time|today|at the moment|for the moment|until|"
-    rf"(?:this|these|those|the current) (?!{_PROJECT})[\w-]+|"
+    rf"(?:this|these|those|the current) (?!{_PROJECT})[\w-]+|option \w|"
     r"that (?:file|function|class|test|change|branch|commit|line|method|module|one)|"
+    r"the (?:first|second|third|former|latter|other)\b|"
     r"diesmal|heute|cette fois|pour l'instant|esta vez|por ahora)\b|这次|今回"
 )
 """Ties even a firm wish to the task in hand."""
@@ -159,7 +163,7 @@ NAMED_FILE = re.compile(
 )
 """A weak wish about one file is mostly about the task."""
 
-DEFINITE_OBJECT = re.compile(rf"(?:{_NOT}|stop|avoid) \w+ (?:the|my|your)\b")
+DEFINITE_OBJECT = re.compile(rf"(?:{_NOT} \w+|avoid|use) (?:the|my|your)\b")
 """A weak wish about a definite thing is mostly about the task."""
 
 POINTS_AWAY = re.compile(

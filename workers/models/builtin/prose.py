@@ -40,6 +40,8 @@ class Sentence:
 
 
 _REQUEST_MARK = "## My request for Codex:"
+_CUT_MARK = re.compile(r"\[\.\.\.[^\[\]\n]*\.\.\.\]|…[^…\n]{0,40} truncated…")
+"""What stands in a text where its middle was left out."""
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n]*\n.*?(?:^[ \t]*\1[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
 _ELEMENT_OPENING = re.compile(r"^[ \t]*<([A-Za-z][\w:.-]*)(?:\s[^<>]*)?>", re.MULTILINE)
 _INSTRUCTIONS_HEADER = re.compile(r"^# AGENTS\.md instructions for ", re.IGNORECASE)
@@ -54,7 +56,7 @@ _NOISE = re.compile(
     [>|]                                                    # quotations, tables, compiler frames
     | \[?\d{{4}}-\d\d-\d\d[T\ ]\d\d:\d\d | \[?\d\d:\d\d:\d\d  # log lines
     | {_LOG_LEVEL}
-    | (?:error|warning|note|fatal|panic|npm\ ERR!|npm\ error|help)(?:\[\w+\])?:
+    | (?:error|warning|note|fatal|panic|help)(?:\[\w+\])?: | npm\ (?:ERR!|error|WARN|warn)\s
     | (?:[\w.]+\.)?\w*(?:Error|Exception|Warning):\s          # the last line of a trace
     | File\ ".*",\ line\ \d+ | at\ \S+\s?\( | at\ \S+:\d+ | -->\ | \d+\ +\| | E\ \ +
     | (?:\$|%|>>>|\.\.\.|\#!|PS\ [A-Z]:\\[^>]*>|[\w.-]+@[\w.-]+[:~]\S*[$\#])\s*\S
@@ -81,7 +83,7 @@ def sentences_of(message: str) -> tuple[Sentence, ...]:
     """The person's own sentences in a message, in their order; empty when everything was pasted."""
     text = unicodedata.normalize("NFC", message[:MESSAGE_CHARS_MAX])
     text = text.replace("\r\n", "\n").replace("\r", "\n").rpartition(_REQUEST_MARK)[2]
-    text = _FENCE.sub("", _without_elements(text))
+    text = _CUT_MARK.sub("\n", _FENCE.sub("", _without_elements(text)))
     return tuple(
         _sentence(part)
         for paragraph in _paragraphs(text)
@@ -128,8 +130,9 @@ def _typed(lines: list[str]) -> list[str]:
         stripped = line.strip()
         if _DIFF_OPENING.match(stripped) or _TRACE_OPENING.match(stripped):
             break
-        is_noise = _INDENTED.match(line) or _NOISE.match(stripped) or _INSTRUCTIONS_HEADER.match(stripped)
-        if not is_noise and len(stripped) <= LINE_CHARS_MAX and _letter_share(stripped) >= LETTERS_MIN:
+        if len(stripped) > LINE_CHARS_MAX or _letter_share(stripped) < LETTERS_MIN:
+            continue
+        if not (_INDENTED.match(line) or _NOISE.match(stripped) or _INSTRUCTIONS_HEADER.match(stripped)):
             kept.append(line)
     return kept
 

@@ -27,7 +27,7 @@ _SUBJECTS = {
     "python package manager": rf"{_CHOOSES}(?:pip|uv|poetry|pipenv|conda)\b",
     "python test runner": rf"{_CHOOSES}(?:pytest|unittest|nose2?)\b",
     "javascript test runner": rf"{_CHOOSES}(?:jest|vitest|mocha)\b",
-    "answer language": r"\b(?:answer|reply|respond|write|speak|talk|antworte|schreib\w*|répond\w*|responde|escribe)\b.*"
+    "answer language": r"\b(?:answer|reply|respond|speak|talk|antworte|répond\w*|responde)\b.*"
     rf" (?:in|auf|en) (?:british |american )?{_LANGUAGES}\b",
     "answer length": r"\b(?:concise|brief|terse|verbose)\b|"
     r"\b(?:answers|replies|responses|explanations) \w*(?:short|long)\w*\b",
@@ -41,12 +41,12 @@ _IS = re.compile(
 )
 
 
-def named_subject(masked: str) -> str | None:
-    """The name of the subject with one value at a time that a sentence speaks of, if it does."""
-    return next((name for name, pattern in _NAMED_SUBJECTS if pattern.search(masked)), None)
+def named_subject(sentence: str) -> str | None:
+    """The name of the subject with one value at a time that a sentence in lower case speaks of, if it does."""
+    return next((name for name, pattern in _NAMED_SUBJECTS if pattern.search(sentence)), None)
 
 
-def topic_of(masked: str, *, sets_value: bool) -> str:
+def topic_of(sentence: str, *, sets_value: bool) -> str:
     """The topic of a sentence in lower case.
 
     Args:
@@ -54,11 +54,11 @@ def topic_of(masked: str, *, sets_value: bool) -> str:
         out and leaves room for others, so it is only about all that it says.
     """
     if sets_value:
-        if name := named_subject(masked):
+        if name := named_subject(sentence):
             return name
-        subject = _SETS_FOR.search(masked) or _IS.match(masked)
+        subject = _SETS_FOR.search(sentence) or _IS.match(sentence)
         words = content_words(subject["subject"]) if subject else []
         if words:
             return " ".join(words[:TOPIC_WORDS_MAX])
-    words = content_words(masked)
-    return " ".join(words[:TOPIC_WORDS_MAX]) or masked.strip()
+    words = content_words(sentence)
+    return " ".join(words[:TOPIC_WORDS_MAX]) or sentence.strip()

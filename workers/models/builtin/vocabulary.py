@@ -73,8 +73,9 @@ def content_words(text: str) -> list[str]:
 
 
 def word_count(text: str) -> int:
-    """How many words a text has; unspaced scripts are counted by their characters."""
-    return len(_WORD.findall(_UNSPACED.sub(" ", text))) + _unspaced_word_count(text)
+    """How many words with a letter a text has; unspaced scripts are counted by their characters."""
+    spaced = _UNSPACED.sub(" ", text).split()
+    return sum(any(map(str.isalpha, word)) for word in spaced) + _unspaced_word_count(text)
 
 
 def content_count(text: str) -> int:

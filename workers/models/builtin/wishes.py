@@ -51,29 +51,31 @@ def wish_in(clause: Clause) -> Wish | None:
     return _wish(clause, kind)
 
 
-def correction_in(clause: Clause) -> Wish | None:
-    """The correction in a clause that begins or is worded like one, or None when it does not say what is right."""
-    if not (clause.is_reversal or phrases.CORRECTION.match(clause.masked)):
-        return None
-    return what_is_right(clause)
+def correction_in(clause: Clause, *, is_due: bool = False) -> Wish | None:
+    """The correction in a clause, or None when there is none that says what is right.
 
-
-def what_is_right(clause: Clause) -> Wish | None:
-    """A clause of which it is known that it corrects something, or None when it says too little."""
+    Args:
+      is_due: True after "that's wrong" and the like: then a statement will do that is not worded as a correction.
+    """
     said = clause.masked
     if clause.is_question or len(said) > SENTENCE_CHARS_MAX or phrases.IDIOM.match(said):
         return None
-    says_enough = content_count(said) >= CORRECTION_WORDS_MIN or named_subject(said) or phrases.STATES.match(said)
+    if not (clause.is_reversal or phrases.CORRECTION.match(said) or (is_due and phrases.STATEMENT.match(said))):
+        return None
+    says_enough = (
+        content_count(said) >= CORRECTION_WORDS_MIN or named_subject(said) or phrases.DEFINITE_STATEMENT.match(said)
+    )
     if not says_enough or phrases.TIED_TO_TASK.search(said):
         return None
     return _wish(clause, NoteKind.CORRECTION)
 
 
 def _wish(clause: Clause, kind: NoteKind) -> Wish:
+    readable = clause.text.lower()
     return Wish(
         kind=kind,
-        topic=topic_of(clause.masked, sets_value=kind is not NoteKind.PROHIBITION),
-        subject=named_subject(clause.masked),
+        topic=topic_of(readable, sets_value=kind is not NoteKind.PROHIBITION),
+        subject=named_subject(readable),
         text=clause.text,
         is_reversal=clause.is_reversal,
     )
@@ -89,23 +91,9 @@ def _kind_and_firmness(said: str) -> tuple[NoteKind, bool] | None:
     order = said[max(point, standing.end()) :].strip(" ,:") if standing else said[point:]
     if standing and order and not phrases.SUBJECT.match(order):
         return (NoteKind.PROHIBITION if phrases.NEGATED.match(order) else NoteKind.PREFERENCE), True
-    if named_subject(order) and order.startswith(_SETTING_VERBS) and word_count(said) <= SETTING_WORDS_MAX:
+    if named_subject(order) and phrases.SETS_STYLE.match(order) and word_count(said) <= SETTING_WORDS_MAX:
         return NoteKind.PREFERENCE, False
     return None
-
-
-_SETTING_VERBS = (
-    "use ",
-    "indent ",
-    "answer ",
-    "reply ",
-    "respond ",
-    "write in ",
-    "verwende ",
-    "antworte ",
-    "utilise ",
-    "usa ",
-)
 
 
 def _is_tied_to_task(said: str, *, is_firm: bool) -> bool:

@@ -3,6 +3,7 @@
 import attrs
 import pytest
 
+from config.settings import FREE_MODELS
 from state.rollouts.model import ConversationEvent
 from tests.unit.workers.models.builtin.conversations import agent, conversation, patched, ran, task, tool, user
 from workers.models.builtin import BuiltinProvider
@@ -38,9 +39,12 @@ NOTHING_TO_REMEMBER = (
     session("consent only", user("yes"), agent("ok"), user("ok go on"), agent("ok"), user("continue")),
     session("german chit-chat", user("Hallo!"), agent("Hallo"), user("danke, super"), user("ja bitte weiter")),
     session("chinese chit-chat", user("你好"), agent("你好"), user("继续")),
-    session("look around", user("Please look around."), ran("ls -la"), ran("head notes.txt"), ran("echo done; false", 1)),
+    session(
+        "look around", user("Please look around."), ran("ls -la"), ran("head notes.txt"), ran("echo done; false", 1)
+    ),
     session("question about the place", user("What is in this repository?"), ran("git status --short")),
     session("look around and once more", user("Hello from the app-server"), ran("ls"), user("And once more")),
+    session("command to look", user("Hello from the app-server\nRUN: head -c 3000 notes.txt"), ran("head notes.txt")),
     session("short question", user("Question number 2"), agent("Done.")),
     session("outcome alone", user("go on"), agent("no"), ended="aborted"),
     session("failing command without a request", user("ok"), ran("pytest", 1, ASSERTS), ended="failed"),
@@ -53,7 +57,9 @@ NOTHING_TO_REMEMBER = (
         user("# AGENTS.md instructions for /x\n\n<INSTRUCTIONS>\nAlways use tabs.\nNever push.\n</INSTRUCTIONS>"),
     ),
     session("pasted code only", user("```python\n# never use eval\nalways = 1\n```")),
-    session("pasted trace only", user('Traceback (most recent call last):\n  File "a.py", line 3\nValueError: never do x')),
+    session(
+        "pasted trace only", user('Traceback (most recent call last):\n  File "a.py", line 3\nValueError: never do x')
+    ),
     session("quotation only", user("> Never push to main.\n> Always use tabs.")),
     session("pasted diff only", user("diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-never do x\n+always do y")),
     session("pasted log only", user("2026-11-21 01:49:45 never connect to this host\n[WARN] always retry the request")),
@@ -161,6 +167,16 @@ REMEMBERED = (
         "outcome 30: completed",
     ),
     session(
+        "order after a rejection is a request",
+        user("Point the client at the staging server"),
+        patched("client.py"),
+        user("That's wrong. Please revert the last commit completely."),
+        "request 10: Point the client at the staging server",
+        "request 30: revert the last commit completely",
+        "files 20: changed `client.py`",
+        "outcome 30: completed",
+    ),
+    session(
         "corrected request",
         user("Rename the module to foo"),
         patched("foo.py"),
@@ -200,6 +216,7 @@ REMEMBERED = (
         user("Fix this error:\n```\nnever reached\n```\n> always quoted\n\nAnd please never catch bare exceptions."),
         patched("a.py"),
         "prohibition 10: never catch bare exceptions",
+        "request 10: Fix this error",
         "files 20: changed `a.py`",
         "outcome 20: completed",
     ),
@@ -282,7 +299,8 @@ REMEMBERED = (
         ran("pytest", 1, NO_MODULE),
         ran("pip install -e ."),
         ran("pytest"),
-        "fix 40: `pytest` failed (exit 1: ModuleNotFoundError: No module named 'x'); `pip install -e .` then `pytest` worked",
+        "fix 40: `pytest` failed (exit 1: ModuleNotFoundError: No module named 'x'); "
+        "`pip install -e .` then `pytest` worked",
         "request 10: Make the billing tests pass",
         "outcome 40: completed",
     ),
@@ -305,6 +323,26 @@ REMEMBERED = (
         "fix 30: `ruff check` failed (exit 127: bash: ruff: command not found); `uv run ruff check` worked",
         "request 10: Get the linters running",
         "outcome 30: completed",
+    ),
+    session(
+        "another interpreter",
+        user("Get the linters running"),
+        ran("pytest", 127, "bash: pytest: command not found"),
+        ran("python3 -m pytest"),
+        "fix 30: `pytest` failed (exit 127: bash: pytest: command not found); `python3 -m pytest` worked",
+        "request 10: Get the linters running",
+        "outcome 30: completed",
+    ),
+    session(
+        "another mistake got nobody further",
+        user("Make the billing tests pass"),
+        ran("pytest", 1, NO_MODULE),
+        ran("pip install -e ."),
+        ran("pytest --wrong", 4, "error: unrecognized arguments: --wrong"),
+        ran("pytest"),
+        "fix 50: `pytest --wrong` failed (exit 4: error: unrecognized arguments: --wrong); `pytest` worked",
+        "request 10: Make the billing tests pass",
+        "outcome 50: completed",
     ),
     session(
         "an option was missing",
@@ -484,7 +522,7 @@ async def test_provider_answers_like_any_other() -> None:
 
     answer = await provider.extract(task(session))
 
-    assert (provider.name, provider.is_free) == ("builtin", True)
+    assert provider.name in FREE_MODELS
     assert answer == remember(session)
     assert answer.usage.input_tokens == answer.usage.output_tokens == 0
 

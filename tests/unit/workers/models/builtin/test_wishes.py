@@ -22,7 +22,9 @@ WISHES = {
     "Don't use emojis in commit messages.": "prohibition: Don't use emojis in commit messages [emojis commit messages]",
     "Do not ever run migrations on prod": "prohibition: Do not ever run migrations on prod [run migrations prod]",
     "Do not edit schema.sql by hand": "prohibition: Do not edit schema.sql by hand [edit schema sql hand]",
-    "don't install anything without asking": "prohibition: don't install anything without asking [install anything asking]",
+    "don't install anything without asking": (
+        "prohibition: don't install anything without asking [install anything asking]"
+    ),
     "You must never store plain passwords": "prohibition: You must never store plain passwords [store plain passwords]",
     "stop adding comments": "prohibition: stop adding comments [adding comments]",
     "avoid global state": "prohibition: avoid global state [global state]",
@@ -33,7 +35,23 @@ WISHES = {
     "When you commit, never use --no-verify": (
         "prohibition: When you commit, never use --no-verify [commit no-verify]"
     ),
+    "Please stop apologizing": "prohibition: stop apologizing [apologizing]",
+    "Don't use `foo` in tests": "prohibition: Don't use `foo` in tests [foo tests]",
+    "Please don't create new files unless necessary": (
+        "prohibition: don't create new files unless necessary [create new files unless necessary]"
+    ),
     # Preferred.
+    "always use absolute imports, never relative ones": (
+        "preference: always use absolute imports, never relative ones [absolute imports relative]"
+    ),
+    "run tests with pytest -n auto, not plain pytest": (
+        "preference: run tests with pytest -n auto, not plain pytest [run tests pytest n auto plain pytest]"
+    ),
+    "please write all comments in English": "preference: write all comments in English [write comments english]",
+    "Ask me before installing new dependencies": (
+        "preference: Ask me before installing new dependencies [ask installing new dependencies]"
+    ),
+    "Wir nutzen pnpm, kein npm": "preference: Wir nutzen pnpm, kein npm [package manager]",
     "Always run the tests before you finish": "preference: Always run the tests before you finish [run tests finish]",
     "In this repo we use tabs.": "preference: In this repo we use tabs [indentation]",
     "We use uv for packages.": "preference: We use uv for packages [python package manager]",
@@ -41,6 +59,15 @@ WISHES = {
     "prefer composition over inheritance": "preference: prefer composition over inheritance [composition inheritance]",
     "please use httpx instead of requests": "preference: use httpx instead of requests [httpx requests]",
     "use `pnpm` not npm": "preference: use `pnpm` not npm [package manager]",
+    "From now on I prefer polars for data frames": (
+        "preference: From now on I prefer polars for data frames [data frames]"
+    ),
+    "Please write the answer in Spanish from now on": (
+        "preference: write the answer in Spanish from now on [answer language]"
+    ),
+    "You must run `make lint` before every commit": (
+        "preference: You must run `make lint` before every commit [run lint every commit]"
+    ),
     "from now on, answer in German": "preference: from now on, answer in German [answer language]",
     "whenever you change the schema, regenerate the docs": (
         "preference: whenever you change the schema, regenerate the docs [change schema regenerate docs]"
@@ -55,7 +82,9 @@ WISHES = {
     "I'd rather have one big file": "preference: I'd rather have one big file [i'd big file]",
     # Corrected.
     "no, the port is 8081": "correction: the port is 8081 [port]",
-    "Actually the API returns a list of strings": "correction: the API returns a list of strings [api returns list strings]",
+    "Actually the API returns a list of strings": (
+        "correction: the API returns a list of strings [api returns list strings]"
+    ),
     "I said port 8081, not 8080": "correction: I said port 8081, not 8080 [said port 8081 8080]",
     "it should return 404, not 500": "correction: it should return 404, not 500 [return 404 500]",
     "Not tabs but spaces": "correction: Not tabs but spaces [indentation]",
@@ -98,6 +127,8 @@ NO_WISHES = (
     "In the future we might add auth",
     "every time I run it, it crashes",
     "I don't know what is wrong",
+    "This never happened before",
+    "Never seen this before.",
     # Tied to the task in hand.
     "don't touch main.py in this change",
     "don't delete the file",
@@ -107,6 +138,9 @@ NO_WISHES = (
     "don't push",
     "stop the server",
     "for now always return 200",
+    "Use the existing helper instead of writing a new one",
+    "I prefer option B",
+    "If tests fail, don't fix them, tell me",
     # Pointing away.
     "never do that again",
     "stop doing that",
