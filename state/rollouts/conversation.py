@@ -25,16 +25,16 @@ from state.rollouts.narration import Narration
 from state.rollouts.regular import RegularFile
 
 EVENTS_MAX = 10_000
-"""A day of uninterrupted work has about a thousand."""
+"""More than a model could take in at once, and few enough to be gone through in a moment."""
 
 CHARS_MAX = 4_000_000
-"""Characters of all events together: five times what the largest model window takes, and 16 MB at the worst."""
+"""Of all events together: a million tokens or so, and 16 MB of memory at the worst (twice that while reading)."""
 
 TEXT_CHARS_MAX = 20_000
 """Of one message or command. Longer ones are pasted files, whose middle says little about the person."""
 
 OUTPUT_CHARS_MAX = 4_000
-"""Of what one command printed: its first and last 25 lines or so."""
+"""Of what one command or tool printed: its first and its last lines say what happened."""
 
 
 class WrongThreadError(Exception):

@@ -18,7 +18,8 @@ import msgspec
 T = TypeVar("T")
 
 USUAL_SHAPE = re.compile(
-    rb'\{"timestamp":"[^"]*",(?:"ordinal":[0-9]+,)?"type":"([^"]+(?:","payload":\{"type":"[^"]+)?)"'
+    rb'\{"timestamp":"[^"]*",(?:"ordinal":[0-9]+,)?'
+    rb'"type":"((?:event_msg|response_item)","payload":\{"type":"[^"]+|[^"]+)"'
 ).match
 """Matches the beginning of a line in its writer's usual shape. Its one group is the line's kind *as written* there:
 the two types with what stands between them."""

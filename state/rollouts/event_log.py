@@ -102,7 +102,9 @@ class EventLog:
             self._by_call[call_id] = draft
 
     def changed(self, draft: Draft) -> None:
-        """Count a draft anew."""
+        """Count a draft anew, if it is kept."""
+        if not draft.is_kept:
+            return
         chars = draft.chars()
         self._chars += chars - draft.counted_chars
         draft.counted_chars = chars

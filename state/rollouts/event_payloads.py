@@ -153,7 +153,7 @@ class CompletedItem(msgspec.Struct, Generic[ItemT]):
     item: ItemT
 
 
-class TurnEnd(msgspec.Struct):
-    """`task_complete`; `error` says why the turn failed."""
+class TurnMark(msgspec.Struct):
+    """The beginning or the end of a turn; `error` says why it failed."""
 
     error: Raw = ABSENT

@@ -6,7 +6,7 @@ again.
 """
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache
 
 import attrs
 import msgspec
@@ -27,7 +27,7 @@ DEFAULT_APPROVAL = "on-request"
 DEFAULT_HISTORY_MODE = "legacy"
 
 
-class FoldState(msgspec.Struct, omit_defaults=True):
+class FoldState(msgspec.Struct, omit_defaults=True, tag_field="format", tag=FORMAT):
     """Everything a fold remembers between two lines. Times are Unix ms; the other facts are as in ThreadFacts.
 
     Attributes:
@@ -39,7 +39,6 @@ class FoldState(msgspec.Struct, omit_defaults=True):
       lines_not_utf8, lines_malformed, lines_oversized: lines that could not be understood, by reason.
     """
 
-    format: int = FORMAT
     thread_id: str = ""
     created_at_ms: int | None = None
     meta_line_ms: int | None = None
@@ -95,36 +94,38 @@ class FoldState(msgspec.Struct, omit_defaults=True):
         return self.lines_not_utf8 + self.lines_malformed + self.lines_oversized
 
 
-_FREE_TEXTS = (
+_JSON_TEXTS = frozenset(("source", "sandbox_policy", "approval_mode", "thread_source"))
+"""Facts that are JSON text when they are not a plain word."""
+
+_TEXTS = (
+    "source",
+    "originator",
     "thread_source",
+    "parent_thread_id",
+    "forked_from_id",
     "agent_nickname",
     "agent_role",
     "agent_path",
+    "model_provider",
     "cwd",
+    "cli_version",
+    "history_mode",
+    "memory_mode",
+    "git_sha",
     "git_branch",
     "git_origin_url",
     "first_user_message",
     "title",
     "preview",
-)
-"""Facts that people, their projects or their agents word freely."""
-
-_JSON_TEXTS = ("source", "sandbox_policy", "approval_mode")
-"""Facts that are JSON text when they are not a plain word."""
-
-_NAMES = (
-    "parent_thread_id",
-    "forked_from_id",
-    "originator",
-    "model_provider",
-    "cli_version",
-    "history_mode",
-    "memory_mode",
-    "git_sha",
+    "sandbox_policy",
+    "approval_mode",
     "model",
     "reasoning_effort",
 )
-"""Ids, versions and names of settings. A redactor that looks for random-looking text would only do harm there."""
+"""Every fact that is text, except the thread's id, which is a UUID and nothing else."""
+
+SHORT_CHARS = 500
+"""Shorter texts are the same in thousands of rollouts (folders, versions, settings), so their redaction is kept."""
 
 _decode_state = msgspec.json.Decoder(FoldState).decode
 _encode = msgspec.json.Encoder().encode
@@ -138,25 +139,22 @@ def state_to_bytes(state: FoldState) -> bytes:
 def state_from_bytes(stored: bytes) -> FoldState | None:
     """A stored state; None when it is damaged or of another format, and the file has to be folded anew."""
     try:
-        state = _decode_state(stored)
+        return _decode_state(stored)
     except ValueError:
         return None
-    return state if state.format == FORMAT else None
 
 
 def redacted(state: FoldState, redact: Redact) -> FoldState:
     """The state without secrets, and without the NUL characters at which SQLite's text functions stop."""
-    cleaners = ((_FREE_TEXTS, redact), (_JSON_TEXTS, partial(_redacted_json, redact=redact)), (_NAMES, str))
     changed: dict[str, object] = {}
-    for names, clean in cleaners:
-        for name in names:
-            text = getattr(state, name)
-            if text:
-                cleaned = clean(_without_nul(text))
-                if cleaned != text:
-                    changed[name] = cleaned
+    for name in _TEXTS:
+        text = getattr(state, name)
+        if text:
+            cleaned = _cleaned_json(text, redact) if name in _JSON_TEXTS else _cleaned(text, redact)
+            if cleaned != text:
+                changed[name] = cleaned
     if state.dynamic_tools:
-        changed["dynamic_tools"] = tuple(_redacted_tool(tool, redact) for tool in state.dynamic_tools)
+        changed["dynamic_tools"] = tuple(_cleaned_tool(tool, redact) for tool in state.dynamic_tools)
     return msgspec.structs.replace(state, **changed)
 
 
@@ -204,19 +202,19 @@ def thread_facts(state: FoldState, name: RolloutName | None) -> ThreadFacts | No
     )
 
 
-def _redacted_tool(tool: DynamicTool, redact: Redact) -> DynamicTool:
+def _cleaned_tool(tool: DynamicTool, redact: Redact) -> DynamicTool:
     return attrs.evolve(
         tool,
-        name=_without_nul(tool.name),
-        description=redact(_without_nul(tool.description)),
-        input_schema=_redacted_json(tool.input_schema, redact),
-        namespace=None if tool.namespace is None else _without_nul(tool.namespace),
+        name=_cleaned(tool.name, redact),
+        description=_cleaned(tool.description, redact),
+        input_schema=_cleaned_json(tool.input_schema, redact),
+        namespace=None if tool.namespace is None else _cleaned(tool.namespace, redact),
     )
 
 
-def _redacted_json(text: str, redact: Redact) -> str:
+def _cleaned_json(text: str, redact: Redact) -> str:
     """JSON text without its secrets; as one JSON string when redacting broke its syntax. A plain word stays one."""
-    cleaned = redact(text)
+    cleaned = _cleaned(text, redact)
     if cleaned == text or not text.startswith(("{", "[")):
         return cleaned
     try:
@@ -226,5 +224,12 @@ def _redacted_json(text: str, redact: Redact) -> str:
     return cleaned
 
 
-def _without_nul(text: str) -> str:
-    return text.replace("\0", "\ufffd")
+def _cleaned(text: str, redact: Redact) -> str:
+    return _cleaned_short(text, redact) if len(text) < SHORT_CHARS else _cleaned_anew(text, redact)
+
+
+def _cleaned_anew(text: str, redact: Redact) -> str:
+    return redact(text.replace("\0", "\ufffd"))
+
+
+_cleaned_short = lru_cache(maxsize=2048)(_cleaned_anew)

@@ -14,8 +14,8 @@ BLOCK_BYTES = 1 << 20
 """One read. Larger blocks were measured to be no faster, and most rollouts are one block."""
 
 LINE_BYTES_MAX = 16 << 20
-"""Beyond any prompt or tool output seen (1.2 MB prompts, pasted images of several MB), and small enough that a line,
-its decoded form and the joining of its pieces together stay below 100 MB."""
+"""Far beyond any prompt or output that people have (prompts of 1.2 MB were seen, pasted images take several), and small
+enough that a line, its pieces while they are joined, and its decoded form stay below 100 MB together."""
 
 PREFIX_BYTES = 4 << 10
 """How much of an oversized line is given. The kind of a line stands in its first few hundred bytes."""
@@ -89,7 +89,7 @@ def read_lines(
 
 
 class _Unended:
-    """A line whose end has not been read yet; beyond the limit only its beginning and its length are kept."""
+    """A line whose end has not been read yet; what comes after it is over the limit is counted and not kept."""
 
     def __init__(self, bytes_max: int) -> None:
         self.length_bytes = 0
@@ -104,8 +104,6 @@ class _Unended:
         if not self.is_oversized:
             self._pieces.append(piece)
         self.length_bytes += len(piece)
-        if self.is_oversized and len(self._pieces) > 1:
-            self._pieces = [self.text()]
 
     def text(self) -> bytes:
         """The line so far, or its beginning."""

@@ -1,17 +1,18 @@
 """Which lines of a rollout become events of its conversation, and who makes something of them.
 
-Speech is told by `state.rollouts.speech`, calls and what came of them by `state.rollouts.deeds`. The lines that say
+Speech is told by `state.rollouts.speech`, calls and what came of them by `state.rollouts.actions`. The lines that say
 where the thread runs go through the fold, by its rules. Developer messages, reasoning and summaries of the context
 become nothing. A line that is not understood costs that line.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Generic, TypeVar
 
 import msgspec
 
+from state.rollouts.actions import Actions
 from state.rollouts.cleaning import Cleaner
-from state.rollouts.deeds import Deeds
 from state.rollouts.envelope import decode_line, decoded_kind, usual_kind, usual_stamp
 from state.rollouts.event_log import EventLog, Place
 from state.rollouts.event_payloads import (
@@ -27,7 +28,7 @@ from state.rollouts.event_payloads import (
     PatchEnd,
     ResponseMessage,
     ToolSearchCall,
-    TurnEnd,
+    TurnMark,
     WebSearchCall,
 )
 from state.rollouts.fold import Fold
@@ -38,12 +39,6 @@ from state.rollouts.stamps import instant_ms
 
 OPEN, COMPLETED, FAILED, ABORTED = "open", "completed", "failed", "aborted"
 """How a turn can have ended; open means that no end is recorded."""
-
-_TURN_MARKS = {
-    b"event_msg/task_started": OPEN,
-    b"event_msg/turn_started": OPEN,
-    b"event_msg/turn_aborted": ABORTED,
-}
 
 PayloadT = TypeVar("PayloadT")
 
@@ -64,33 +59,38 @@ class Narration:
         self.facts = Fold(FoldState())
         self.ended = OPEN
         self._speech = speech = Speech(log, cleaner, Place(0, None))
-        self._deeds = deeds = Deeds(log, cleaner, Place(0, None))
+        self._actions = actions = Actions(log, cleaner, Place(0, None))
         self._tellers = {
             b"session_meta": self._take_fact,
             b"turn_context": self._take_fact,
             b"event_msg/thread_settings_applied": self._take_fact,
-            b"event_msg/task_complete": _teller(_Line[TurnEnd], self._complete_turn),
-            b"event_msg/turn_complete": _teller(_Line[TurnEnd], self._complete_turn),
+            b"event_msg/task_started": _teller(_Line[TurnMark], partial(self._mark_turn, OPEN)),
+            b"event_msg/turn_started": _teller(_Line[TurnMark], partial(self._mark_turn, OPEN)),
+            b"event_msg/turn_aborted": _teller(_Line[TurnMark], partial(self._mark_turn, ABORTED)),
+            b"event_msg/task_complete": _teller(_Line[TurnMark], self._complete_turn),
+            b"event_msg/turn_complete": _teller(_Line[TurnMark], self._complete_turn),
             b"event_msg/user_message": _teller(_Line[UserMessage], speech.user_message),
             b"event_msg/agent_message": _teller(_Line[AgentMessage], speech.agent_message),
             b"event_msg/item_completed/UserMessage": _teller(_Line[CompletedItem[MessageItem]], speech.user_item),
             b"event_msg/item_completed/AgentMessage": _teller(_Line[CompletedItem[MessageItem]], speech.agent_item),
             b"response_item/message/user": _teller(_Line[ResponseMessage], speech.model_input),
             b"response_item/message/assistant": _teller(_Line[ResponseMessage], speech.model_output),
-            b"response_item/function_call": _teller(_Line[FunctionCall], deeds.function_call),
-            b"response_item/custom_tool_call": _teller(_Line[CustomToolCall], deeds.custom_tool_call),
-            b"response_item/local_shell_call": _teller(_Line[LocalShellCall], deeds.local_shell_call),
-            b"response_item/web_search_call": _teller(_Line[WebSearchCall], deeds.web_search_call),
-            b"response_item/tool_search_call": _teller(_Line[ToolSearchCall], deeds.tool_search_call),
-            b"response_item/function_call_output": _teller(_Line[CallOutput], deeds.call_output),
-            b"response_item/custom_tool_call_output": _teller(_Line[CallOutput], deeds.call_output),
-            b"response_item/tool_search_output": _teller(_Line[CallOutput], deeds.call_output),
-            b"event_msg/exec_command_end": _teller(_Line[CommandEnd], deeds.command_end),
-            b"event_msg/patch_apply_end": _teller(_Line[PatchEnd], deeds.patch_end),
-            b"event_msg/mcp_tool_call_end": _teller(_Line[McpEnd], deeds.mcp_end),
-            b"event_msg/item_completed/CommandExecution": _teller(_Line[CompletedItem[CommandEnd]], deeds.command_item),
-            b"event_msg/item_completed/FileChange": _teller(_Line[CompletedItem[PatchEnd]], deeds.patch_item),
-            b"event_msg/item_completed/McpToolCall": _teller(_Line[CompletedItem[McpCall]], deeds.mcp_item),
+            b"response_item/function_call": _teller(_Line[FunctionCall], actions.function_call),
+            b"response_item/custom_tool_call": _teller(_Line[CustomToolCall], actions.custom_tool_call),
+            b"response_item/local_shell_call": _teller(_Line[LocalShellCall], actions.local_shell_call),
+            b"response_item/web_search_call": _teller(_Line[WebSearchCall], actions.web_search_call),
+            b"response_item/tool_search_call": _teller(_Line[ToolSearchCall], actions.tool_search_call),
+            b"response_item/function_call_output": _teller(_Line[CallOutput], actions.call_output),
+            b"response_item/custom_tool_call_output": _teller(_Line[CallOutput], actions.call_output),
+            b"response_item/tool_search_output": _teller(_Line[CallOutput], actions.call_output),
+            b"event_msg/exec_command_end": _teller(_Line[CommandEnd], actions.command_end),
+            b"event_msg/patch_apply_end": _teller(_Line[PatchEnd], actions.patch_end),
+            b"event_msg/mcp_tool_call_end": _teller(_Line[McpEnd], actions.mcp_end),
+            b"event_msg/item_completed/CommandExecution": _teller(
+                _Line[CompletedItem[CommandEnd]], actions.command_item
+            ),
+            b"event_msg/item_completed/FileChange": _teller(_Line[CompletedItem[PatchEnd]], actions.patch_item),
+            b"event_msg/item_completed/McpToolCall": _teller(_Line[CompletedItem[McpCall]], actions.mcp_item),
         }
 
     def take(self, number: int, text: bytes) -> None:
@@ -101,10 +101,9 @@ class Narration:
                 kind, stamp = decoded_kind(text)
             else:
                 stamp = usual_stamp(text, 0)
-            self.ended = _TURN_MARKS.get(kind, self.ended)
             teller = self._tellers.get(kind)
             if teller is not None:
-                self._speech.place = self._deeds.place = Place(number, instant_ms(stamp))
+                self._speech.place = self._actions.place = Place(number, instant_ms(stamp))
                 teller(text)
         except ValueError:
             return
@@ -112,7 +111,10 @@ class Narration:
     def _take_fact(self, text: bytes) -> None:
         self.facts.take(text + b"\n")
 
-    def _complete_turn(self, turn: TurnEnd) -> None:
+    def _mark_turn(self, ended: str, _turn: TurnMark) -> None:
+        self.ended = ended
+
+    def _complete_turn(self, turn: TurnMark) -> None:
         self.ended = COMPLETED if bytes(turn.error) == NULL else FAILED
 
 

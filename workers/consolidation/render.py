@@ -21,6 +21,9 @@ MEMORY_CHARS_MAX = 25_000
 SUMMARY_CHARS_MAX = 9_000
 """The Codex CLI cuts an injected summary in the middle at about 10,000 characters; below that nothing is lost."""
 
+UNREMARKABLE = "completed"
+"""How most sessions end. Saying so in every entry would be one more line to read past."""
+
 SUMMARY_WISHES_MAX = 30
 SUMMARY_FIXES_MAX = 12
 SUMMARY_TASKS_MAX = 20
@@ -93,7 +96,7 @@ def _task_block(task: SessionTask, stems: Mapping[str, str]) -> list[str]:
     block = [f"### {day(task.memory.source_at_ms)} {title} {_cite(thread_id, line)}"]
     block += [f"- then: {one_line(note.text)} {_cite(thread_id, note.line)}" for note in task.requests[1:]]
     block += [f"- files: {one_line(note.text)} {_cite(thread_id, note.line)}" for note in task.files]
-    if task.outcome is not None:
+    if task.outcome is not None and task.outcome.text != UNREMARKABLE:
         block.append(f"- outcome: {one_line(task.outcome.text)} {_cite(thread_id, task.outcome.line)}")
     block.append(f"- more: rollout_summaries/{stems[thread_id]}.md [{thread_id}]")
     return block

@@ -18,6 +18,7 @@ BARE = THREAD.replace("-", "")
         (f"rollout-{THREAD}.jsonl", RolloutName(None, None)),
         (f"rollout-copy-{THREAD}.jsonl", RolloutName(None, None)),
         (f"rollout-{NAME_STAMP}{THREAD}.jsonl", RolloutName(None, None)),
+        (f"rollout-{NAME_STAMP}_{THREAD}.jsonl", RolloutName(None, None)),
         (f"rollout-2026-99-20T09-00-00-{THREAD}.jsonl", RolloutName(None, None)),
         ("rollout-notes.jsonl", RolloutName(None, None)),
     ],

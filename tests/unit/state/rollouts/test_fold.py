@@ -209,7 +209,7 @@ def test_dynamic_tools_are_those_of_the_first_session_meta() -> None:
     tool = {
         "name": "look_up",
         "description": "finds",
-        "inputSchema": {"type": "object", "n": 1.50},
+        "inputSchema": {"type": "object"},
         "deferLoading": True,
     }
     older = {"name": "older", "description": "d", "input_schema": {}, "namespace": "mine"}
@@ -217,7 +217,7 @@ def test_dynamic_tools_are_those_of_the_first_session_meta() -> None:
     said = facts(session_meta(dynamic_tools=[tool, older, group]), session_meta(dynamic_tools=[older]))
 
     assert said.dynamic_tools == (
-        DynamicTool(name="look_up", description="finds", input_schema='{"type":"object","n":1.5}', defer_loading=True),
+        DynamicTool(name="look_up", description="finds", input_schema='{"type":"object"}', defer_loading=True),
         DynamicTool(name="older", description="d", input_schema="{}", namespace="mine"),
         DynamicTool(name="inner", description="", input_schema="{}", namespace="group"),
     )
@@ -423,6 +423,13 @@ def test_meaningful_line_moves_the_content(kind: bytes) -> None:
 )
 def test_digest_tells_contents_apart(changed: bytes) -> None:
     assert facts(session_meta(), agent("hello")).content_digest != facts(session_meta(), changed).content_digest
+
+
+@pytest.mark.parametrize("end", ["d", "cc"])
+def test_digest_notices_a_change_at_the_end_of_a_long_line(end: str) -> None:
+    said = [facts(session_meta(), agent("a" * 1_000 + text)) for text in ("c", end)]
+
+    assert said[0].content_digest != said[1].content_digest
 
 
 def test_digest_notices_a_change_of_length_in_the_middle_of_a_long_line() -> None:

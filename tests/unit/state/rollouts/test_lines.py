@@ -107,6 +107,15 @@ def test_oversized_line_is_given_with_its_beginning_and_length(tmp_path: Path) -
     assert line == LoneLine(b"{" + b"x" * (PREFIX_BYTES - 1), 200_001, 200_002, True)
 
 
+def test_longest_line_that_is_held_is_held_whole(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    longest = b"x" * (PREFIX_BYTES + 1)
+    path.write_bytes(longest + b"\n" + longest)
+    read = _read(path, block_bytes=1_000, line_bytes_max=len(longest))
+
+    assert [line.text for line in read] == [longest, longest]
+
+
 def test_memory_does_not_grow_with_the_line(tmp_path: Path) -> None:
     """A gigabyte without a line feed, which as a sparse file costs neither disk nor time."""
     path = tmp_path / "file"

@@ -9,20 +9,19 @@ NOTHING = msgspec.Raw(b"null")
 
 _ROOT = '{"path":{"type":"special","value":{"kind":"root"}},"access":"read"}'
 _PROTECTED = "".join(
-    ',{"path":{"type":"special","value":{"kind":"project_roots","subpath":"%s"}},"access":"read",'
-    '"missing_path_behavior":"skip"}' % folder
+    ',{"path":{"type":"special","value":{"kind":"project_roots","subpath":"' + folder + '"}},"access":"read",'
+    '"missing_path_behavior":"skip"}'
     for folder in (".git", ".agents", ".codex", ".aws")
 )
 
 
 def _special(kind: str) -> str:
-    return ',{"path":{"type":"special","value":{"kind":"%s"}},"access":"write"}' % kind
+    return ',{"path":{"type":"special","value":{"kind":"' + kind + '"}},"access":"write"}'
 
 
 def _managed(entries: str, network: str) -> str:
-    return (
-        '{"type":"managed","file_system":{"type":"restricted","entries":[' + entries + ']},"network":"' + network + '"}'
-    )
+    file_system = '{"type":"restricted","entries":[' + entries + "]}"
+    return '{"type":"managed","file_system":' + file_system + ',"network":"' + network + '"}'
 
 
 @pytest.mark.parametrize(
@@ -67,8 +66,9 @@ def test_older_policy_becomes_the_profile_that_means_the_same(policy: SandboxPol
     assert permission_json(NOTHING, policy, "/tc") == profile
 
 
-def test_policy_without_a_folder_protects_none_of_it() -> None:
-    profile = permission_json(NOTHING, SandboxPolicy(type="workspace-write", exclude_tmpdir_env_var=True), "")
+@pytest.mark.parametrize("cwd", ["", "relative"])
+def test_policy_without_a_whole_path_protects_none_of_it(cwd: str) -> None:
+    profile = permission_json(NOTHING, SandboxPolicy(type="workspace-write", exclude_tmpdir_env_var=True), cwd)
 
     assert profile == _managed(_ROOT + _special("project_roots") + _special("slash_tmp") + _PROTECTED, "restricted")
 

@@ -66,17 +66,17 @@ def session_meta(thread_id: str = THREAD, *, second: int = 0, **changes: Any) ->
     return line("session_meta", {key: value for key, value in payload.items() if value is not None}, second=second)
 
 
-def event(kind: str, *, second: int = 0, **payload: Any) -> bytes:
+def event(kind: str, /, *, second: int = 0, **payload: Any) -> bytes:
     """What happened, as it is told to people."""
     return line("event_msg", {"type": kind, **payload}, second=second)
 
 
-def response(kind: str, *, second: int = 0, **payload: Any) -> bytes:
+def response(kind: str, /, *, second: int = 0, **payload: Any) -> bytes:
     """What happened, as it is told to the model."""
     return line("response_item", {"type": kind, **payload}, second=second)
 
 
-def completed(kind: str, *, second: int = 0, **item: Any) -> bytes:
+def completed(kind: str, /, *, second: int = 0, **item: Any) -> bytes:
     """A completed item, the paginated form of an event."""
     ids = {"thread_id": THREAD, "turn_id": "turn-1"}
     return line(

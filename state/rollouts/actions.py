@@ -67,7 +67,7 @@ _decode_output = msgspec.json.Decoder(OutputObject).decode
 
 
 @attrs.define
-class Deeds:
+class Actions:
     """Tells a log what the agent did.
 
     Attributes:
