@@ -48,8 +48,8 @@ def add_to(app: App) -> None:
             return 0
         now_ms = int(time.time() * 1000)
         print_table(
-            ("id", "age", "folder", "remembered"),
-            [(m.thread_id, ago(m.source_at_ms, now_ms), m.scope.key, _first_line(m)) for m in page.memories],
+            ("id", "changed", "folder", "remembered"),
+            [(m.thread_id, ago(m.updated_at_ms, now_ms), m.scope.key, _first_line(m)) for m in page.memories],
         )
         return 0
 
