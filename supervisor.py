@@ -7,9 +7,14 @@ stays down, visibly, when it crashes too often. A store that cannot go on stops 
 gives workers their grace period to hand leases back; a second one ends the process at once.
 """
 
+import signal
+
+if __name__ == "__main__":
+    # Until `run` and `once` watch signals themselves, Ctrl-C ends the process quietly and not with a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import collections
 import os
-import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -32,6 +37,9 @@ T = TypeVar("T")
 
 EXIT_STORE_BROKEN = 4
 EXIT_STOPPED_AT_ONCE = 130
+
+SAME_SIGNAL_SECONDS = 0.2
+"""timeout(1) and terminals send one stop to a process and to its group: what comes so soon after is the same signal."""
 
 
 class InterruptedRunError(Exception):
@@ -179,14 +187,17 @@ async def _stop_on_signal(
 ) -> None:
     """First signal: cancel the work, which gives its leases back. A second one, or work that does not end within the
     grace period, ends the process at once; that is safe at any instruction."""
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
         task_status.started()
         async for number in signals:
             log.info("stopping", signal=signal.Signals(number).name)
             work.cancel()
+            same_until = trio.current_time() + SAME_SIGNAL_SECONDS
             break
         with trio.move_on_after(grace_seconds):
             async for number in signals:
+                if trio.current_time() < same_until:
+                    continue
                 log.warning("stopped at once by a second signal", signal=signal.Signals(number).name)
                 os._exit(EXIT_STOPPED_AT_ONCE)
     log.warning("stopped at once: the workers did not end in time", grace_seconds=grace_seconds)

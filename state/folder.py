@@ -61,26 +61,30 @@ class StateFolder:
         return self.processes_dir / f"{process}.lock"
 
 
-def prepare(folder: StateFolder) -> None:
-    """Make the folder and its sub-folders, for this user alone.
+def prepare(folder: StateFolder, *, codex_home: Path | None = None) -> None:
+    """Make the folder and its sub-folders, for this user alone. A folder that is there already keeps its mode.
+
+    Args:
+      codex_home: refuse a folder in there; memoryd writes nothing into a Codex home by itself.
 
     Raises:
-      StateFolderError: it cannot be made or written, or lies on a network file system.
+      StateFolderError: it cannot be made or written, holds something else, or lies on a network file system.
     """
+    if codex_home is not None and folder.path.resolve().is_relative_to(codex_home.resolve()):
+        raise StateFolderError(
+            f"the state folder {folder.path} lies in the Codex home {codex_home}", hint=_OTHER_FOLDER
+        )
     try:
+        if folder.path.is_dir() and not folder.database.exists() and _holds_something_else(folder):
+            raise StateFolderError(f"the folder {folder.path} holds something else than a state", hint=_OTHER_FOLDER)
         for path in (folder.path, folder.memories_dir, folder.processes_dir):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.chmod(folder.path, 0o700)
     except OSError as error:
         raise StateFolderError(
-            f"cannot use the state folder {folder.path}: {error.strerror or error}",
-            hint="name a folder that you may write with --state-dir or MEMORYD_HOME",
+            f"cannot use the state folder {folder.path}: {error.strerror or error}", hint=_OTHER_FOLDER
         ) from error
     if not os.access(folder.path, os.W_OK | os.X_OK):
-        raise StateFolderError(
-            f"cannot use the state folder {folder.path}: it is read-only",
-            hint="name a folder that you may write with --state-dir or MEMORYD_HOME",
-        )
+        raise StateFolderError(f"cannot use the state folder {folder.path}: it is read-only", hint=_OTHER_FOLDER)
     kind = file_system_of(folder.path)
     if kind in NETWORK_FILE_SYSTEMS:
         raise StateFolderError(
@@ -88,6 +92,19 @@ def prepare(folder: StateFolder) -> None:
             " trusted",
             hint="name a folder on a local disk with --state-dir or MEMORYD_HOME",
         )
+
+
+_OTHER_FOLDER = "name another folder with --state-dir or MEMORYD_HOME"
+
+_OWN_ENTRIES = frozenset(
+    {"memories", "processes", "logs", "quarantine", "state.lock", "migrate.lock", "suspect",
+     "state.sqlite", "state.sqlite-wal", "state.sqlite-shm"}
+)  # fmt: skip
+"""What a state folder may hold before it has a database: what a crash or a quarantine left behind."""
+
+
+def _holds_something_else(folder: StateFolder) -> bool:
+    return any(entry.name not in _OWN_ENTRIES for entry in folder.path.iterdir())
 
 
 def file_system_of(path: Path) -> str:

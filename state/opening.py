@@ -60,7 +60,7 @@ def open_for_writing(
     Raises:
       StateFolderError: the folder cannot be used.
     """
-    prepare(folder)
+    prepare(folder, codex_home=Path(codex_home))
     with contextlib.ExitStack() as locks, _explained(folder):
         state_lock = locks.enter_context(
             held_lock(_state_lock(folder), exclusive=False, purpose=f"use the state folder {folder.path}")
@@ -98,6 +98,8 @@ def open_for_reading(folder: StateFolder, codex_home: str, clock: Clock) -> Open
     Raises:
       StateFolderError: it belongs to another home, is too new, or cannot be read.
     """
+    if folder.path.exists() and not folder.path.is_dir():
+        raise StateFolderError(f"cannot use the state folder {folder.path}: it is not a folder")
     if not folder.database.exists():
         return None
     with contextlib.ExitStack() as locks:

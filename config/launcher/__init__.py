@@ -4,12 +4,15 @@ The modules lie privately in memoryd/_app, because their names at the root (stat
 installed package, or the folder that a person stands in, may have modules of the same names. So _app is put first.
 """
 
+import signal
 import sys
 from pathlib import Path
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    # Until `run` and `once` watch signals themselves, Ctrl-C ends the process quietly and not with a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     here = Path(__file__).resolve().parent
     private = here / "_app"
     # In an editable install this file still lies in the checkout, as config/launcher/__init__.py.

@@ -4,17 +4,28 @@ Each command is a module; this one only puts them together and turns whatever we
 code. No traceback reaches a person: an error that nobody foresaw is written to a file, and the file is named.
 """
 
+import contextlib
+import io
 import os
 import sys
 import time
 import traceback
 from pathlib import Path
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 
 from config.version import VERSION
 from interfaces.cli import jobs, memories, once, paths, run, status, threads
-from interfaces.cli.errors import EXIT_INTERNAL, EXIT_OK, EXIT_USAGE, InternalError, UsageError, exit_code
+from interfaces.cli.errors import (
+    EXIT_FAILED,
+    EXIT_INTERNAL,
+    EXIT_OK,
+    EXIT_USAGE,
+    CommandError,
+    InternalError,
+    UsageError,
+    exit_code,
+)
 from interfaces.cli.output import print_error
 from interfaces.service import Service
 from state.errors import first_cause
@@ -28,6 +39,7 @@ def build_app(service: Service) -> App:
         help="Index the transcripts of coding agents, and make small, cited memories of them.",
         backend="trio",
         result_action="return_value",
+        default_parameter=Parameter(negative=()),
     )
     once.add_to(app, service)
     run.add_to(app, service)
@@ -42,12 +54,13 @@ def build_app(service: Service) -> App:
 def run_command_line(service: Service, arguments: list[str]) -> int:
     """Run one command; answer its exit code."""
     as_json = "--json" in arguments
+    _make_output_bearable()
     try:
         code = build_app(service)(arguments, exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader of our output left, e.g. `memoryd threads list | head`. Keep Python from complaining at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of our output left, e.g. `memoryd threads list | head`.
+        _drop_output()
         return EXIT_OK
     except (Exception, BaseExceptionGroup, KeyboardInterrupt, SystemExit) as group:
         return _explain(first_cause(group), as_json=as_json)
@@ -62,10 +75,33 @@ def _explain(error: BaseException, *, as_json: bool) -> int:
     if isinstance(error, CycloptsError):
         error = UsageError(" ".join(str(error).split()), hint="see `memoryd --help`")
         code = EXIT_USAGE
+    elif isinstance(error, OSError):
+        # What the operating system refused, e.g. a full disk behind stdout, is nobody's defect.
+        where = f" ({error.filename})" if error.filename else ""
+        error = CommandError(f"{(error.strerror or str(error)).lower()}{where}")
+        code = EXIT_FAILED
+        as_json = False  # stdout may be what failed
+        _drop_output()
     elif code == EXIT_INTERNAL:
         error = InternalError(f"internal error: {type(error).__name__}: {error}", hint=_write_report(error))
     print_error(error, as_json=as_json)
     return code
+
+
+def _make_output_bearable() -> None:
+    """A closed stdout swallows what is printed, and a character that a terminal does not know is escaped."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _drop_output() -> None:
+    """Send what is still in stdout's buffer nowhere, so that Python does not complain at exit."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _write_report(error: BaseException) -> str:

@@ -76,10 +76,8 @@ def add_to(app: App) -> None:
                     print_json({"memories": [_json(memory, whole=True) for memory in several]})
                     return 0
                 for memory in several:
-                    sys.stdout.write(f"# {memory.thread_id} in {memory.scope.key}\n\n")
-                    sys.stdout.write(memory.rollout_summary.strip() + "\n\n")
-                    for note in memory.notes:
-                        sys.stdout.write(f"- {note.kind}: {note.text} [line {note.line}]\n")
+                    sys.stdout.write(f"{memory.thread_id} in {memory.scope.key}\n\n")
+                    sys.stdout.write(memory.rollout_summary.strip() + "\n")
         return 0
 
 

@@ -33,6 +33,8 @@ def add_to(app: App, service: Service) -> None:
         paths = common.paths()
         settings = common.settings(paths)
         configure_logs(attrs.evolve(settings.logs, level=_level(settings.logs.level)), redact=service.redact)
+        if not paths.codex_home.is_dir():
+            sys.stderr.write(f"memoryd: the Codex home {paths.codex_home} does not exist\n")
         with progress_view() as progress:
             report = await service.once(paths, settings, progress, frozenset(only) or ALL_PHASES)
         if common.json:
@@ -60,6 +62,5 @@ def _print(report: OnceReport) -> None:
         f" ({consolidation.unchanged} unchanged, {consolidation.failed} failed)",
         f"memories      {report.memories_dir}",
     ]
-    if backfill.skipped or backfill.failed or extraction.failed:
-        lines.append("`memoryd status` says which files were left out, and why")
+    lines.append("`memoryd status` says which sessions wait or were left out, and why")
     sys.stdout.write("\n".join(lines) + "\n")

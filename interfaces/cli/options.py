@@ -8,6 +8,7 @@ import attrs
 from cyclopts import Parameter
 
 from config import Paths, Settings, load, resolve
+from interfaces.cli.errors import UsageError
 
 
 @Parameter(name="*")
@@ -32,7 +33,15 @@ class CommonOptions:
     json: Annotated[bool, Parameter(negative="", help="print one JSON document on stdout")] = False
 
     def paths(self) -> Paths:
-        """Resolve where things are."""
+        """Resolve where things are.
+
+        Raises:
+          UsageError: a path is empty, as it is when a shell variable is not set.
+          ConfigError: a configuration file was named and does not exist.
+        """
+        for option, path in (("--codex-home", self.codex_home), ("--state-dir", self.state_dir)):
+            if path is not None and str(path) in ("", "."):
+                raise UsageError(f"{option} is empty", hint="for the current folder, write its whole path")
         return resolve(os.environ, codex_home=self.codex_home, state_dir=self.state_dir, config_file=self.config)
 
     def settings(self, paths: Paths) -> Settings:

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -58,7 +59,12 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     Console().print(table, markup=False)
 
 
+_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-_])")
+"""Terminal control sequences; a title may hold some, and they are not ours to act out."""
+
+
 def _cell(text: str) -> str:
+    text = _ESCAPE.sub("", text)
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 

@@ -98,7 +98,8 @@ def _print(report: dict[str, Any]) -> None:
     backfill = report["backfill"]
     counts = ", ".join(f"{count} {status}" for status, count in sorted(backfill["files_by_status"].items()))
     state = "complete" if backfill["complete"] else "running" if backfill["running"] else "not complete"
-    out.append(f"index          {state}, looked {ago(backfill['listed_at_ms'], now_ms)}: {counts or 'no rollouts'}")
+    looked = f"looked {ago(backfill['listed_at_ms'], now_ms)}" if backfill["listed_at_ms"] else "never looked whole"
+    out.append(f"index          {state}, {looked}: {counts or 'no rollouts'}")
     extraction = report["extraction"]
     jobs = ", ".join(f"{count} {status}" for status, count in sorted(extraction["jobs_by_status"].items()))
     out.append(f"extraction     {jobs or 'no sessions with content'}")
@@ -114,7 +115,7 @@ def _print(report: dict[str, Any]) -> None:
         life = "" if process["alive"] else "  (dead; its work is taken over by the next process)"
         out.append(f"process        {process['pid']}, started {ago(process['started_at_ms'], now_ms)}{life}")
         out += [
-            f"               {one['worker']}: {one['state']}"
+            f"               {one['worker']}: {'' if process['alive'] else 'was '}{one['state']}"
             + (f", {one['crashes']} crashes, last: {one['reason']}" if one["crashes"] else "")
             for one in process["workers"]
         ]

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -341,3 +342,68 @@ def test_a_group_without_a_command_shows_its_help(memoryd: Memoryd) -> None:
 
     assert ended.code == 0
     assert "list" in ended.stdout
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(home: CodexHome, tmp_path: Path) -> None:
+    other = tmp_path / "documents"
+    other.mkdir(mode=0o755)
+    (other / "letter.txt").write_text("dear")
+    ended = Memoryd(codex_home=home.path, state_dir=other, person=tmp_path)("once")
+
+    assert ended.code == 3
+    assert "holds something else" in ended.stderr
+    assert [path.name for path in other.iterdir()] == ["letter.txt"]
+    assert other.stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize("below", ["", "sessions", "state/deep"])
+def test_a_state_folder_in_the_codex_home_is_refused(home: CodexHome, tmp_path: Path, below: str) -> None:
+    home.session().user(WISH)
+    before = home.digest()
+    for command in ("once", "run"):
+        ended = Memoryd(codex_home=home.path, state_dir=home.path / below, person=tmp_path)(command)
+
+        assert ended.code == 3
+        assert "lies in the Codex home" in ended.stderr
+    assert home.digest() == before
+
+
+@pytest.mark.parametrize("option", ["--codex-home", "--state-dir"])
+def test_an_empty_path_is_not_the_current_folder(memoryd: Memoryd, option: str) -> None:
+    ended = memoryd.bare("status", option, "")
+
+    assert ended.code == 2
+    assert f"{option} is empty" in ended.stderr
+
+
+def test_a_missing_codex_home_is_said(tmp_path: Path) -> None:
+    ended = Memoryd(codex_home=tmp_path / "nowhere", state_dir=tmp_path / "state")("once", "--json")
+
+    assert ended.code == 0
+    assert "nowhere does not exist" in ended.stderr
+
+
+def test_output_that_cannot_be_written_is_no_defect(home: CodexHome, memoryd: Memoryd) -> None:
+    home.session().user(WISH)
+    memoryd.once()
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(
+            memoryd.arguments("threads", "list", "--json"),
+            env=memoryd.environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    assert ended.returncode == 1
+    assert ended.stderr == "memoryd: no space left on device\n"
+
+
+def test_a_terminal_that_knows_only_ascii_gets_escapes(home: CodexHome, memoryd: Memoryd) -> None:
+    home.session().user("Please make the café page load faster than now.")
+    memoryd.once()
+    ended = memoryd("threads", "list", PYTHONIOENCODING="ascii")
+
+    assert ended.code == 0
+    assert "caf\\xe9" in ended.stdout

@@ -160,3 +160,23 @@ def _count(state_dir: Path, where: str) -> int:
     finally:
         connection.close()
     return int(count)
+
+
+def test_a_signal_that_comes_twice_at_once_is_one_signal(memoryd: Memoryd) -> None:
+    with memoryd.running("run") as process:
+        wait_for_event(process, "ready")
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGHUP)
+        process.communicate(timeout=20)
+
+        assert process.returncode == 0
+
+
+def test_ctrl_c_while_it_starts_is_quiet(memoryd: Memoryd) -> None:
+    for delay_seconds in (0.1, 0.3):
+        with memoryd.running("status") as process:
+            time.sleep(delay_seconds)
+            process.send_signal(signal.SIGINT)
+            _, stderr = process.communicate(timeout=20)
+
+            assert "Traceback" not in stderr
