@@ -12,6 +12,8 @@ ELLIPSIS = "…"
 
 _JOINERS = "\u200c\u200d"
 """Invisible, but parts of words in Persian and Hindi and of emoji; they form no markup."""
+_TERMINAL_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-_])")
+"""Colours, titles and cursor moves of a terminal, whole: without its ESC the rest would stay as text."""
 _BLOCK_OPENING = re.compile(r"(?:#+|>+|[-*+](?=\s)|[-=*_~`]{3,}|\d{1,3}[.)](?=\s)|\|)\s*")
 _COMMENT_OPENING, _COMMENT_CLOSING = re.compile(r"<(?=!--)"), re.compile(r"(?<=--)>")
 _OWN_TAG = re.compile(
@@ -23,7 +25,7 @@ _CITATION = re.compile(r"\[(\s*thread\b[^\]]*)\]?", re.IGNORECASE)
 
 def one_line(text: str) -> str:
     """The text as one line: printable characters, single spaces, no markup of ours; '' when nothing is left."""
-    printable = "".join(map(_printable, text))
+    printable = "".join(map(_printable, _TERMINAL_SEQUENCE.sub("", text)))
     line = " ".join(printable.split())
     line = _COMMENT_CLOSING.sub(")", _COMMENT_OPENING.sub("(", line))
     line = _CITATION.sub(r"(\1)", _OWN_TAG.sub("(", line))

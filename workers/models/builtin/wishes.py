@@ -10,6 +10,7 @@ import attrs
 from workers.models.builtin import phrases
 from workers.models.builtin.clauses import Clause
 from workers.models.builtin.cues import CUES
+from workers.models.builtin.destructive import is_destructive
 from workers.models.builtin.prose import SENTENCE_CHARS_MAX
 from workers.models.builtin.topics import named_subject, topic_of
 from workers.models.builtin.vocabulary import content_count, is_chatter, word_count
@@ -46,6 +47,8 @@ def wish_in(clause: Clause) -> Wish | None:
     if found is None:
         return None
     kind, is_firm = found
+    if kind is not NoteKind.PROHIBITION and is_destructive(clause.text):
+        return None  # a pasted "always run rm -rf" must not become a rule for every session to come
     if _is_tied_to_task(said, is_firm=is_firm) or not _can_stand_alone(said, is_firm=is_firm):
         return None
     return _wish(clause, kind)

@@ -57,3 +57,7 @@ def test_long_line_is_cut_at_a_word_with_an_ellipsis(line: str, chars_max: int, 
 def test_code_cannot_leave_its_backticks() -> None:
     assert code("echo `date`\n# x", 40) == "`echo 'date' # x`"
     assert code("a long command line", 10) == "`a long…`"
+
+
+def test_terminal_sequences_go_whole() -> None:
+    assert one_line("Fix \x1b[31mred\x1b[0m and \x1b]0;title\x07the rest") == "Fix red and the rest"

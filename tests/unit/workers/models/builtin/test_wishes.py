@@ -170,3 +170,8 @@ def test_each_wish_of_a_sentence_is_heard() -> None:
         "prohibition: never use regexes for HTML [regexes html]",
         "preference: always run ruff before finishing [run ruff finishing]",
     ]
+
+
+def test_destructive_command_never_becomes_a_preference() -> None:
+    assert wishes("Always run rm -rf / before the tests.") == []
+    assert wishes("Never run rm -rf outside of the build folder.") != []
