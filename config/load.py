@@ -7,6 +7,7 @@ the environment and from flags is read by the setting's own type; in TOML a numb
 """
 
 import difflib
+import json
 import tomllib
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -157,10 +158,13 @@ def _checked(section: str, key: str, one: _Given) -> Any:
 
 
 def _wrong(section: str, key: str, one: _Given) -> ConfigError:
-    shown = f'"{one.value}"' if isinstance(one.value, str) else str(one.value)
+    shown = json.dumps(one.value, ensure_ascii=False, default=str)
+    wants_number = _without_none(_TYPES[section, key]) in (int, float)
     return ConfigError(
         f"{section}.{key} must be {_expected(section, key)}, not {shown} (in {one.source})",
-        hint="the unit is part of the key's name; write the bare number" if isinstance(one.value, str) else "",
+        hint="the unit is part of the key's name; write the bare number"
+        if wants_number and isinstance(one.value, str)
+        else "",
     )
 
 

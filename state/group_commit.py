@@ -220,7 +220,9 @@ class GroupCommit:
         return row[0] if row else None
 
     def _reopen(self) -> None:
-        self._connection.close(True)
+        # What closing cannot write either is decided after reopening.
+        with contextlib.suppress(apsw.Error):
+            self._connection.close(True)
         self._connection = open_writer(self._database, busy_deadline_ms=self._busy_deadline_ms)
         self._transaction = SqliteTransaction(self._connection, self._memories_dir)
 

@@ -240,16 +240,16 @@ async def open_store(
     try:
         yield handle
     finally:
-        # What this process still held can be claimed at once. A store that can't answer leaves that to the lock file,
-        # which then stays: with it another process can prove that this one is dead.
-        stop = trio.CancelScope(shield=True, deadline=trio.current_time() + STOP_SECONDS_MAX)
-        with stop, contextlib.suppress(StoreError):
-            await handle.ask(ReturnLeases(process=opened.process))
-            opened.locks.callback(remove_process_lock, folder, opened.process)
-        if writer.failure is not None:
-            mark_suspect(folder, str(writer.failure))
-        await reader.close()
-        await writer.close()
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + STOP_SECONDS_MAX):
+            # What this process still held can be claimed at once. A store that can't answer leaves that to the lock
+            # file, which then stays: with it another process can prove that this one is dead.
+            with contextlib.suppress(StoreError):
+                await handle.ask(ReturnLeases(process=opened.process))
+                opened.locks.callback(remove_process_lock, folder, opened.process)
+            if writer.failure is not None:
+                mark_suspect(folder, str(writer.failure))
+            await reader.close()
+            await writer.close()
         opened.locks.close()
 
 
@@ -278,5 +278,6 @@ async def open_store_for_reading(
     try:
         yield StateHandle(folder, ProcessUuid(""), clock, None, reader)
     finally:
-        await reader.close()
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + STOP_SECONDS_MAX):
+            await reader.close()
         opened.locks.close()

@@ -38,36 +38,39 @@ async def hold_lease(
       LeaseLostError: the lease was lost before the block ended; the block was cancelled.
     """
     lost: list[LeaseLostError] = []
-    failure: BaseException | None = None
+    failure: Exception | None = None
     trusted_until_boot_ms = handle.clock().boot_ms + lease_ms
-    async with trio.open_nursery() as nursery:
-        with trio.CancelScope() as block:
+    try:
+        async with trio.open_nursery() as nursery:
+            with trio.CancelScope() as block:
 
-            async def keep() -> None:
-                lost.append(await _renew_until_lost(handle, renewal, lease_ms, trusted_until_boot_ms, block))
-                block.cancel()
+                async def keep() -> None:
+                    lost.append(await _renew_until_lost(handle, renewal, lease_ms, trusted_until_boot_ms, block))
+                    block.cancel()
 
-            nursery.start_soon(keep)
-            try:
-                yield
-            except BaseException as error:
-                # Kept aside so that callers see the block's own exception, a cancel from outside too, and not a group.
-                failure = _plain(error)
-        if block.cancel_called and not lost:
-            lost.append(LeaseLostError("the lease could not be renewed in time: the store did not answer"))
-        nursery.cancel_scope.shield = True
-        nursery.cancel_scope.cancel()
-    if lost and (failure is None or isinstance(failure, trio.Cancelled)):
-        raise lost[0]
+                nursery.start_soon(keep)
+                await trio.lowlevel.checkpoint()
+                try:
+                    yield
+                except Exception as error:
+                    # Kept aside so that callers see the block's own exception and not a group around it.
+                    failure = error
+            # Shielded: what the block has finished is not undone by a cancel that comes while the keeper ends.
+            nursery.cancel_scope.shield = True
+            nursery.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        raise _plain(group) from None
     if failure is not None:
         raise failure
+    if lost:
+        raise lost[0]
+    if block.cancel_called:
+        raise LeaseLostError("the lease could not be renewed in time: the store did not answer")
 
 
-def _plain(error: BaseException) -> BaseException:
-    """The exception as it is; a cancel without the groups that nurseries of the block put around it."""
-    if isinstance(error, BaseExceptionGroup) and error.split(trio.Cancelled)[1] is None:
-        return first_cause(error)
-    return error
+def _plain(group: BaseExceptionGroup) -> BaseException:
+    """A cancel without the groups that nurseries put around it; any other group as it is."""
+    return first_cause(group) if group.split(trio.Cancelled)[1] is None else group
 
 
 async def _renew_until_lost(

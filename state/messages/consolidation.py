@@ -57,7 +57,7 @@ class RenewConsolidation(Request[Renewed | NotOwner]):
 
 @attrs.frozen(kw_only=True)
 class ReleaseConsolidation(Request[Released | NotOwner]):
-    """Give an unfinished scope back; it stays dirty."""
+    """Give an unfinished scope back; it stays dirty. Asking again answers NotOwner and changes nothing."""
 
     lane = Lane.URGENT
     token: OwnershipToken
@@ -143,7 +143,10 @@ class PublishConsolidation(Request[ConsolidationPublished | ConsolidationUnchang
 
 @attrs.frozen(kw_only=True)
 class FailConsolidation(Request[RetryScheduled | NotOwner]):
-    """Record why it did not work. The back-off belongs to the failure: new work does not erase it."""
+    """Record why it did not work. The back-off belongs to the failure: new work does not erase it.
+
+    Asking again answers NotOwner and changes nothing.
+    """
 
     lane = Lane.URGENT
     token: OwnershipToken
@@ -166,7 +169,10 @@ class NothingPublished:
 
 @attrs.frozen(kw_only=True)
 class PointCurrent(Request[Pointed | NothingPublished]):
-    """Point the scope's link at whatever generation its row names. Carries none itself, so anyone may ask, any time."""
+    """Point the scope's link at whatever generation its row names.
+
+    Carries none itself, so anyone may ask at any time, and asking again is safe.
+    """
 
     scope: Scope
 

@@ -119,7 +119,10 @@ class RenewExtraction(Request[Renewed | NotOwner]):
 
 @attrs.frozen(kw_only=True)
 class ReleaseExtraction(Request[Released | NotOwner]):
-    """Give an unfinished job back, for instance at shutdown. The claim is not held against the job."""
+    """Give an unfinished job back, for instance at shutdown. The claim is not held against the job.
+
+    Asking again answers NotOwner and changes nothing.
+    """
 
     lane = Lane.URGENT
     token: OwnershipToken

@@ -125,6 +125,16 @@ class _Candidate(leases.LeaseRow):
     rollout_path: str
     content_revision: int
 
+    @property
+    def is_untried(self) -> bool:
+        """True when the content changed since the last claim: what failed before was an older one."""
+        return self.claimed_revision != self.content_revision
+
+    @property
+    def spent(self) -> int:
+        """Claims of this content that came to nothing."""
+        return 0 if self.is_untried else self.attempts - self.given_back
+
     def claimed(self, fencing_number: int, attempt: int) -> ExtractionClaimed:
         last = None
         if self.done_input_digest is not None and self.done_extractor is not None:
@@ -149,10 +159,15 @@ _CANDIDATE = (
 )
 
 
+def _chosen_sources(eligibility: Eligibility) -> tuple[str, dict[str, SqlValue]]:
+    """`IN (...)` for a thread's source, with its parameters; a custom source is stored as an object."""
+    custom = [f'{{"custom":"{source}"}}' for source in eligibility.sources]
+    return in_list("source", [*eligibility.sources, *custom])
+
+
 def eligible_clause(eligibility: Eligibility, at: Instant) -> tuple[str, dict[str, SqlValue]]:
     """The conditions on thread `t` and job `j`, with their parameters; times are compared inclusively."""
-    custom = [f'{{"custom":"{source}"}}' for source in eligibility.sources]
-    sources, parameters = in_list("source", [*eligibility.sources, *custom])
+    sources, parameters = _chosen_sources(eligibility)
     parameters["content_at_ms_max"] = at.wall_ms - eligibility.idle_ms
     clause = (
         f"t.archived_at_ms IS NULL AND t.memory_mode = 'enabled' AND t.source {sources}"
@@ -167,13 +182,13 @@ def eligible_clause(eligibility: Eligibility, at: Instant) -> tuple[str, dict[st
 async def claim_extraction(
     tx: Transaction, request: ClaimExtraction, at: Instant
 ) -> ExtractionClaimed | NothingToExtract:
-    """Claim a stale running job, else the newest eligible one; bury those whose attempts are used up."""
+    """Claim an eligible job whose lease has ended, else the newest that waits; bury those without attempts left."""
     mine = await tx.one(_Candidate, _CANDIDATE + " WHERE j.ownership_token = :token", token=request.terms.token)
     if mine is not None:
         return mine.claimed(mine.fencing_number, mine.attempts)
     clause, parameters = eligible_clause(request.eligibility, at)
     while True:
-        candidate = await _stale_job(tx, request, at) or await tx.one(
+        candidate = await _stale_job(tx, request, clause, parameters, at) or await tx.one(
             _Candidate,
             _CANDIDATE + f" WHERE j.status IN ('pending', 'retry') AND {clause}"
             " AND (j.next_attempt_at_ms IS NULL OR j.next_attempt_at_ms <= :wall_ms)"
@@ -183,26 +198,33 @@ async def claim_extraction(
         )
         if candidate is None:
             return NothingToExtract(next_due_in_ms=await _next_due_in_ms(tx, request.eligibility, at))
-        if candidate.attempts - candidate.given_back < ATTEMPTS_MAX:
+        if candidate.spent < ATTEMPTS_MAX:
             break
         await _bury(tx, candidate, at)
+    attempt = 1 if candidate.is_untried else candidate.attempts + 1
     await tx.execute(
-        f"UPDATE extraction_jobs SET {leases.GRANT}, status = 'running', attempts = attempts + 1,"
-        " finished_at_ms = NULL, claimed_revision = :revision, next_attempt_at_ms = NULL"
+        f"UPDATE extraction_jobs SET {leases.GRANT}, status = 'running', attempts = :attempt,"
+        " given_back = :given_back, finished_at_ms = NULL, claimed_revision = :revision, next_attempt_at_ms = NULL"
         " WHERE thread_id = :thread_id AND scope_kind = :kind AND scope_key = :key",
         **leases.grant_parameters(request.terms, at),
+        attempt=attempt,
+        given_back=0 if candidate.is_untried else candidate.given_back,
         revision=candidate.content_revision,
         thread_id=candidate.thread_id,
         kind=candidate.scope_kind,
         key=candidate.scope_key,
     )
-    return candidate.claimed(candidate.fencing_number + 1, candidate.attempts + 1)
+    return candidate.claimed(candidate.fencing_number + 1, attempt)
 
 
-async def _stale_job(tx: Transaction, request: ClaimExtraction, at: Instant) -> _Candidate | None:
-    """The oldest running job whose lease has ended. Few jobs run at a time, so looking at each is cheap."""
+async def _stale_job(
+    tx: Transaction, request: ClaimExtraction, clause: str, parameters: dict[str, SqlValue], at: Instant
+) -> _Candidate | None:
+    """The oldest eligible job whose lease has ended. Few jobs run at a time, so looking at each is cheap."""
     running = await tx.all(
-        _Candidate, _CANDIDATE + " WHERE j.status = 'running' ORDER BY j.lease_until_boot_ms, j.thread_id"
+        _Candidate,
+        _CANDIDATE + f" WHERE j.status = 'running' AND {clause} ORDER BY j.lease_until_boot_ms, j.thread_id",
+        **parameters,
     )
     return next((job for job in running if not leases.is_held(job, at, request.terms.stale_after_ms)), None)
 
@@ -211,7 +233,8 @@ async def _bury(tx: Transaction, job: _Candidate, at: Instant) -> None:
     await tx.execute(
         f"UPDATE extraction_jobs SET status = 'dead', {leases.FREE}, finished_at_ms = :wall_ms,"
         " claimed_revision = :revision,"
-        " reason = coalesce(reason, 'the process that worked on it ended ' || attempts || ' times before it was done')"
+        " reason = coalesce(reason, 'the process that worked on it ended ' || (attempts - given_back)"
+        " || ' times before it was done')"
         " WHERE thread_id = :thread_id AND scope_kind = :kind AND scope_key = :key",
         wall_ms=at.wall_ms,
         revision=job.content_revision,
@@ -223,7 +246,7 @@ async def _bury(tx: Transaction, job: _Candidate, at: Instant) -> None:
 
 async def _next_due_in_ms(tx: Transaction, eligibility: Eligibility, at: Instant) -> int | None:
     """When the next waiting job may be due: idle long enough, and behind its back-off. None when none waits."""
-    sources, parameters = in_list("source", eligibility.sources)
+    sources, parameters = _chosen_sources(eligibility)
     due_at_ms = await tx.count(
         "SELECT coalesce(min(max(coalesce(j.next_attempt_at_ms, 0), j.content_at_ms + :idle_ms)), 0)"
         " FROM extraction_jobs j JOIN threads t ON t.id = j.thread_id WHERE j.status IN ('pending', 'retry')"
@@ -248,8 +271,7 @@ async def renew_extraction(tx: Transaction, request: RenewExtraction, at: Instan
 async def release_extraction(tx: Transaction, request: ReleaseExtraction, at: Instant) -> Released | NotOwner:
     """Give the job back; the claim stays counted as an attempt and is balanced as given back."""
     changed = await tx.execute(
-        f"UPDATE extraction_jobs SET status = 'pending', given_back = given_back + 1, {leases.FREE},"
-        f" claimed_revision = NULL{_OWNED}",
+        f"UPDATE extraction_jobs SET status = 'pending', given_back = given_back + 1, {leases.FREE}{_OWNED}",
         token=request.token,
     )
     return Released() if changed else NotOwner()
@@ -409,9 +431,11 @@ async def fail_extraction(
     await tx.execute(
         f"UPDATE extraction_jobs SET status = :status, {leases.FREE}, finished_at_ms = :wall_ms, reason = :reason,"
         " next_attempt_at_ms = :next_attempt_at_ms,"
-        " attempts = CASE WHEN :grown = 1 THEN 0 ELSE attempts END,"
+        " claimed_revision = :revision, attempts = CASE WHEN :grown = 1 THEN 0 ELSE attempts END,"
         f" given_back = CASE WHEN :grown = 1 THEN 0 ELSE given_back END{_OWNED}",
         token=request.token,
+        # Reading the same content again must not open the job: the back-off belongs to the failure.
+        revision=job.content_revision,
         grown=int(grown),
         status="dead" if dead else "retry",
         wall_ms=at.wall_ms,
@@ -450,10 +474,7 @@ class _StatusCount:
 async def get_extraction_totals(tx: Transaction, request: GetExtractionTotals, at: Instant) -> ExtractionTotals:
     """Count jobs by status, and say why pending ones are not claimed now."""
     counts = await tx.all(_StatusCount, "SELECT status, count(*) AS jobs FROM extraction_jobs GROUP BY status")
-    sources, parameters = in_list(
-        "source",
-        [*request.eligibility.sources, *(f'{{"custom":"{source}"}}' for source in request.eligibility.sources)],
-    )
+    sources, parameters = _chosen_sources(request.eligibility)
     age_ms_max = request.eligibility.age_ms_max
     waiting = await tx.all(
         _StatusCount,

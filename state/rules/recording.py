@@ -72,6 +72,7 @@ async def _record_failure(tx: Transaction, outcome: RolloutUnreadable, at: Insta
 
 async def _record_reading(tx: Transaction, outcome: RolloutRead, model_provider_default: str, at: Instant) -> str:
     facts = outcome.reading.facts
+    await _release_shadowed(tx, outcome.found.path, facts.thread_id if facts else None)
     if facts is None:
         await _write_file_row(tx, outcome, "skipped", outcome.reading.refusal, None, at)
         return "skipped"
@@ -88,6 +89,16 @@ async def _record_reading(tx: Transaction, outcome: RolloutRead, model_provider_
     await _write_file_row(tx, outcome, "indexed", outcome.reading.remark, facts.thread_id, at)
     await _write_thread(tx, outcome, facts, model_provider_default)
     return "indexed"
+
+
+async def _release_shadowed(tx: Transaction, path: str, thread_id: ThreadId | None) -> None:
+    """Have files read again that were shadowed by `path`, if it now holds `thread_id` and not their thread."""
+    await tx.execute(
+        "UPDATE rollout_files SET status = 'pending' WHERE status = 'shadowed' AND thread_id IS NOT :thread_id"
+        " AND thread_id = (SELECT thread_id FROM rollout_files WHERE path = :path) AND path <> :path",
+        path=path,
+        thread_id=thread_id,
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -113,7 +124,7 @@ async def _write_file_row(
 ) -> None:
     reading: RolloutReading = outcome.reading
     await tx.execute(
-        "UPDATE rollout_files SET status = :status, reason = :reason, thread_id = coalesce(:thread_id, thread_id),"
+        "UPDATE rollout_files SET status = :status, reason = :reason, thread_id = :thread_id,"
         " size_bytes = :size_bytes, mtime_ns = :mtime_ns, offset_bytes = :offset_bytes, head_digest = :head_digest,"
         " tail_digest = :tail_digest, fold_state = :fold_state, lines_skipped = :lines_skipped, attempts = 0,"
         " next_attempt_at_ms = NULL, read_at_ms = :wall_ms WHERE path = :path",
@@ -134,6 +145,7 @@ async def _write_file_row(
 
 @attrs.frozen(kw_only=True)
 class _Before:
+    rollout_path: str
     archived_at_ms: int | None
     content_digest: str
     content_revision: int
@@ -186,13 +198,17 @@ _UPSERT = (
 async def _write_thread(tx: Transaction, outcome: RolloutRead, facts: ThreadFacts, model_provider_default: str) -> None:
     before = await tx.one(
         _Before,
-        "SELECT archived_at_ms, content_digest, content_revision, memory_mode, cwd FROM threads WHERE id = :id",
+        "SELECT rollout_path, archived_at_ms, content_digest, content_revision, memory_mode, cwd FROM threads"
+        " WHERE id = :id",
         id=facts.thread_id,
     )
+    # What belongs to the file that held the thread before does not belong to this one.
+    of_this_file = before if before is not None and before.rollout_path == outcome.found.path else None
     updated_at_ms = outcome.reading.mtime_ns // 1_000_000
     archived_at_ms = None
     if outcome.found.archived:
-        archived_at_ms = before.archived_at_ms if before and before.archived_at_ms is not None else updated_at_ms
+        known_at_ms = of_this_file.archived_at_ms if of_this_file is not None else None
+        archived_at_ms = known_at_ms if known_at_ms is not None else updated_at_ms
     revision = 1
     if before is not None:
         revision = before.content_revision + (before.content_digest != facts.content_digest)
@@ -208,8 +224,10 @@ async def _write_thread(tx: Transaction, outcome: RolloutRead, facts: ThreadFact
         "memory_mode": _memory_mode(facts.memory_mode),
     }
     await tx.execute(_UPSERT, **row)
+    if before is not None and of_this_file is None:
+        await tx.execute("DELETE FROM thread_dynamic_tools WHERE thread_id = :id", id=facts.thread_id)
     for position, tool in enumerate(facts.dynamic_tools):
-        # The first writer wins: tools belong to the start of the thread.
+        # The first reading of a file wins: tools belong to the start of the thread.
         await tx.execute(
             "INSERT INTO thread_dynamic_tools"
             " (thread_id, position, name, description, input_schema, defer_loading, namespace) VALUES"

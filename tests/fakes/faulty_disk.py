@@ -1,6 +1,6 @@
 """A disk that fails when it is told to: a VFS of SQLite between APSW and the real files.
 
-Only the write-ahead log fails, because every change goes there first. What fails has no effect on the file.
+The database and its write-ahead log can fail; locks and shared memory never do. What fails has no effect on the file.
 """
 
 from collections.abc import Iterator
@@ -17,27 +17,25 @@ class FaultyDisk(apsw.VFS):
     def __init__(self) -> None:
         self._syncs_before_failing = 0
         self._syncs_to_fail = 0
-        self._writes_before_failing: int | None = None
-        self._write_error: apsw.Error = apsw.IOError("write")
+        self._write_error: apsw.Error | None = None
         super().__init__("faulty-disk", _REAL_FILES, makedefault=True)
 
     def fail_syncs(self, times: int, *, after: int = 0) -> None:
-        """Let `times` syncs of the log fail once `after` more have succeeded, as a dying disk does."""
+        """Let `times` syncs fail once `after` more have succeeded, as a dying disk does."""
         self._syncs_before_failing = after
         self._syncs_to_fail = times
 
-    def fail_writes(self, error: apsw.Error, *, after: int = 0) -> None:
-        """Let every write to the log fail with `error` once `after` more have succeeded."""
+    def fail_writes(self, error: apsw.Error) -> None:
+        """Let every write fail with `error`."""
         self._write_error = error
-        self._writes_before_failing = after
 
     def recover(self) -> None:
         """Be a good disk again."""
         self._syncs_to_fail = 0
-        self._writes_before_failing = None
+        self._write_error = None
 
     def on_sync(self) -> None:
-        """Told before each sync of the log."""
+        """Told before each sync."""
         if self._syncs_to_fail == 0:
             return
         if self._syncs_before_failing > 0:
@@ -47,21 +45,18 @@ class FaultyDisk(apsw.VFS):
         raise apsw.IOError("sync")
 
     def on_write(self) -> None:
-        """Told before each write to the log."""
-        if self._writes_before_failing is None:
-            return
-        if self._writes_before_failing == 0:
+        """Told before each write."""
+        if self._write_error is not None:
             raise self._write_error
-        self._writes_before_failing -= 1
 
     def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:  # noqa: N802 - the name that SQLite knows
         path = name.filename() if isinstance(name, apsw.URIFilename) else name
-        if path is not None and path.endswith("-wal"):
-            return _LogFile(self, name, flags)
+        if path is not None and path.endswith((".sqlite", "-wal")):
+            return _File(self, name, flags)
         return apsw.VFSFile(_REAL_FILES, name, flags)
 
 
-class _LogFile(apsw.VFSFile):
+class _File(apsw.VFSFile):
     def __init__(self, disk: FaultyDisk, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
         self._disk = disk
         super().__init__(_REAL_FILES, name, flags)

@@ -24,6 +24,7 @@ from state.messages.leases import ClaimTerms
 from state.store import open_store
 
 CODEX_HOME = "/home/ann/.codex"
+"""The home that every process of a test means."""
 ROOT = Path(__file__).parents[2]
 
 

@@ -1,6 +1,6 @@
 """Requests whose rule does what the test says, for tests of how the store treats any request."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -67,6 +67,31 @@ def probes_registered() -> Iterator[None]:
     finally:
         for probe in PROBES:
             del RULES[probe]
+
+
+class _Act:
+    """Acts when it is awaited, at once."""
+
+    def __init__(self, act: Callable[[], Any]) -> None:
+        self._act = act
+
+    def __await__(self) -> Generator[None, None, Any]:
+        yield from ()
+        return self._act()
+
+
+def plain(act: Callable[[], Any]) -> Work:
+    """Work that does something in Python and nothing to the database."""
+    return lambda _tx, _at: _Act(act)
+
+
+def raising(error: Exception) -> Work:
+    """Work that comes upon this error at once."""
+
+    def fail() -> None:
+        raise error
+
+    return plain(fail)
 
 
 def insert(name: str) -> Work:

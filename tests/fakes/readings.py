@@ -73,7 +73,7 @@ def found(path: str, **changes: Any) -> FoundRollout:
 
 def path_of(number: int) -> str:
     """Where the rollout of thread `number` lies unless a test says otherwise."""
-    return f"sessions/2026/09/09/rollout-2026-09-09T00-00-00-{thread_id(number)}.jsonl"
+    return f"sessions/2026/09/10/rollout-2026-09-10T00-00-00-{thread_id(number)}.jsonl"
 
 
 def read(file: FoundRollout, content: ThreadFacts | None, *, remark: str | None = None) -> RolloutRead:

@@ -54,10 +54,10 @@ def _home_summary(summaries: tuple[ScopeSummary, ...]) -> str:
     share = max(SCOPE_CHARS_MIN, left // max(len(summaries), 1))
     named = 0
     for summary in summaries:
-        part = ["", *_demoted(summary.text)]
-        part = cut_at_line(part, min(share, left))
-        if len(part) < 3:
-            break
+        whole = ["", *_demoted(summary.text)]
+        part = cut_at_line(whole, min(share, left))
+        if len(part) < 3 or (part != whole and left < SCOPE_CHARS_MIN):
+            continue
         named += 1
         lines += part
         left -= sum(len(line) + 1 for line in part)

@@ -65,7 +65,10 @@ def _latest(memories: tuple[ScopeMemory, ...], kinds: tuple[NoteKind, ...]) -> t
     for one in said:
         standing.pop(one.note.topic, None)
         standing[one.note.topic] = one
-    by_text = {one.note.text.casefold(): one for one in standing.values()}
+    by_text: dict[str, Standing] = {}
+    for one in standing.values():
+        by_text.pop(one.note.text.casefold(), None)
+        by_text[one.note.text.casefold()] = one
     return tuple(reversed(by_text.values()))
 
 

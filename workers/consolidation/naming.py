@@ -8,6 +8,7 @@ from state.messages.consolidation import ScopeMemory
 
 _BASE62 = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _SLUG_CHARS_MAX = 60
+_CALENDAR_MS_MAX = 253_402_300_799_999  # the last millisecond of the year 9999
 
 
 def summary_stems(memories: tuple[ScopeMemory, ...]) -> dict[str, str]:
@@ -38,14 +39,22 @@ def summary_stem(thread_id: str, slug: str | None, *, source_at_ms: int) -> str:
             low_bits = (low_bits * 31 + byte) % 2**32
     else:
         low_bits = parsed.int % 2**32
-        if parsed.version == 7:
-            at_ms = parsed.int >> 80
-        elif parsed.version == 1:
-            at_ms = (parsed.time - 0x01B21DD213814000) // 10_000
+        birth_ms = _birth_ms(parsed)
+        at_ms = birth_ms if birth_ms is not None else source_at_ms
     stamp = datetime.datetime.fromtimestamp(at_ms / 1000, datetime.UTC).strftime("%Y-%m-%dT%H-%M-%S")
     number = low_bits % 62**4
     digits = "".join(_BASE62[number // 62**place % 62] for place in (3, 2, 1, 0))
     return "-".join(part for part in (stamp, digits, _file_slug(slug)) if part)
+
+
+def _birth_ms(thread_id: uuid.UUID) -> int | None:
+    """When the id was made, Unix ms; None when its version does not tell, or no calendar holds what it tells."""
+    birth_ms = None
+    if thread_id.version == 7:
+        birth_ms = thread_id.int >> 80
+    elif thread_id.version == 1:
+        birth_ms = (thread_id.time - 0x01B21DD213814000) // 10_000
+    return birth_ms if birth_ms is not None and 0 <= birth_ms <= _CALENDAR_MS_MAX else None
 
 
 def _file_slug(slug: str | None) -> str:

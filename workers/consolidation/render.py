@@ -18,6 +18,8 @@ MEMORY_LINES_MAX = 200
 MEMORY_CHARS_MAX = 25_000
 """Agents load the first 200 lines or 25 kB of such a file; what does not fit is in raw_memories.md."""
 
+_REST_IS_ELSEWHERE = "(older entries are in raw_memories.md)"
+
 SUMMARY_CHARS_MAX = 9_000
 """The Codex CLI cuts an injected summary in the middle at about 10,000 characters; below that nothing is lost."""
 
@@ -30,7 +32,8 @@ SUMMARY_TASKS_MAX = 20
 
 
 def render_scope(scope: Scope, memories: tuple[ScopeMemory, ...], *, codex_home: str) -> dict[str, str]:
-    """Write all files of a scope, by their path relative to its folder."""
+    """Write all files of a scope, by their path relative to its folder. The order of `memories` does not matter."""
+    memories = tuple(sorted(memories, key=lambda memory: memory.thread_id))
     merged = merge(memories)
     stems = summary_stems(memories)
     files = {
@@ -84,10 +87,10 @@ def _memory(scope: Scope, merged: Merged, stems: Mapping[str, str]) -> str:
         lines += ["", "## Tasks, newest first"]
     for task in merged.tasks:
         lines += ["", *_task_block(task, stems)]
-    kept = cut_at_line(lines, MEMORY_CHARS_MAX)[:MEMORY_LINES_MAX]
-    if len(kept) < len(lines):
-        kept[-1:] = ["(older entries are in raw_memories.md)"]
-    return "\n".join(kept) + "\n"
+    if cut_at_line(lines, MEMORY_CHARS_MAX)[:MEMORY_LINES_MAX] != lines:
+        kept = cut_at_line(lines, MEMORY_CHARS_MAX - len(_REST_IS_ELSEWHERE) - 1)[: MEMORY_LINES_MAX - 1]
+        lines = [*kept, _REST_IS_ELSEWHERE]
+    return "\n".join(lines) + "\n"
 
 
 def _task_block(task: SessionTask, stems: Mapping[str, str]) -> list[str]:

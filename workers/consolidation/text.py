@@ -4,7 +4,8 @@ import datetime
 import re
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
-_FORGES = re.compile(r"^(\s*)(#{1,6}\s|---\s*$|```|~~~)", re.MULTILINE)
+_FORGES = re.compile(r"^(\s*)(#{1,6}(?:\s|$)|(?:-+|=+)\s*$|```|~~~)", re.MULTILINE)
+"""What makes a heading, a rule or a fence of a line; a line of - or = also makes a heading of the one above it."""
 
 
 def one_line(text: str) -> str:
@@ -14,7 +15,7 @@ def one_line(text: str) -> str:
 
 def quoted_block(text: str) -> str:
     """A text of several lines whose headings, rules and fences are escaped, so that it cannot open a new entry."""
-    return _FORGES.sub(r"\1\\\2", text.replace("\r\n", "\n").strip())
+    return _FORGES.sub(r"\1\\\2", text.replace("\r\n", "\n").replace("\r", "\n").strip())
 
 
 def rfc3339(at_ms: int) -> str:

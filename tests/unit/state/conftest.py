@@ -1,6 +1,7 @@
 """Fixtures for tests that look at the store from the inside."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import apsw
 import pytest
@@ -10,6 +11,7 @@ from state.opening import OpenedStore, open_for_writing
 from tests.fakes.clock import ManualClock
 from tests.fakes.direct_store import DirectStore
 from tests.fakes.faulty_disk import FaultyDisk, faulty_disk
+from tests.fakes.memory_state import MemoryState
 from tests.fakes.probe import probes_registered
 
 CODEX_HOME = "/home/ann/.codex"
@@ -23,6 +25,14 @@ def probes() -> Iterator[None]:
     """Every store in these tests answers probes."""
     with probes_registered():
         yield
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[MemoryState]:
+    """An empty state in memory, whose clock stands still: for rules without a store around them."""
+    state = MemoryState(tmp_path / "memories")
+    yield state
+    state.close()
 
 
 @pytest.fixture

@@ -27,15 +27,15 @@ def opened(disk: FaultyDisk, opened: OpenedStore) -> Iterator[OpenedStore]:
     disk.recover()
 
 
-@pytest.fixture
+@pytest.fixture(params=[apsw.IOError, apsw.FullError])
 def committed_then_failing(
-    disk: FaultyDisk, opened: OpenedStore, folder: StateFolder, clock: ManualClock
+    request: pytest.FixtureRequest, disk: FaultyDisk, opened: OpenedStore, folder: StateFolder, clock: ManualClock
 ) -> Iterator[DirectStore]:
     """A store whose first COMMIT is kept by SQLite and then reported as failed, once."""
     connection = open_writer(folder.database)
 
     def report_failure(_connection: apsw.Connection, _database: str, _pages: int) -> int:
-        raise apsw.IOError("after the commit")
+        raise request.param("after the commit")
 
     connection.set_wal_hook(report_failure)
     commits = GroupCommit(connection, memories_dir=folder.memories_dir, clock=clock, process=opened.process)

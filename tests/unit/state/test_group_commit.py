@@ -17,7 +17,7 @@ from state.opening import OpenedStore
 from state.transaction import Transaction
 from tests.fakes.clock import ManualClock
 from tests.fakes.direct_store import DirectStore
-from tests.fakes.probe import BulkProbe, Probe, ReadProbe, UrgentProbe, Work, insert
+from tests.fakes.probe import BulkProbe, Probe, ReadProbe, UrgentProbe, Work, insert, plain
 
 Processes = Callable[[], set[str]]
 
@@ -86,13 +86,11 @@ def test_requests_that_wait_together_share_one_batch(store: DirectStore, process
 
 
 def test_all_requests_of_a_batch_are_told_the_same_instant(opened: OpenedStore, clock: ManualClock) -> None:
-    async def tell_the_time_and_let_it_pass(tx: Transaction, at: Instant) -> Instant:
+    async def enter_at_this_instant(tx: Transaction, at: Instant) -> int:
         clock.advance(1_000)
-        return at
+        return await tx.count("SELECT :wall_ms", wall_ms=at.wall_ms)
 
-    first, second = DirectStore(opened.group_commit).ask_all(
-        Probe(tell_the_time_and_let_it_pass), Probe(tell_the_time_and_let_it_pass)
-    )
+    first, second = DirectStore(opened.group_commit).ask_all(Probe(enter_at_this_instant), Probe(enter_at_this_instant))
 
     assert first == second
 
@@ -118,10 +116,7 @@ def test_urgent_requests_go_before_claims_and_claims_before_bulk(store: DirectSt
     order: list[str] = []
 
     def note(name: str) -> Work:
-        async def work(tx: Transaction, at: Instant) -> None:
-            order.append(name)
-
-        return work
+        return plain(lambda: order.append(name))
 
     store.ask_all(
         BulkProbe(note("bulk 1")),
@@ -208,6 +203,18 @@ def test_batch_void_twice_fails_both_culprits_and_nobody_else(store: DirectStore
     )
 
     assert [isinstance(reply, NotCommittedError) for reply in replies] == [True, False, True, False]
+    assert processes() == {"a", "b"}
+
+
+def test_read_that_loses_the_transaction_voids_the_batch_too(store: DirectStore, processes: Processes) -> None:
+    async def lose_the_transaction(tx: Transaction, at: Instant) -> None:
+        await tx.execute("ROLLBACK")
+        raise apsw.IOError("bad sector")
+
+    replies = store.ask_all(Probe(insert("a")), ReadProbe(lose_the_transaction), Probe(insert("b")))
+
+    assert isinstance(replies[1], NotCommittedError)
+    assert (replies[0], replies[2]) == ("a", "b")
     assert processes() == {"a", "b"}
 
 

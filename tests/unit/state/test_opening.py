@@ -231,15 +231,36 @@ def test_folders_are_for_their_user_alone_and_so_are_all_files_of_the_database(
     }
 
 
-def test_folder_that_was_open_to_others_is_closed_to_them(folder: StateFolder) -> None:
+def test_database_that_was_open_to_others_is_closed_to_them_and_the_folder_keeps_its_mode(folder: StateFolder) -> None:
     open_and_close(folder)
-    folder.path.chmod(0o755)
+    folder.path.chmod(0o750)
     folder.database.chmod(0o644)
 
     open_and_close(folder)
 
-    assert stat.S_IMODE(folder.path.stat().st_mode) == 0o700
+    assert stat.S_IMODE(folder.path.stat().st_mode) == 0o750
     assert stat.S_IMODE(folder.database.stat().st_mode) == 0o600
+
+
+def test_folder_that_holds_something_else_is_refused_and_left_as_it_is(folder: StateFolder) -> None:
+    folder.path.mkdir()
+    (folder.path / "photo.jpg").touch()
+
+    with pytest.raises(StateFolderError, match="holds something else than a state") as refused:
+        open_and_close(folder)
+    assert "--state-dir" in refused.value.hint
+    assert [path.name for path in folder.path.iterdir()] == ["photo.jpg"]
+
+
+def test_folder_in_the_codex_home_is_refused(tmp_path: Path) -> None:
+    home = tmp_path / "codex"
+    home.mkdir()
+
+    for inside in (home, home / "memories", tmp_path / "elsewhere" / ".." / "codex" / "state"):
+        with pytest.raises(StateFolderError, match="lies in the Codex home"):
+            open_and_close(StateFolder(path=inside), str(home))
+    assert list(home.iterdir()) == []
+    open_and_close(StateFolder(path=tmp_path / "codex-state"), str(home))
 
 
 def test_file_in_the_place_of_the_folder_is_refused(folder: StateFolder) -> None:

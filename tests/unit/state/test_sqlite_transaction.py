@@ -84,15 +84,16 @@ def test_list_matches_exactly_its_values(tx: SqliteTransaction, values: tuple[st
     assert {pair.word for pair in pairs} == set(values)
 
 
-def test_driving_answers_what_the_rule_returns() -> None:
+def test_driving_answers_what_the_rule_returns(tx: SqliteTransaction) -> None:
     async def rule() -> str:
-        return "reply"
+        return f"{await tx.count('SELECT count(*) FROM pair')} pairs"
 
-    assert drive(rule()) == "reply"
+    assert drive(rule()) == "3 pairs"
 
 
-def test_driving_raises_what_the_rule_raises() -> None:
+def test_driving_raises_what_the_rule_raises(tx: SqliteTransaction) -> None:
     async def rule() -> None:
+        await tx.count("SELECT count(*) FROM pair")
         raise ValueError("a bug")
 
     with pytest.raises(ValueError, match="a bug"):

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import apsw
@@ -20,14 +21,15 @@ from state.errors import (
 from state.folder import StateFolder
 from state.ids import Instant, OwnershipToken
 from state.inbox import INBOX_REQUESTS_MAX
-from state.messages.backfill import ClaimBackfill, FinishBackfill, GetBackfillState, RenewBackfill
+from state.messages.backfill import BackfillClaimed, ClaimBackfill, FinishBackfill, GetBackfillState, RenewBackfill
+from state.messages.base import Request
 from state.messages.leases import ClaimTerms
 from state.messages.service import ListProcesses
 from state.store import StateHandle, open_store, open_store_for_reading
 from state.transaction import Transaction
 from tests.fakes.clock import ManualClock
 from tests.fakes.faulty_disk import FaultyDisk
-from tests.fakes.probe import LongReadProbe, Probe, ReadProbe, UrgentProbe, Work, insert
+from tests.fakes.probe import LongReadProbe, Probe, ReadProbe, UrgentProbe, Work, insert, plain, raising
 from tests.unit.state.conftest import CODEX_HOME
 
 
@@ -53,15 +55,16 @@ def entered(folder: StateFolder) -> set[str]:
     return names
 
 
-async def find_damage(tx: Transaction, at: Instant) -> None:
-    """Come upon a damaged page, as any statement may."""
-    raise apsw.CorruptError("database disk image is malformed")
+find_damage = raising(apsw.CorruptError("database disk image is malformed"))
+"""Comes upon a damaged page, as any statement may."""
 
 
-async def cancel_when_blocked(scope: trio.CancelScope) -> None:
-    """Cancel once every task waits for something."""
-    await trio.testing.wait_all_tasks_blocked()
-    scope.cancel()
+async def ask_under(scope: trio.CancelScope, handle: StateHandle, request: Request[Any], replies: list[Any]) -> None:
+    """Ask where the scope can cancel it; note the reply, and whether the task went on after it."""
+    with scope:
+        replies.append(await handle.ask(request))
+        await trio.lowlevel.checkpoint()
+        replies.append("went on")
 
 
 class Gate:
@@ -147,16 +150,20 @@ async def test_many_askers_at_once_each_get_their_own_answer(store: StateHandle,
 async def test_request_cancelled_before_pick_up_has_no_effect(
     threaded: StateHandle, folder: StateFolder, gate: Gate
 ) -> None:
+    scope = trio.CancelScope()
+    replies: list[Any] = []
     async with trio.open_nursery() as nursery:
         nursery.start_soon(threaded.ask, Probe(gate.then(insert("picked"))))
         await gate.wait_reached()
-        with trio.CancelScope() as waiting:
-            nursery.start_soon(cancel_when_blocked, waiting)
-            await threaded.ask(Probe(insert("withdrawn")))
+        nursery.start_soon(ask_under, scope, threaded, Probe(insert("withdrawn")), replies)
+        await trio.testing.wait_all_tasks_blocked()
+        scope.cancel()
+        await trio.testing.wait_all_tasks_blocked()
+        assert scope.cancelled_caught
         gate.open()
 
     await threaded.ask(Probe(insert("afterwards")))
-    assert waiting.cancelled_caught
+    assert replies == []
     assert {"picked", "afterwards"} <= entered(folder)
     assert "withdrawn" not in entered(folder)
 
@@ -164,17 +171,10 @@ async def test_request_cancelled_before_pick_up_has_no_effect(
 async def test_request_cancelled_after_pick_up_has_its_effect_and_its_reply_is_delivered(
     threaded: StateHandle, folder: StateFolder, gate: Gate
 ) -> None:
-    replies: list[str] = []
-
-    async def ask(scope: trio.CancelScope) -> None:
-        with scope:
-            replies.append(await threaded.ask(Probe(gate.then(insert("picked")))))
-            await trio.lowlevel.checkpoint()
-            replies.append("went on after the cancel")
-
     scope = trio.CancelScope()
+    replies: list[Any] = []
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(ask, scope)
+        nursery.start_soon(ask_under, scope, threaded, Probe(gate.then(insert("picked"))), replies)
         await gate.wait_reached()
         scope.cancel()
         await trio.testing.wait_all_tasks_blocked()
@@ -194,10 +194,7 @@ async def test_asker_beyond_the_inbox_waits_for_a_slot(
     order: list[str] = []
 
     def note(name: str) -> Work:
-        async def work(tx: Transaction, at: Instant) -> None:
-            order.append(name)
-
-        return work
+        return plain(lambda: order.append(name))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(threaded.ask, ReadProbe(gate.then(note("at the gate"))))
@@ -218,18 +215,22 @@ async def test_asker_beyond_the_inbox_waits_for_a_slot(
 async def test_asker_that_is_cancelled_while_it_waits_for_a_slot_has_no_effect(
     threaded: StateHandle, folder: StateFolder, gate: Gate
 ) -> None:
+    scope = trio.CancelScope()
+    replies: list[Any] = []
     async with trio.open_nursery() as nursery:
         nursery.start_soon(threaded.ask, Probe(gate.then(insert("picked"))))
         await gate.wait_reached()
         for number in range(INBOX_REQUESTS_MAX - 1):
             nursery.start_soon(threaded.ask, Probe(insert(f"in-the-inbox-{number}")))
         await trio.testing.wait_all_tasks_blocked()
-        with trio.CancelScope() as beyond:
-            nursery.start_soon(cancel_when_blocked, beyond)
-            await threaded.ask(Probe(insert("beyond")))
+        nursery.start_soon(ask_under, scope, threaded, Probe(insert("beyond")), replies)
+        await trio.testing.wait_all_tasks_blocked()
+        scope.cancel()
+        await trio.testing.wait_all_tasks_blocked()
+        assert scope.cancelled_caught
         gate.open()
 
-    assert beyond.cancelled_caught
+    assert replies == []
     assert "beyond" not in entered(folder)
     assert len(entered(folder)) == INBOX_REQUESTS_MAX + 1
 
@@ -242,12 +243,15 @@ async def test_closing_answers_what_waits_and_refuses_what_comes_later(
     async def ask(handle: StateHandle, work: Work) -> None:
         replies.append(await handle.ask(Probe(work)))
 
-    async with trio.open_nursery() as nursery, open_store(folder, CODEX_HOME, clock=clock) as handle:
+    stack = AsyncExitStack()
+    handle = await stack.enter_async_context(open_store(folder, CODEX_HOME, clock=clock))
+    async with trio.open_nursery() as nursery:
         nursery.start_soon(ask, handle, gate.then(insert("picked")))
         await gate.wait_reached()
         nursery.start_soon(ask, handle, insert("waiting"))
         await trio.testing.wait_all_tasks_blocked()
         nursery.start_soon(trio.to_thread.run_sync, gate.open)
+        await stack.aclose()
 
     assert sorted(replies) == ["picked", "waiting"]
     assert {"picked", "waiting"} <= entered(folder)
@@ -412,8 +416,12 @@ async def test_reading_a_store_that_is_not_there_gives_nothing(folder: StateFold
     assert not folder.path.exists()
 
 
-async def test_tokens_are_never_the_same(store: StateHandle) -> None:
-    assert len({store.mint_token() for _ in range(1_000)}) == 1_000
+async def test_minted_token_claims_and_is_never_minted_again(store: StateHandle) -> None:
+    token = store.mint_token()
+    terms = ClaimTerms(token=token, owner=store.owner("scan"), lease_ms=1_000)
+
+    assert isinstance(await store.ask(ClaimBackfill(terms=terms)), BackfillClaimed)
+    assert token not in {store.mint_token() for _ in range(1_000)}
 
 
 async def test_wait_broken_of_a_reading_store_never_returns(
@@ -421,9 +429,7 @@ async def test_wait_broken_of_a_reading_store_never_returns(
 ) -> None:
     async with open_store_for_reading(folder, CODEX_HOME, clock=clock) as reader:
         assert reader is not None
-        with trio.CancelScope() as scope:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(cancel_when_blocked, scope)
-                await reader.wait_broken()
+        with trio.move_on_after(0) as scope:
+            await reader.wait_broken()
 
     assert scope.cancelled_caught

@@ -10,7 +10,7 @@ from workers.models.builtin.line import code, one_line, shorten
     [
         ("two\nlines\tand\r\nmore", "two lines and more"),
         ("  padded  ", "padded"),
-        ("a\x00b\x1b[31mc\x7f", "a b [31mc"),
+        ("a\x00b\x1b[31mc\x7f", "a bc"),
         ("a\u2028b\u2029c\u0085d\u00a0e", "a b c d e"),
         ("left\u202eright\u2066\u2069\u200e", "leftright"),
         ("zero\u200bwidth\ufeff\u00ad", "zerowidth"),

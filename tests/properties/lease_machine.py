@@ -1,0 +1,312 @@
+"""A model of leases that several processes fight for, over every table that has owners.
+
+The model knows of each owned row only who holds it and until when. Every token that was ever granted stays in play, so
+that dead ones are shown again and again; clocks step to the very end of a lease, one before it and one past it.
+"""
+
+from typing import Any
+
+import attrs
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
+
+from state.ids import OwnershipToken, ProcessUuid
+from state.messages.backfill import BackfillClaimed, ClaimBackfill, FinishBackfill, RenewBackfill
+from state.messages.consolidation import (
+    ClaimConsolidation,
+    ConsolidationClaimed,
+    ReleaseConsolidation,
+    RenewConsolidation,
+)
+from state.messages.extraction import (
+    ATTEMPTS_MAX,
+    ClaimExtraction,
+    ExtractionClaimed,
+    ReleaseExtraction,
+    RenewExtraction,
+)
+from state.messages.leases import ClaimTerms, Released, Renewed
+from state.messages.service import ReturnLeases
+from tests.fakes.clock import ManualClock
+from tests.fakes.consolidation import BLOG, SHOP, remember
+from tests.fakes.extraction import EVERYTHING
+from tests.fakes.memory_state import MemoryState, terms
+from tests.fakes.readings import SCAN, facts, index, thread_id
+
+LEASE_MS = 60_000
+START_WALL_MS = ManualClock().wall_ms
+NEAR_EXPIRY_MS = st.sampled_from([0, 1, LEASE_MS - 1, LEASE_MS, LEASE_MS + 1])
+PROCESSES = st.sampled_from(["process-1", "process-2", "process-3"])
+KINDS = st.sampled_from(["backfill", "extraction", "consolidation"])
+
+Row = tuple[str, str]
+"""An owned row: its kind, and its key within the kind."""
+
+ROWS: tuple[Row, ...] = (
+    ("backfill", "the scan"),
+    ("extraction", thread_id(1)),
+    ("extraction", thread_id(2)),
+    ("consolidation", SHOP.key),
+    ("consolidation", BLOG.key),
+)
+
+
+@attrs.define
+class Held:
+    """Who the model says holds a row, and until when."""
+
+    token: str
+    process: str
+    boot_id: str
+    until_boot_ms: int
+    renewed_boot_ms: int
+
+
+@attrs.define
+class Model:
+    """One owned row as the model sees it. `deaths` counts claims that ended neither released nor done."""
+
+    held: Held | None = None
+    fencing_number: int = 0
+    deaths: int = 0
+
+
+class LeaseMachine(RuleBasedStateMachine):
+    """Claims, renewals, releases, crashes and reboots, in any order."""
+
+    tokens: Bundle[tuple[str, str]] = Bundle("tokens")  # (kind, token) of every claim that was granted, dead ones too
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.state = MemoryState()
+        self.rows = {row: Model() for row in ROWS}
+        self.minted = 0
+
+    def teardown(self) -> None:
+        self.state.close()
+
+    @initialize()
+    def two_threads_wait_and_two_scopes_are_dirty(self) -> None:
+        remember(self.state, 3, scope=SHOP)
+        remember(self.state, 4, scope=BLOG)
+        index(self.state, facts(1))
+        index(self.state, facts(2))
+        self.state.ask(FinishBackfill(token=SCAN, listed=True))
+        for (kind, key), model in self.rows.items():
+            model.fencing_number = self.fencing_number(kind, key)
+
+    @rule(ms=NEAR_EXPIRY_MS)
+    def time_passes(self, ms: int) -> None:
+        self.state.clock.advance(ms)
+
+    @rule(days=st.sampled_from([-3, 0, 3]))
+    def somebody_sets_the_wall_clock(self, days: int) -> None:
+        self.state.clock.wall_ms = START_WALL_MS + days * 86_400_000
+
+    @rule()
+    def machine_restarts(self) -> None:
+        self.state.clock.reboot()
+
+    @rule(target=tokens, kind=KINDS, process=PROCESSES, stale_after_ms=st.sampled_from([None, None, 0, LEASE_MS]))
+    def claim(self, kind: str, process: str, stale_after_ms: int | None) -> Any:
+        self.minted += 1
+        token = f"{kind}-{self.minted}"
+        key, fencing_number = self._ask_claim(
+            kind, terms(token, process=process, lease_ms=LEASE_MS, stale_after_ms=stale_after_ms)
+        )
+        if key is None:
+            for (row_kind, _), model in self.rows.items():
+                assert row_kind != kind or self._may_not_be_claimed(kind, model, stale_after_ms)
+            return multiple()
+        model = self.rows[kind, key]
+        assert model.held is None or not self._holds(model.held, stale_after_ms), "robbed a living owner"
+        assert fencing_number == model.fencing_number + 1
+        if model.held is not None:
+            model.deaths += 1
+        model.fencing_number = fencing_number
+        now = self.state.clock
+        model.held = Held(
+            token=token,
+            process=process,
+            boot_id=now.boot_id,
+            until_boot_ms=now.boot_ms + LEASE_MS,
+            renewed_boot_ms=now.boot_ms,
+        )
+        return (kind, token)
+
+    @rule(claim=tokens)
+    def claim_again_with_the_same_token(self, claim: tuple[str, str]) -> None:
+        kind, token = claim
+        model = self._owned_row(token)
+        if model is None:
+            return
+        before = self.state.tables()
+        _, fencing_number = self._ask_claim(kind, terms(token, lease_ms=LEASE_MS))
+
+        assert fencing_number == model.fencing_number
+        assert self.state.tables() == before
+
+    @rule(claim=tokens)
+    def renew(self, claim: tuple[str, str]) -> None:
+        kind, token = claim
+        model = self._owned_row(token)
+        before = self.state.tables()
+
+        granted = isinstance(self._ask_renew(kind, OwnershipToken(token)), Renewed)
+
+        assert granted == (model is not None)
+        if model is None or model.held is None:
+            assert self.state.tables() == before, "a refused token changed something"
+            return
+        model.held.boot_id = self.state.clock.boot_id
+        model.held.until_boot_ms = self.state.clock.boot_ms + LEASE_MS
+        model.held.renewed_boot_ms = self.state.clock.boot_ms
+
+    @rule(claim=tokens)
+    def give_back(self, claim: tuple[str, str]) -> None:
+        kind, token = claim
+        model = self._owned_row(token)
+        before = self.state.tables()
+
+        granted = isinstance(self._ask_give_back(kind, OwnershipToken(token)), Released)
+
+        assert granted == (model is not None)
+        if model is None:
+            assert self.state.tables() == before, "a refused token changed something"
+            return
+        model.held = None
+
+    @rule(claim=consumes(tokens))
+    def somebody_forgets_a_token(self, claim: tuple[str, str]) -> None:
+        """What nobody shows again must not stay held for ever; its lease sees to that."""
+
+    @rule(process=PROCESSES)
+    def process_dies(self, process: str) -> None:
+        returned = self.state.ask(ReturnLeases(process=ProcessUuid(process))).total
+
+        dead = [model for model in self.rows.values() if model.held is not None and model.held.process == process]
+        assert returned == len(dead)
+        for model in dead:
+            model.held = None
+            model.deaths += 1
+
+    @invariant()
+    def owned_rows_have_token_owner_and_lease_and_no_others_have(self) -> None:
+        for (kind, key), model in self.rows.items():
+            token, process, worker, boot_id, until, renewed = self._lease_columns(kind, key)
+            if model.held is None or self._is_buried(kind, key):
+                assert (token, process, worker, boot_id, until, renewed) == (None,) * 6
+            else:
+                assert (token, process, worker) == (model.held.token, model.held.process, "worker")
+                assert (boot_id, until, renewed) == (
+                    model.held.boot_id,
+                    model.held.until_boot_ms,
+                    model.held.renewed_boot_ms,
+                )
+
+    @invariant()
+    def fencing_numbers_only_grow(self) -> None:
+        for (kind, key), model in self.rows.items():
+            assert self.fencing_number(kind, key) == model.fencing_number
+
+    @invariant()
+    def running_jobs_are_exactly_the_owned_ones(self) -> None:
+        assert (
+            self.state.value(
+                "SELECT count(*) FROM extraction_jobs WHERE (status = 'running') <> (ownership_token IS NOT NULL)"
+            )
+            == 0
+        )
+
+    @invariant()
+    def attempts_are_the_number_of_claims(self) -> None:
+        for thread, attempts, given_back in self.state.rows(
+            "SELECT thread_id, attempts, given_back FROM extraction_jobs WHERE scope_key = ? AND thread_id IN (?, ?)",
+            SHOP.key,
+            thread_id(1),
+            thread_id(2),
+        ):
+            model = self.rows["extraction", thread]
+            in_work = model.held is not None and not self._is_buried("extraction", thread)
+            assert attempts - given_back == min(model.deaths, ATTEMPTS_MAX) + in_work
+
+    def _may_not_be_claimed(self, kind: str, model: Model, stale_after_ms: int | None) -> bool:
+        if model.held is not None and self._holds(model.held, stale_after_ms):
+            return True
+        return kind == "extraction" and model.deaths + (model.held is not None) >= ATTEMPTS_MAX
+
+    def _holds(self, held: Held, stale_after_ms: int | None) -> bool:
+        now = self.state.clock
+        if held.boot_id != now.boot_id:
+            return False
+        if stale_after_ms is None:
+            return now.boot_ms < held.until_boot_ms
+        return now.boot_ms - held.renewed_boot_ms < stale_after_ms
+
+    def _owned_row(self, token: str) -> Model | None:
+        for (kind, key), model in self.rows.items():
+            if model.held is not None and model.held.token == token and not self._is_buried(kind, key):
+                return model
+        return None
+
+    def _is_buried(self, kind: str, key: str) -> bool:
+        """A claim buries a job whose owners died too often; its last token is dead with it."""
+        return (
+            kind == "extraction"
+            and self.state.value("SELECT status FROM extraction_jobs WHERE thread_id = ?", key) == "dead"
+        )
+
+    def _ask_claim(self, kind: str, claim: ClaimTerms) -> tuple[str | None, int]:
+        match kind:
+            case "backfill":
+                scan = self.state.ask(ClaimBackfill(terms=claim))
+                return ("the scan", scan.fencing_number) if isinstance(scan, BackfillClaimed) else (None, 0)
+            case "extraction":
+                job = self.state.ask(ClaimExtraction(terms=claim, eligibility=EVERYTHING))
+                return (job.thread_id, job.fencing_number) if isinstance(job, ExtractionClaimed) else (None, 0)
+            case _:
+                scope = self.state.ask(ClaimConsolidation(terms=claim))
+                return (scope.scope.key, scope.fencing_number) if isinstance(scope, ConsolidationClaimed) else (None, 0)
+
+    def _ask_renew(self, kind: str, token: OwnershipToken) -> object:
+        match kind:
+            case "backfill":
+                return self.state.ask(RenewBackfill(token=token, lease_ms=LEASE_MS))
+            case "extraction":
+                return self.state.ask(RenewExtraction(token=token, lease_ms=LEASE_MS))
+            case _:
+                return self.state.ask(RenewConsolidation(token=token, lease_ms=LEASE_MS))
+
+    def _ask_give_back(self, kind: str, token: OwnershipToken) -> object:
+        match kind:
+            case "backfill":
+                return self.state.ask(FinishBackfill(token=token, listed=False))
+            case "extraction":
+                return self.state.ask(ReleaseExtraction(token=token))
+            case _:
+                return self.state.ask(ReleaseConsolidation(token=token))
+
+    def fencing_number(self, kind: str, key: str) -> int:
+        number = self.state.value(f"SELECT fencing_number FROM {self._where(kind)}", *self._parameters(kind, key))
+        assert isinstance(number, int)
+        return number
+
+    def _lease_columns(self, kind: str, key: str) -> tuple[Any, ...]:
+        (columns,) = self.state.rows(
+            "SELECT ownership_token, owner_process, owner_worker, lease_boot_id, lease_until_boot_ms, renewed_boot_ms"
+            f" FROM {self._where(kind)}",
+            *self._parameters(kind, key),
+        )
+        return columns
+
+    @staticmethod
+    def _where(kind: str) -> str:
+        return {
+            "backfill": "backfill",
+            "extraction": "extraction_jobs WHERE thread_id = ?",
+            "consolidation": "scopes WHERE scope_key = ?",
+        }[kind]
+
+    @staticmethod
+    def _parameters(kind: str, key: str) -> tuple[str, ...]:
+        return () if kind == "backfill" else (key,)
