@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal
 import attrs
 from cyclopts import App, Parameter
 
-from interfaces.cli.errors import NotFoundError, UsageError
+from interfaces.cli.errors import NotFoundError
 from interfaces.cli.options import CommonOptions
 from interfaces.cli.output import ago, iso, print_json, print_table
+from interfaces.cli.paging import LIMIT_DEFAULT, Limit, checked_limit
 from interfaces.cli.reading import nothing_indexed, reading
 from state.messages.jobs import GetJob, Job, JobFound, JobKind, JobNotFound, JobPage, ListJobs
 
@@ -27,16 +28,14 @@ def add_to(app: App) -> None:
             Literal["pending", "running", "succeeded", "empty", "retry", "dead"] | None,
             Parameter(help="only this status"),
         ] = None,
-        limit: Annotated[int, Parameter(help="at most so many, 1 to 1000")] = 25,
+        limit: Limit = LIMIT_DEFAULT,
         after: Annotated[str, Parameter(help="next_after of the page before")] = "",
         common: CommonOptions | None = None,
     ) -> int:
         """List jobs in the order of their ids."""
         common = common or CommonOptions()
-        if not 1 <= limit <= 1000:
-            raise UsageError("--limit must be 1 to 1000")
         paths = common.paths()
-        request = ListJobs(kind=JobKind(kind) if kind else None, status=status, limit=limit, after=after)
+        request = ListJobs(kind=JobKind(kind) if kind else None, status=status, limit=checked_limit(limit), after=after)
         async with reading(paths) as handle:
             page = await handle.ask(request) if handle is not None else JobPage(jobs=(), next_after=None)
         if common.json:

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 import attrs
 from cyclopts import App, Parameter
 
-from interfaces.cli.errors import NotFoundError, UsageError
+from interfaces.cli.errors import NotFoundError
 from interfaces.cli.options import CommonOptions
 from interfaces.cli.output import ago, iso, print_json, print_table
+from interfaces.cli.paging import LIMIT_DEFAULT, Limit, checked_limit
 from interfaces.cli.reading import nothing_indexed, reading
 from state.ids import Scope
 from state.messages.memories import GetMemories, ListMemories, MemoriesOfThread, Memory, MemoryNotFound, MemoryPage
@@ -24,13 +25,12 @@ def add_to(app: App) -> None:
     async def list_(
         *,
         cwd: Annotated[str | None, Parameter(help="only of this working folder, written exactly")] = None,
-        limit: Annotated[int, Parameter(help="at most so many, 1 to 1000")] = 25,
+        limit: Limit = LIMIT_DEFAULT,
         common: CommonOptions | None = None,
     ) -> int:
         """List memories, last changed first: one a session."""
         common = common or CommonOptions()
-        if not 1 <= limit <= 1000:
-            raise UsageError("--limit must be 1 to 1000")
+        limit = checked_limit(limit)
         paths = common.paths()
         scope = Scope(kind="cwd", key=cwd) if cwd is not None else None
         async with reading(paths) as handle:

@@ -12,6 +12,7 @@ from cyclopts import App, Parameter
 from interfaces.cli.errors import NotFoundError, UsageError
 from interfaces.cli.options import CommonOptions
 from interfaces.cli.output import ago, print_json, print_table
+from interfaces.cli.paging import LIMIT_DEFAULT, Limit, checked_limit
 from interfaces.cli.reading import nothing_indexed, reading
 from state.ids import ThreadId
 from state.messages.backfill import GetBackfillState
@@ -38,7 +39,7 @@ def add_to(app: App) -> None:
     @threads.command(name="list")
     async def list_(
         *,
-        limit: Annotated[int, Parameter(help="at most so many, 1 to 1000")] = 25,
+        limit: Limit = LIMIT_DEFAULT,
         cursor: Annotated[str | None, Parameter(help="next_cursor of the page before")] = None,
         sort: Annotated[Literal["created_at", "updated_at", "recency_at"], Parameter(help="newest first by")] = (
             "created_at"
@@ -51,11 +52,9 @@ def add_to(app: App) -> None:
     ) -> int:
         """List sessions, newest first."""
         common = common or CommonOptions()
-        if not 1 <= limit <= 1000:
-            raise UsageError("--limit must be 1 to 1000")
         paths = common.paths()
         request = ListThreads(
-            limit=limit,
+            limit=checked_limit(limit),
             anchor=_anchor(cursor, sort),
             sort=ThreadSort(sort),
             archived=archived,

@@ -121,7 +121,7 @@ class ExtractionMachine(RuleBasedStateMachine):
         job = self.jobs[number]
         if folder != job.folder:
             self.marks[job.folder] += job.memory is not None
-            job.folder, job.memory = folder, None
+            job.folder, job.memory, job.memory_at_ms = folder, None, 0
             job.reopen()
         self._read_again(job)
 

@@ -113,9 +113,9 @@ def test_rule_that_waits_for_something_else_is_closed() -> None:
         finally:
             ended.append(True)
 
-    with pytest.raises(RuleSuspendedError):
+    with pytest.raises(RuleSuspendedError) as suspended:
         drive(rule())
-    assert ended == [True]
+    assert ended == [True], f"closed before {suspended.value!r} is forgotten"
 
 
 def test_link_is_made_and_moved(tmp_path: Path) -> None:

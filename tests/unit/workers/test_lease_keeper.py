@@ -60,9 +60,11 @@ async def do_under_lease(handle: StateHandle, work: Callable[[], Awaitable[None]
 class Renewals:
     """Passes renewals on to the store, notes when, and fails those that the test says."""
 
-    def __init__(self, handle: StateHandle, *, failing: int = 0, takes_seconds: float = 0.0) -> None:
+    def __init__(
+        self, handle: StateHandle, *, granted_first: int = 0, failing: int = 0, takes_seconds: float = 0.0
+    ) -> None:
         self._ask = handle.ask
-        self._failing = failing
+        self._fails = range(granted_first, granted_first + failing)
         self._takes_seconds = takes_seconds
         self.at_seconds: list[float] = []
 
@@ -70,7 +72,7 @@ class Renewals:
         if isinstance(request, RenewBackfill):
             self.at_seconds.append(round(trio.current_time(), 3))
             await trio.sleep(self._takes_seconds)
-            if len(self.at_seconds) <= self._failing:
+            if len(self.at_seconds) - 1 in self._fails:
                 raise StoreBusyError("another process has the lock")
         return await self._ask(request)
 
@@ -175,6 +177,19 @@ async def test_block_is_cancelled_before_a_lease_ends_that_cannot_be_renewed(
             await trio.sleep(100 * THIRD_SECONDS)
 
     assert trio.current_time() < LEASE_MS / 1000
+
+
+async def test_trust_that_a_slow_renewal_gives_begins_when_it_was_asked(
+    autojump_clock: MockClock, owner: StateHandle, watched: Any
+) -> None:
+    renewals = watched(granted_first=1, failing=1_000, takes_seconds=0.5)
+    started_at_seconds = trio.current_time()
+
+    with pytest.raises(LeaseLostError):
+        await do_under_lease(owner, lambda: trio.sleep(100 * THIRD_SECONDS))
+
+    assert renewals.at_seconds == [1.0, 2.5]
+    assert trio.current_time() - started_at_seconds == pytest.approx(3.0)
 
 
 async def test_lease_that_was_renewed_late_is_trusted_from_when_the_renewal_was_asked(

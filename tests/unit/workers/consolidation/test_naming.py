@@ -46,8 +46,9 @@ def test_slug_is_made_of_plain_characters(slug: str | None, written: str) -> Non
 
 def test_equal_stems_get_the_whole_id_so_that_none_overwrites_another() -> None:
     first = memory(1, rollout_slug="same")
-    twin = memory(2, rollout_slug="same", thread_id=f"{thread_id(1)[:9]}1000-7000-8000-{thread_id(1)[-12:]}")
+    twin = memory(2, rollout_slug="same", thread_id=thread_id(1).replace("-8000-", "-9000-"))
     stems = summary_stems((first, memory(3, rollout_slug="same"), twin))
 
+    assert stems[twin.thread_id] == f"{stems[first.thread_id]}-{twin.thread_id}"
     assert len(set(stems.values())) == 3
     assert set(stems) == {first.thread_id, thread_id(3), twin.thread_id}
