@@ -47,7 +47,7 @@ def load(file: Path | None, environment: Mapping[str, str], overrides: Sequence[
 
     Args:
       file: an existing TOML file, or None.
-      environment: e.g. os.environ; only MEMORYD_<SECTION>_<KEY> names of known settings are looked at.
+      environment: e.g. os.environ; names that do not begin with MEMORYD_<SECTION>_ of a known section are nobody's business.
       overrides: "section.key=value" texts, as --set takes them.
 
     Raises:
@@ -96,7 +96,17 @@ def _from_environment(environment: Mapping[str, str]) -> dict[tuple[str, str], _
         if name in environment:
             source = f"the environment variable {name}"
             given[section, key] = _Given(value=_parsed(section, key, environment[name], source), source=source)
+    for name in environment:
+        _refuse_misspelt(name)
     return given
+
+
+def _refuse_misspelt(name: str) -> None:
+    """Refuse a variable that begins like one of ours and is none; silence would hide a typing error."""
+    for section in _SECTIONS:
+        prefix = f"{ENVIRONMENT_PREFIX}{section}_".upper()
+        if name.startswith(prefix):
+            _refuse_unknown(section, name.removeprefix(prefix).lower(), f"the environment variable {name}")
 
 
 def _from_overrides(overrides: Sequence[str]) -> dict[tuple[str, str], _Given]:

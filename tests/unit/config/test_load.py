@@ -94,7 +94,7 @@ def test_whole_number_in_the_file_is_good_enough_for_a_number(toml: Any) -> None
 
 
 def test_other_variables_are_not_looked_at() -> None:
-    environment = {"MEMORYD_HOME": "/x", "MEMORYD_EXTRACTION_WORKER": "9", "EXTRACTION_WORKERS": "9", "PATH": "/bin"}
+    environment = {"MEMORYD_HOME": "/x", "MEMORYD_CONFIG": "/y", "EXTRACTION_WORKERS": "9", "PATH": "/bin"}
 
     assert load(None, environment, []) == Settings()
 
@@ -248,3 +248,10 @@ def test_every_setting_can_be_given_by_its_variable_and_by_its_flag(section: str
 
     assert load(None, {f"MEMORYD_{section}_{key}".upper(): text}, []) == Settings()
     assert load(None, {}, [f"{section}.{key}={text}"]) == Settings()
+
+
+def test_misspelt_environment_variable_is_refused_with_a_suggestion() -> None:
+    with pytest.raises(ConfigError, match="MEMORYD_EXTRACTION_WORKER") as refused:
+        load(None, {"MEMORYD_EXTRACTION_WORKER": "3"}, [])
+
+    assert refused.value.hint == "did you mean extraction.workers?"
