@@ -47,7 +47,7 @@ def load(file: Path | None, environment: Mapping[str, str], overrides: Sequence[
 
     Args:
       file: an existing TOML file, or None.
-      environment: e.g. os.environ; names that do not begin with MEMORYD_<SECTION>_ of a known section are nobody's business.
+      environment: e.g. os.environ; only names that begin with MEMORYD_<SECTION>_ of a known section are looked at.
       overrides: "section.key=value" texts, as --set takes them.
 
     Raises:
