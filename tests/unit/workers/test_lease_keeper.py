@@ -1,6 +1,7 @@
 """Holding a lease: renewed at a third, given up in time, and the block is cancelled the moment it is lost."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -187,7 +188,7 @@ async def test_trust_that_a_slow_renewal_gives_begins_when_it_was_asked(
     started_at_seconds = trio.current_time()
 
     with pytest.raises(LeaseLostError):
-        await do_under_lease(owner, lambda: trio.sleep(100 * THIRD_SECONDS))
+        await do_under_lease(owner, partial(trio.sleep, 100 * THIRD_SECONDS))
 
     assert renewals.at_seconds == [1.0, 2.5]
     assert trio.current_time() - started_at_seconds == pytest.approx(3.0)
