@@ -73,7 +73,7 @@ def test_kill_in_mid_backfill_costs_nothing(home: CodexHome, memoryd: Memoryd, t
     for number in range(300):
         rollout = home.session(hours_ago=48 + number, cwd=f"/home/ann/project{number % 3}")
         rollout.user(f"{WISH} This is task {number}.")
-        rollout.command("make test", exit_code=2, output="x" * 20_000)
+        rollout.command("make test", exit_code=2, output="x" * 200_000)
     with memoryd.running("run") as process:
         wait_for_event(process, "ready")
         _wait_until(lambda: _count(memoryd.state_dir, "status = 'indexed'") > 0)
