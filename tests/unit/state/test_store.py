@@ -323,6 +323,21 @@ async def test_damage_that_a_request_finds_breaks_the_store(
             await handle.ask(Probe(insert("b")))
 
 
+@pytest.mark.parametrize("inline", [True, False], ids=["inline", "threaded"])
+async def test_broken_store_leaves_its_files_as_they_are_for_the_next_opening_to_judge(
+    folder: StateFolder, clock: ManualClock, inline: bool
+) -> None:
+    log = folder.database.with_name("state.sqlite-wal")
+
+    async with open_store(folder, CODEX_HOME, clock=clock, inline=inline) as handle:
+        await handle.ask(Probe(insert("a")))
+        with pytest.raises(StoreBrokenError):
+            await handle.ask(Probe(find_damage))
+        before = (folder.database.read_bytes(), log.read_bytes())
+
+    assert (folder.database.read_bytes(), log.read_bytes()) == before
+
+
 async def test_broken_store_answers_everyone_who_waits(folder: StateFolder, clock: ManualClock, gate: Gate) -> None:
     failures: list[Exception] = []
 

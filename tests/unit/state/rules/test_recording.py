@@ -180,6 +180,18 @@ def test_shadowed_file_is_read_again_when_its_rival_no_longer_holds_the_thread(
     assert file_row(state, OLDER)["status"] == "pending"
 
 
+def test_lesser_file_does_not_take_the_place_of_a_better_one_that_waits_to_be_read_again(state: MemoryState) -> None:
+    index(state, facts(1, title="from the better"), path=ACTIVE)
+    index(state, facts(1, title="from the lesser"), path=OLDER)
+    grown = (found(ACTIVE, size_bytes=200), found(OLDER, size_bytes=200))
+    state.ask(RegisterRollouts(token=SCAN, found=grown))
+
+    record(state, read(grown[1], facts(1, title="from the lesser")))
+
+    assert file_row(state, OLDER)["status"] == "shadowed"
+    assert thread(state).title == "from the better"
+
+
 def test_failure_is_tried_again_with_back_off_and_counted(state: MemoryState) -> None:
     index(state, facts(1))
     failure = RolloutUnreadable(path=path_of(1), reason="permission denied")

@@ -140,6 +140,16 @@ def test_unique_beginning_of_an_id_finds_the_thread(three: MemoryState) -> None:
     assert answer.thread.title == "two"
 
 
+def test_whole_id_finds_its_thread_although_another_id_begins_with_it(state: MemoryState) -> None:
+    index(state, facts(1, title="asked for"))
+    index(state, facts(1, title="longer", thread_id=f"{thread_id(1)}0"), path="sessions/longer.jsonl")
+
+    answer = state.ask(GetThread(thread_id=thread_id(1)))
+
+    assert isinstance(answer, ThreadFound)
+    assert answer.thread.title == "asked for"
+
+
 def test_ambiguous_beginning_names_what_it_could_be(three: MemoryState) -> None:
     assert three.ask(GetThread(thread_id="0199")) == ThreadNotFound(
         similar=(thread_id(1), thread_id(2), thread_id(3), thread_id(4))
