@@ -20,8 +20,8 @@ from typing import Any
 import attrs
 
 from state.ids import ThreadId
+from tests.fakes.model_server import fake_model_server
 from tests.interop.codex import Codex
-from tests.interop.fake_model_server import fake_model_server
 from tests.interop.genuine_home import legacy_thread, run_commands
 
 NEWEST_AT_SECONDS = 1_767_225_600

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.command import Memoryd
+from tests.fakes.model_server import fake_model_server
 from tests.interop.codex import forget_state_database
-from tests.interop.fake_model_server import fake_model_server
 from tests.interop.genuine_home import GenuineHome, aged_copy, build_genuine_home
 from tests.interop.installation import CodexUnavailableError, codex_binary
 from tests.interop.thread_rows import Row, codex_rows, comparable

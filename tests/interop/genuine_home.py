@@ -9,9 +9,9 @@ from pathlib import Path
 import attrs
 
 from state.ids import ThreadId
+from tests.fakes.model_server import Call, FakeModelServer, Hang, Refuse, Say, patch, run
 from tests.interop.app_server import AppServer
 from tests.interop.codex import Codex
-from tests.interop.fake_model_server import Call, FakeModelServer, Hang, Refuse, Say, patch, run
 from tests.interop.processes import bare_environment
 from tests.interop.varieties import NAMES, Variety
 

@@ -1,4 +1,4 @@
-"""A stand-in for the Responses API on loopback, so that the real Codex binary can work without a model.
+"""A stand-in for the Responses API on loopback, for whoever speaks it: the real Codex binary, or memoryd.
 
 The rule: a request is answered by the script of its last user message. The number of tool results after that message
 says how many steps of the script are done; the next step is the answer. A prompt without a script gets "Done.".
@@ -64,10 +64,12 @@ class FakeModelServer:
 
     Attributes:
       url: the base URL that a provider is configured with.
+      requests: the body of every request so far, in the order of their arrival.
     """
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.requests: list[Mapping[str, Any]] = []
         self.closing = threading.Event()
         self._scripts: dict[str, tuple[Step, ...]] = {}
         self._numbers = itertools.count(1)
@@ -79,6 +81,7 @@ class FakeModelServer:
 
     def answer(self, body: Mapping[str, Any]) -> tuple[int, Step]:
         """The number of this request, from 1, and the step that answers it."""
+        self.requests.append(body)
         items: Sequence[Mapping[str, Any]] = body["input"]
         asked = max(index for index, item in enumerate(items) if item.get("role") == "user")
         done = sum(str(item.get("type", "")).endswith("_call_output") for item in items[asked + 1 :])
