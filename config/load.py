@@ -150,6 +150,9 @@ def _parsed(section: str, key: str, text: str, source: str) -> Any:
             return kind(text)
         except ValueError:
             raise _wrong(section, key, _Given(value=text, source=source)) from None
+    if kind is bool:
+        # Anything else stays a text, which is refused with the words for it.
+        return {"true": True, "false": False}.get(text, text)
     if _is_tuple(kind):
         return [part.strip() for part in text.split(",") if part.strip()]
     return text
@@ -181,7 +184,9 @@ def _wrong(section: str, key: str, one: _Given) -> ConfigError:
 def _expected(section: str, key: str) -> str:
     kind = _without_none(_TYPES[section, key])
     unit = next((unit for unit in ("seconds", "hours", "days", "bytes") if unit in key.split("_")), "")
-    words = {int: "a whole number", float: "a number", str: "a text"}.get(kind, "a list of texts")
+    words = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}.get(
+        kind, "a list of texts"
+    )
     return f"{words} of {unit}" if unit else words
 
 
@@ -212,6 +217,7 @@ def _strict_converter() -> cattrs.Converter:
 
         return structure
 
+    converter.register_structure_hook(bool, _only_truth_value)
     converter.register_structure_hook(int, strict(int))
     converter.register_structure_hook(float, strict(int, float))
     converter.register_structure_hook(str, strict(str))
@@ -220,6 +226,12 @@ def _strict_converter() -> cattrs.Converter:
         lambda value, _: tuple(_only_texts(value)),
     )
     return converter
+
+
+def _only_truth_value(value: Any, _kind: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError("expected a truth value")
+    return value
 
 
 def _only_texts(value: Any) -> list[str]:

@@ -20,6 +20,12 @@ RENEWALS_PER_LEASE = 3
 FREE_MODELS = frozenset({"builtin"})
 """Models that cost nothing: they run here, without a key and without the network."""
 
+RESCAN_SECONDS_WATCHED = 60.0
+"""While the home is watched, looking at all of it only catches what the system failed to report."""
+
+RESCAN_SECONDS_UNWATCHED = 10.0
+"""Without events looking is all there is: soon enough for memories, and cheap enough for a large history."""
+
 PAID_MODEL_AGE_DAYS_MAX = 10.0
 PAID_MODEL_ROLLOUTS_PER_STARTUP_MAX = 2
 """Where a model costs money these bound what one start may spend, as in the Codex CLI. A free model has no bounds."""
@@ -64,11 +70,19 @@ class BackfillSettings:
     """About reading rollouts.
 
     Attributes:
-      rescan_seconds: how often the running service looks for new, grown and vanished files. An unchanged file costs
-        one `stat`.
+      watch: the running service asks the operating system to report changed files, and reads them at once.
+      rescan_seconds: how often the running service looks at every file all the same; an unchanged one costs one
+        `stat`. Unset: every minute while watching works, every 10 seconds while it does not.
     """
 
-    rescan_seconds: float = attrs.field(default=10.0, validator=_between(0.1, 86_400))
+    watch: bool = True
+    rescan_seconds: float | None = attrs.field(default=None, validator=_between(0.1, 86_400))
+
+    def rescan_seconds_while(self, *, watched: bool) -> float:
+        """rescan_seconds, or what stands for it where it is unset."""
+        if self.rescan_seconds is not None:
+            return self.rescan_seconds
+        return RESCAN_SECONDS_WATCHED if watched else RESCAN_SECONDS_UNWATCHED
 
 
 @attrs.frozen(kw_only=True)

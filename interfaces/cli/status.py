@@ -117,6 +117,7 @@ def _print(report: dict[str, Any]) -> None:
         out += [
             f"               {one['worker']}: {'' if process['alive'] else 'was '}{one['state']}"
             + (f", {one['crashes']} crashes, last: {one['reason']}" if one["crashes"] else "")
+            + (f"; {one['reason']}" if one["reason"] and not one["crashes"] else "")
             for one in process["workers"]
         ]
     if report["troubled_rollouts"]:

@@ -93,10 +93,25 @@ class KnownRolloutPage:
 
 @attrs.frozen(kw_only=True)
 class ListKnownRollouts(SmallRead[KnownRolloutPage]):
-    """The files that the store knows, one page at a time."""
+    """The files that the store knows, one page at a time; only those below the folder `below` if it is not ''."""
 
     after: str = ""
     limit: int = 2_000
+    below: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class FindKnownRollouts(SmallRead[tuple[KnownRollout, ...]]):
+    """Those of these paths that the store knows, in ascending path order."""
+
+    paths: tuple[str, ...]
+
+
+@attrs.frozen(kw_only=True)
+class ListPendingRollouts(SmallRead[tuple[str, ...]]):
+    """Paths of files that wait to be read, whoever left them so; newest path first."""
+
+    limit: int = 500
 
 
 @attrs.frozen(kw_only=True)

@@ -91,5 +91,14 @@ class ReportWorker(Request[None]):
 
 
 @attrs.frozen(kw_only=True)
+class ExplainWorker(Request[None]):
+    """Record what hinders a worker that runs all the same; None when nothing does any more. Asking again is safe."""
+
+    process: ProcessUuid
+    worker: str
+    reason: str | None
+
+
+@attrs.frozen(kw_only=True)
 class ListWorkers(SmallRead[tuple[WorkerHealth, ...]]):
     """The workers of every entered process."""

@@ -6,8 +6,10 @@ search: an error costs the folder or file where it happened. Compressed siblings
 """
 
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import attrs
 
@@ -21,8 +23,14 @@ ARCHIVED_SESSIONS = "archived_sessions"
 NOT_UTF8 = "its name is not UTF-8"
 
 
-def find_rollouts(codex_home: Path) -> tuple[list[FoundRollout], list[UnreadablePath]]:
+def find_rollouts(
+    codex_home: Path, paths: Iterable[str] | None = None
+) -> tuple[list[FoundRollout], list[UnreadablePath]]:
     """List the rollouts of a Codex home.
+
+    Args:
+      paths: look only at these, written as in `FoundRollout.path`, and at all that is below those that are folders.
+        It costs what these paths cost, whatever the size of the home. Paths elsewhere in the home hold no rollouts.
 
     Returns:
       Rollouts by (stamp of the file name, path), descending, over both folders, names without a stamp last; and the
@@ -31,8 +39,8 @@ def find_rollouts(codex_home: Path) -> tuple[list[FoundRollout], list[Unreadable
     """
     search = _Search(codex_home)
     found: list[tuple[int, str, FoundRollout]] = []
-    for top in (SESSIONS, ARCHIVED_SESSIONS):
-        for path, name, entry in search.walk(top):
+    for folder, names in _places(paths):
+        for path, name, entry in search.walk(folder, names):
             try:
                 status = entry.stat(follow_symlinks=False)
             except FileNotFoundError:
@@ -42,15 +50,77 @@ def find_rollouts(codex_home: Path) -> tuple[list[FoundRollout], list[Unreadable
                 continue
             rollout = FoundRollout(
                 path=path,
-                archived=top == ARCHIVED_SESSIONS,
+                archived=path.startswith(f"{ARCHIVED_SESSIONS}/"),
                 size_bytes=status.st_size,
                 mtime_ns=status.st_mtime_ns,
                 inode=status.st_ino,
             )
             found.append((-1 if name.stamp_ms is None else name.stamp_ms, path, rollout))
     found.sort(key=lambda item: item[:2], reverse=True)
-    search.unreadable.sort(key=lambda item: item.path)
-    return [rollout for _, _, rollout in found], search.unreadable
+    # A folder that several paths lead through is reported once.
+    unreadable = sorted(set(search.unreadable), key=lambda item: item.path)
+    return [rollout for _, _, rollout in found], unreadable
+
+
+def _places(paths: Iterable[str] | None) -> Iterator[tuple[str, list[str] | None]]:
+    """Where to look: folders of the home, each with the names that are wanted in it, or None for all that is below."""
+    if paths is None:
+        paths = (SESSIONS, ARCHIVED_SESSIONS)
+    wanted = set(paths)
+    names: dict[str, list[str]] = {}
+    for path in sorted(wanted):
+        parts = path.split("/")
+        if parts[0] not in (SESSIONS, ARCHIVED_SESSIONS) or not {"", ".", ".."}.isdisjoint(parts):
+            continue
+        if any("/".join(parts[:depth]) in wanted for depth in range(1, len(parts))):
+            continue  # below a folder that is walked as a whole
+        if len(parts) == 1:
+            yield path, None
+        else:
+            names.setdefault("/".join(parts[:-1]), []).append(parts[-1])
+    yield from names.items()
+
+
+class _Entry(Protocol):
+    """What is used of an `os.DirEntry`."""
+
+    @property
+    def name(self) -> str: ...
+    def is_dir(self, *, follow_symlinks: bool = True) -> bool: ...
+    def is_file(self, *, follow_symlinks: bool = True) -> bool: ...
+    def is_symlink(self) -> bool: ...
+    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result: ...
+
+
+@attrs.frozen
+class _NamedEntry:
+    """Stands for the `os.DirEntry` that a listing of the folder would give, without the cost of listing it."""
+
+    name: str
+    path: Path
+    status: os.stat_result
+
+    @classmethod
+    def of(cls, folder: Path, name: str) -> "_NamedEntry":
+        path = folder / name
+        return cls(name, path, os.lstat(path))
+
+    def is_dir(self, *, follow_symlinks: bool = True) -> bool:
+        return stat.S_ISDIR(self.stat(follow_symlinks=follow_symlinks).st_mode)
+
+    def is_file(self, *, follow_symlinks: bool = True) -> bool:
+        return stat.S_ISREG(self.stat(follow_symlinks=follow_symlinks).st_mode)
+
+    def is_symlink(self) -> bool:
+        return stat.S_ISLNK(self.status.st_mode)
+
+    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
+        if not (follow_symlinks and self.is_symlink()):
+            return self.status
+        try:
+            return os.stat(self.path)
+        except OSError:
+            return self.status  # a link to nothing is neither a folder nor a file
 
 
 @attrs.define
@@ -65,12 +135,15 @@ class _Search:
         printable = path.encode(errors="surrogateescape").decode(errors="backslashreplace")
         self.unreadable.append(UnreadablePath(path=printable, reason=reason))
 
-    def walk(self, top: str) -> Iterator[tuple[str, RolloutName, os.DirEntry[str]]]:
-        """Yield (path below the home, its name read, its entry) of every usable rollout below `top`, in no order."""
+    def walk(self, top: str, names: list[str] | None) -> Iterator[tuple[str, RolloutName, _Entry]]:
+        """Yield (path below the home, its name read, its entry) of every usable rollout below `top`, in no order.
+
+        names: what to look at in `top` itself; None: everything.
+        """
         folders = [top]
         while folders:
             folder = folders.pop()
-            for entry in self._entries(folder):
+            for entry in self._entries(folder) if names is None else self._named(folder, names):
                 path = f"{folder}/{entry.name}"
                 name = rollout_name(entry.name)
                 try:
@@ -86,8 +159,9 @@ class _Search:
                     folders.append(path)
                 elif name is not None:
                     yield path, name, entry
+            names = None
 
-    def _entries(self, folder: str) -> list[os.DirEntry[str]]:
+    def _entries(self, folder: str) -> Sequence[_Entry]:
         """What is in a folder. A listing that fails on its way keeps what came before: it is never tried again."""
         entries: list[os.DirEntry[str]] = []
         try:
@@ -99,8 +173,40 @@ class _Search:
             self.report(folder, plain_reason(error))
         return entries
 
+    def _named(self, folder: str, names: list[str]) -> list[_Entry]:
+        """What a listing of a folder would show under these names, if a walk from its top folder came to it."""
+        if not self._comes_to(folder):
+            return []
+        entries: list[_Entry] = []
+        for name in names:
+            try:
+                entries.append(_NamedEntry.of(self.home / folder, name))
+            except (FileNotFoundError, NotADirectoryError):
+                pass  # gone, with or without its folder
+            except OSError as error:
+                self.report(f"{folder}/{name}", plain_reason(error))
+        return entries
 
-def _refusal(entry: os.DirEntry[str], is_folder: bool) -> str | None:
+    def _comes_to(self, folder: str) -> bool:
+        """Say whether every folder on the way is one that a walk enters; report the one that it does not."""
+        parts = folder.split("/")
+        for depth in range(2, len(parts) + 1):  # the top folder itself may be a link
+            path = "/".join(parts[:depth])
+            try:
+                mode = os.lstat(self.home / path).st_mode
+            except (FileNotFoundError, NotADirectoryError):
+                return False
+            except OSError as error:
+                self.report(path, plain_reason(error))
+                return False
+            if stat.S_ISLNK(mode):
+                self.report(path, SYMBOLIC_LINK)
+            if not stat.S_ISDIR(mode):
+                return False
+        return True
+
+
+def _refusal(entry: _Entry, is_folder: bool) -> str | None:
     """Why this entry could not be used, were it wanted; None when it could."""
     if entry.is_symlink():
         return SYMBOLIC_LINK

@@ -13,11 +13,13 @@ from state.messages.backfill import (
     BackfillState,
     ClaimBackfill,
     FileStatus,
+    FindKnownRollouts,
     FinishBackfill,
     GetBackfillState,
     KnownRollout,
     KnownRolloutPage,
     ListKnownRollouts,
+    ListPendingRollouts,
     ListTroubledRollouts,
     LoadCheckpoints,
     MarkRolloutsVanished,
@@ -88,17 +90,41 @@ async def finish_backfill(tx: Transaction, request: FinishBackfill, at: Instant)
     return Released() if changed else NotOwner()
 
 
+_KNOWN = "SELECT path, size_bytes, mtime_ns, inode, status, next_attempt_at_ms FROM rollout_files"
+
+
 async def list_known_rollouts(tx: Transaction, request: ListKnownRollouts, at: Instant) -> KnownRolloutPage:
     """One page of the files' rows, in path order."""
     rows = await tx.all(
         KnownRollout,
-        "SELECT path, size_bytes, mtime_ns, inode, status, next_attempt_at_ms FROM rollout_files"
-        " WHERE path > :after ORDER BY path LIMIT :limit",
-        after=request.after,
+        f"{_KNOWN} WHERE path > :after AND path < :end ORDER BY path LIMIT :limit",
+        after=max(request.after, f"{request.below}/" if request.below else ""),
+        end=f"{request.below}0" if request.below else "\U0010ffff",  # '0' comes right after '/'
         limit=request.limit,
     )
     full = len(rows) == request.limit
     return KnownRolloutPage(rollouts=tuple(rows), next_after=rows[-1].path if full else None)
+
+
+async def find_known_rollouts(tx: Transaction, request: FindKnownRollouts, at: Instant) -> tuple[KnownRollout, ...]:
+    """The rows of these files, in path order."""
+    text, parameters = in_list("path", request.paths)
+    return tuple(await tx.all(KnownRollout, f"{_KNOWN} WHERE path {text} ORDER BY path", **parameters))
+
+
+@attrs.frozen(kw_only=True)
+class _Path:
+    path: str
+
+
+async def list_pending_rollouts(tx: Transaction, request: ListPendingRollouts, at: Instant) -> tuple[str, ...]:
+    """The files that wait, by the index over their status."""
+    rows = await tx.all(
+        _Path,
+        "SELECT path FROM rollout_files WHERE status = 'pending' ORDER BY path DESC LIMIT :limit",
+        limit=request.limit,
+    )
+    return tuple(row.path for row in rows)
 
 
 async def register_rollouts(tx: Transaction, request: RegisterRollouts, at: Instant) -> int | NotOwner:

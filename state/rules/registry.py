@@ -24,9 +24,11 @@ Rule = Callable[[Transaction, Any, Instant], Coroutine[Any, Any, Any]]
 
 RULES: Mapping[type[Request[Any]], Rule] = {
     backfill.ClaimBackfill: backfill_rules.claim_backfill,
+    backfill.FindKnownRollouts: backfill_rules.find_known_rollouts,
     backfill.FinishBackfill: backfill_rules.finish_backfill,
     backfill.GetBackfillState: backfill_rules.get_backfill_state,
     backfill.ListKnownRollouts: backfill_rules.list_known_rollouts,
+    backfill.ListPendingRollouts: backfill_rules.list_pending_rollouts,
     backfill.ListTroubledRollouts: backfill_rules.list_troubled_rollouts,
     backfill.LoadCheckpoints: backfill_rules.load_checkpoints,
     backfill.MarkRolloutsVanished: backfill_rules.mark_rollouts_vanished,
@@ -55,6 +57,7 @@ RULES: Mapping[type[Request[Any]], Rule] = {
     jobs.ListJobs: job_rules.list_jobs,
     memories.GetMemories: memory_rules.get_memories,
     memories.ListMemories: memory_rules.list_memories,
+    service.ExplainWorker: service_rules.explain_worker,
     service.ListProcesses: service_rules.list_processes,
     service.ListWorkers: service_rules.list_workers,
     service.RegisterProcess: service_rules.register_process,

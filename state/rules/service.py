@@ -5,6 +5,7 @@ A row here proves nothing; the OS lock on the process's lock file does. Whoever 
 
 from state.ids import Instant
 from state.messages.service import (
+    ExplainWorker,
     LeasesReturned,
     ListProcesses,
     ListWorkers,
@@ -68,6 +69,16 @@ async def report_worker(tx: Transaction, request: ReportWorker, at: Instant) -> 
         crashes=request.crashes,
         reason=request.reason,
         wall_ms=at.wall_ms,
+    )
+
+
+async def explain_worker(tx: Transaction, request: ExplainWorker, at: Instant) -> None:
+    """Write the reason beside a worker's state; a worker that was never reported has none."""
+    await tx.execute(
+        "UPDATE workers SET reason = :reason WHERE process_uuid = :process AND worker = :worker",
+        process=request.process,
+        worker=request.worker,
+        reason=request.reason,
     )
 
 

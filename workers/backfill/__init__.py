@@ -1,5 +1,6 @@
 """The backfill worker: rollout files to rows."""
 
-from workers.backfill.worker import BackfillSummary, scan, serve
+from workers.backfill.follow import serve
+from workers.backfill.worker import BackfillSummary, scan
 
 __all__ = ["BackfillSummary", "scan", "serve"]

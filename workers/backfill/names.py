@@ -1,9 +1,11 @@
 """Names that people gave their sessions, from session_index.jsonl to rows. The rollouts do not hold them."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import trio
 
+from state.ids import ThreadId
 from state.messages.backfill import RecordThreadNames
 from state.rollouts import read_thread_names
 from state.store import StateHandle
@@ -13,13 +15,14 @@ NAMES_MAX = 500
 """Names in one message: some milliseconds of work, so that other requests get in between."""
 
 
-async def record_names(handle: StateHandle, codex_home: Path) -> None:
-    """Record every name, for threads that have a row. Doing it twice changes nothing.
+async def record_names(handle: StateHandle, codex_home: Path, threads: Collection[ThreadId] | None = None) -> None:
+    """Record every name, or those of `threads`, for threads that have a row. Doing it twice changes nothing.
 
     Raises:
       StoreError: the store could not answer.
     """
-    names = sorted((await trio.to_thread.run_sync(read_thread_names, codex_home, abandon_on_cancel=True)).items())
+    every = await trio.to_thread.run_sync(read_thread_names, codex_home, abandon_on_cancel=True)
+    names = sorted((thread, name) for thread, name in every.items() if threads is None or thread in threads)
     for start in range(0, len(names), NAMES_MAX):
         part = {thread: redact(name) for thread, name in names[start : start + NAMES_MAX]}
         await handle.ask(RecordThreadNames(names=part))

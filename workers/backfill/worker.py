@@ -16,10 +16,11 @@ import trio
 
 from config.settings import BACKFILL_LEASE_MS, Settings
 from state.errors import RuleFailedError
-from state.ids import OwnershipToken
+from state.ids import OwnershipToken, ThreadId
 from state.messages.backfill import (
     BackfillHeld,
     ClaimBackfill,
+    FindKnownRollouts,
     FinishBackfill,
     KnownRollout,
     ListKnownRollouts,
@@ -40,12 +41,14 @@ from state.rollouts import (
     find_rollouts,
     plain_reason,
     read_rollout,
+    rollout_name,
 )
 from state.store import StateHandle
-from workers.backfill.names import NameFollower, record_names
+from workers.backfill.changes import Places
+from workers.backfill.names import record_names
 from workers.backfill.plan import ScanPlan, plan_scan
 from workers.lease_keeper import LeaseLostError, hold_lease
-from workers.progress import NoProgress, Progress
+from workers.progress import Progress
 from workers.redaction import redact
 
 log = structlog.get_logger(__name__)
@@ -87,24 +90,19 @@ class BackfillSummary:
         )
 
 
-async def serve(handle: StateHandle, codex_home: Path, settings: Settings) -> None:
-    """Follow the Codex home for ever, looking every `rescan_seconds`. An idle home costs no write."""
-    names = NameFollower(handle, codex_home)
-    scanned = False
-    while True:
-        if not scanned or await has_work(handle, codex_home):
-            result = await scan(handle, codex_home, settings, NoProgress(), retry_failed_now=False)
-            scanned = not isinstance(result, BackfillHeld)
-            if not isinstance(result, BackfillHeld) and (result.indexed or result.skipped or result.failed):
-                log.info("scanned", files=result.files, indexed=result.indexed, failed=result.failed)
-        await names.follow()
-        await trio.sleep(settings.backfill.rescan_seconds)
-
-
 async def scan(
-    handle: StateHandle, codex_home: Path, settings: Settings, progress: Progress, *, retry_failed_now: bool
+    handle: StateHandle,
+    codex_home: Path,
+    settings: Settings,
+    progress: Progress,
+    *,
+    retry_failed_now: bool,
+    places: Places = None,
 ) -> BackfillSummary | BackfillHeld:
     """Bring the index up to date with the files, once. Doing it twice is safe; the second time reads nothing.
+
+    Args:
+      places: look only here, at the cost of what is here and not of the whole history; None: everywhere.
 
     Raises:
       LeaseLostError: another process took the scan over; what was recorded before stays.
@@ -120,21 +118,22 @@ async def scan(
         async with hold_lease(
             handle, RenewBackfill(token=token, lease_ms=BACKFILL_LEASE_MS), lease_ms=BACKFILL_LEASE_MS
         ):
-            summary = await _Scan(handle, codex_home, settings, progress, token).run(retry_failed_now=retry_failed_now)
-            listed = True
+            run = _Scan(handle, codex_home, settings, progress, token, places).run
+            summary = await run(retry_failed_now=retry_failed_now)
+            listed = places is None
             return summary
     finally:
         with trio.CancelScope(shield=True, deadline=trio.current_time() + 2):
             await handle.ask(FinishBackfill(token=token, listed=listed))
 
 
-async def has_work(handle: StateHandle, codex_home: Path) -> bool:
+async def has_work(handle: StateHandle, codex_home: Path, places: Places = None) -> bool:
     """Say whether a scan would find anything to do. Only looks, so that an idle service writes nothing.
 
     Raises:
       StoreError: the store could not answer.
     """
-    survey = await _survey(handle, codex_home, retry_failed_now=False)
+    survey = await _survey(handle, codex_home, places, retry_failed_now=False)
     return bool(survey.plan.to_read or survey.plan.vanished or survey.unreadable)
 
 
@@ -147,17 +146,33 @@ class _Survey:
     plan: ScanPlan
 
 
-async def _survey(handle: StateHandle, codex_home: Path, *, retry_failed_now: bool) -> _Survey:
+async def _survey(handle: StateHandle, codex_home: Path, places: Places, *, retry_failed_now: bool) -> _Survey:
     # Disk first, rows after: a file that appears in between is found by the next scan.
-    found, unreadable = await trio.to_thread.run_sync(find_rollouts, codex_home, abandon_on_cancel=True)
+    found, unreadable = await trio.to_thread.run_sync(find_rollouts, codex_home, places, abandon_on_cancel=True)
+    known = await _known_below(handle, "") if places is None else await _known_at(handle, sorted(places))
+    plan = plan_scan(found, unreadable, known, wall_ms=handle.clock().wall_ms, retry_failed_now=retry_failed_now)
+    return _Survey(found=found, unreadable=unreadable, plan=plan)
+
+
+async def _known_below(handle: StateHandle, folder: str) -> list[KnownRollout]:
     known: list[KnownRollout] = []
     after: str | None = ""
     while after is not None:
-        page = await handle.ask(ListKnownRollouts(after=after))
+        page = await handle.ask(ListKnownRollouts(after=after, below=folder))
         known.extend(page.rollouts)
         after = page.next_after
-    plan = plan_scan(found, unreadable, known, wall_ms=handle.clock().wall_ms, retry_failed_now=retry_failed_now)
-    return _Survey(found=found, unreadable=unreadable, plan=plan)
+    return known
+
+
+async def _known_at(handle: StateHandle, places: Sequence[str]) -> list[KnownRollout]:
+    """The rows of these places and of all below those that are not named like a rollout."""
+    known: dict[str, KnownRollout] = {}
+    for part in _slices(places, REGISTER_FILES_MAX):
+        known.update((row.path, row) for row in await handle.ask(FindKnownRollouts(paths=tuple(part))))
+    for place in places:
+        if rollout_name(place.rpartition("/")[2]) is None:
+            known.update((row.path, row) for row in await _known_below(handle, place))
+    return list(known.values())
 
 
 Chunk = list[RolloutRead | RolloutUnreadable]
@@ -167,21 +182,29 @@ class _Scan:
     """One scan in work, under its token."""
 
     def __init__(
-        self, handle: StateHandle, codex_home: Path, settings: Settings, progress: Progress, token: OwnershipToken
+        self,
+        handle: StateHandle,
+        codex_home: Path,
+        settings: Settings,
+        progress: Progress,
+        token: OwnershipToken,
+        places: Places,
     ) -> None:
         self._handle = handle
         self._codex_home = codex_home
         self._settings = settings
         self._progress = progress
         self._token = token
+        self._places = places
+        self._read_from_start: set[ThreadId] = set()
 
     async def run(self, *, retry_failed_now: bool) -> BackfillSummary:
-        survey = await _survey(self._handle, self._codex_home, retry_failed_now=retry_failed_now)
+        survey = await _survey(self._handle, self._codex_home, self._places, retry_failed_now=retry_failed_now)
         if survey.plan.vanished:
             for paths in _slices(survey.plan.vanished, REGISTER_FILES_MAX):
                 _owned(await self._handle.ask(MarkRolloutsVanished(token=self._token, paths=tuple(paths))))
             # What the vanished files shadowed is to be read now, so look once more.
-            survey = await _survey(self._handle, self._codex_home, retry_failed_now=retry_failed_now)
+            survey = await _survey(self._handle, self._codex_home, self._places, retry_failed_now=retry_failed_now)
         plan, unreadable = survey.plan, tuple(survey.unreadable)
         for part in _slices(plan.to_read, REGISTER_FILES_MAX):
             _owned(await self._handle.ask(RegisterRollouts(token=self._token, found=tuple(part))))
@@ -193,7 +216,11 @@ class _Scan:
             failed=plan.waiting + len(unreadable),
         )
         summary = await self._read_and_record(plan.to_read, summary)
-        await record_names(self._handle, self._codex_home)
+        if self._places is None:
+            await record_names(self._handle, self._codex_home)
+        elif self._read_from_start:
+            # A thread may have been named before it had a row.
+            await record_names(self._handle, self._codex_home, self._read_from_start)
         return summary
 
     async def _read_and_record(self, files: Sequence[FoundRollout], summary: BackfillSummary) -> BackfillSummary:
@@ -232,7 +259,10 @@ class _Scan:
             chunk = [RolloutUnreadable(path=path, reason=f"internal error: {error}")]
             recorded = await self._ask_to_record(chunk)
         for outcome in chunk:
-            if isinstance(outcome, RolloutUnreadable):
+            if isinstance(outcome, RolloutRead):
+                if outcome.reading.facts is not None and not outcome.reading.continued:
+                    self._read_from_start.add(outcome.reading.facts.thread_id)
+            else:
                 log.warning("rollout not readable", path=outcome.path, reason=outcome.reason)
         bytes_read = sum(outcome.reading.bytes_read for outcome in chunk if isinstance(outcome, RolloutRead))
         return summary.plus(recorded, bytes_read)

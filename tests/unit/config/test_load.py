@@ -65,6 +65,8 @@ def test_last_of_several_flags_wins() -> None:
         ("extraction.max_rollout_age_days=", "extraction", "max_rollout_age_days", None),
         ("extraction.max_rollouts_per_startup=2", "extraction", "max_rollouts_per_startup", 2),
         (" logs.level = debug ", "logs", "level", "debug"),
+        ("backfill.watch=true", "backfill", "watch", True),
+        ("backfill.watch=false", "backfill", "watch", False),
         ("codex.model_provider_default=a=b", "codex", "model_provider_default", "a=b"),
         ("codex.model_provider_default=", "codex", "model_provider_default", ""),
     ],
@@ -127,7 +129,7 @@ def test_unknown_key_without_a_near_one_is_refused_with_all_of_them() -> None:
     error = refused(None, {}, "backfill.zzz=1")
 
     assert str(error) == "there is no setting backfill.zzz (in --set backfill.zzz=1)"
-    assert error.hint == "known keys of [backfill]: rescan_seconds"
+    assert error.hint == "known keys of [backfill]: watch, rescan_seconds"
 
 
 def test_key_outside_any_section_is_refused(toml: Any) -> None:
@@ -245,6 +247,8 @@ def test_wrong_value_of_an_earlier_source_does_not_matter_when_a_later_one_repla
 def test_every_setting_can_be_given_by_its_variable_and_by_its_flag(section: str, key: str) -> None:
     default = getattr(getattr(Settings(), section), key)
     text = ",".join(default) if isinstance(default, tuple) else "" if default is None else str(default)
+    if isinstance(default, bool):
+        text = text.lower()
 
     assert load(None, {f"MEMORYD_{section}_{key}".upper(): text}, []) == Settings()
     assert load(None, {}, [f"{section}.{key}={text}"]) == Settings()
