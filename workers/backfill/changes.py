@@ -25,13 +25,11 @@ class Changes:
 
     def add(self, places: Iterable[str] | None) -> None:
         """Take note of some paths, or of everything."""
-        if places is None:
-            self._everything = True
-        elif not self._everything:
-            self._paths.update(places)
-            self._everything = len(self._paths) > CHANGED_PATHS_MAX
-        if self._everything:
+        self._everything = self._everything or places is None
+        self._paths.update(places or ())
+        if len(self._paths) > CHANGED_PATHS_MAX:
             self._paths.clear()
+            self._everything = True
         if self:
             self._heard.set()
 
@@ -42,6 +40,14 @@ class Changes:
         self._everything = False
         self._heard = trio.Event()
         return places
+
+    def take_paths(self) -> frozenset[str]:
+        """The single paths alone; "everything" stays noted."""
+        paths = frozenset(self._paths)
+        self._paths.clear()
+        if not self._everything:
+            self._heard = trio.Event()
+        return paths
 
     def __bool__(self) -> bool:
         return self._everything or bool(self._paths)

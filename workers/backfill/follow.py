@@ -21,8 +21,9 @@ from state.rollouts.names import SESSION_INDEX
 from state.store import StateHandle
 from workers.backfill.changes import Changes, Places
 from workers.backfill.names import NameFollower
+from workers.backfill.survey import has_work
 from workers.backfill.watch import Trouble, Watcher
-from workers.backfill.worker import has_work, scan
+from workers.backfill.worker import scan
 from workers.progress import NoProgress
 
 log = structlog.get_logger(__name__)
@@ -40,7 +41,7 @@ async def serve(handle: StateHandle, codex_home: Path, settings: Settings) -> No
     changes = Changes()
 
     async def tell(trouble: Trouble | None) -> None:
-        reason = None if trouble is None else f"changes are not heard: {trouble.reason}; {trouble.hint}"
+        reason = None if trouble is None else f"not every change is heard: {trouble.reason}; {trouble.hint}"
         await handle.ask(ExplainWorker(process=handle.process, worker="backfill", reason=reason))
 
     watcher = Watcher(codex_home, changes, tell)
@@ -94,7 +95,13 @@ class _Follower:
         if self._is_listed and not await has_work(self._handle, self._codex_home, places):
             return True
         result = await scan(
-            self._handle, self._codex_home, self._settings, NoProgress(), retry_failed_now=False, places=places
+            self._handle,
+            self._codex_home,
+            self._settings,
+            NoProgress(),
+            retry_failed_now=False,
+            places=places,
+            changes=self._changes,
         )
         if isinstance(result, BackfillHeld):
             return False

@@ -20,6 +20,7 @@ import structlog
 import trio
 
 from state.errors import first_cause
+from state.folder import NETWORK_FILE_SYSTEMS, file_system_of
 from state.rollouts.find import ARCHIVED_SESSIONS, SESSIONS
 from workers.backfill.changes import Changes
 from workers.backfill.places import Heard, Root, folders_below, places_of
@@ -65,6 +66,18 @@ class Trouble:
                 hint="raise it: sysctl fs.inotify.max_user_instances=512; or ulimit -n",
             )
         return cls(reason=text or type(error).__name__, hint="`backfill.watch = false` does without watching")
+
+
+def _half_deaf(roots: Sequence[Root]) -> Trouble | None:
+    """The trouble with file systems that report only what this machine changes."""
+    for root in roots:
+        kind = file_system_of(Path(root.folder))
+        if kind in NETWORK_FILE_SYSTEMS:
+            return Trouble(
+                reason=f"{root.folder} is on a {kind} file system, which may not report what others change",
+                hint="`backfill.rescan_seconds` says how often everything is looked at",
+            )
+    return None
 
 
 Tell = Callable[[Trouble | None], Awaitable[None]]
@@ -136,15 +149,18 @@ def _hear(
             return
 
 
+Hear = Callable[[Sequence[Root], threading.Event, Report], None]
+
+
 class Watcher:
     """Keeps the watches, and notes in `changes` what they report.
 
     Attributes:
-      is_hearing: every watch is in place.
-      heard: how many reports of changes there were.
+      is_hearing: every watch is in place, and the file systems report whatever changes.
     """
 
-    def __init__(self, codex_home: Path, changes: Changes, tell: Tell) -> None:
+    def __init__(self, codex_home: Path, changes: Changes, tell: Tell, hear: Hear = hear) -> None:
+        self._hear = hear
         self._codex_home = codex_home
         self._changes = changes
         self._tell = tell
@@ -153,7 +169,6 @@ class Watcher:
         self._trouble: Trouble | None = None
         self._limiter = trio.CapacityLimiter(2)  # the threads that hear are not taken from those that read
         self.is_hearing = False
-        self.heard = 0
 
     async def run(self) -> None:
         """Watch for ever."""
@@ -190,24 +205,27 @@ class Watcher:
             cause = first_cause(error)
             return cause if isinstance(cause, Exception) else error
         finally:
-            if self.is_hearing:
-                self.is_hearing = False
-                self._changes.add(None)
+            self.is_hearing = False
+            self._changes.add(None)
         return None
 
     async def _until_moved(self, roots: tuple[Root, ...], watches: trio.CancelScope) -> None:
+        is_begun = False
         while roots == await trio.to_thread.run_sync(roots_of, self._codex_home, abandon_on_cancel=True):
-            if not self._silent and not self.is_hearing:
-                await self._begin_to_hear()
+            if not is_begun and not self._silent:
+                is_begun = True
+                await self._begin_to_hear(roots)
             with trio.move_on_after(LAYOUT_SECONDS):
                 await self._moved.wait()
             self._moved = trio.Event()
         watches.cancel()
 
-    async def _begin_to_hear(self) -> None:
-        self.is_hearing = True
+    async def _begin_to_hear(self, roots: tuple[Root, ...]) -> None:
+        trouble = await trio.to_thread.run_sync(_half_deaf, roots, abandon_on_cancel=True)
+        self.is_hearing = trouble is None
         self._changes.add(None)
-        await self._note(None)
+        log.info("watching", folders=[root.folder for root in roots])
+        await self._note(trouble)
 
     async def _listen(self, roots: list[Root], stop: threading.Event, watches: trio.CancelScope) -> None:
         def report(heard: Heard) -> None:
@@ -215,7 +233,7 @@ class Watcher:
 
         # Not abandoned when it is cancelled: `stop` ends it within a step, and a thread that is left in foreign code
         # while the interpreter ends may take the process down with it.
-        await trio.to_thread.run_sync(hear, roots, stop, report, limiter=self._limiter)
+        await trio.to_thread.run_sync(self._hear, roots, stop, report, limiter=self._limiter)
         watches.cancel()
 
     def _take(self, folder: str, places: set[str]) -> None:
@@ -224,7 +242,6 @@ class Watcher:
             if not self._silent:
                 self._moved.set()
         if places:
-            self.heard += 1
             if not places.isdisjoint(("", SESSIONS, ARCHIVED_SESSIONS)):
                 self._moved.set()
             self._changes.add(places - {""})
@@ -237,7 +254,7 @@ class Watcher:
         if trouble is None:
             log.info("changes are heard again")
         else:
-            log.warning("changes are not heard, the home is looked at now and then", **attrs.asdict(trouble))
+            log.warning("not every change is heard: looking at everything now and then", **attrs.asdict(trouble))
         await self._tell(trouble)
 
 

@@ -20,10 +20,7 @@ from state.ids import OwnershipToken, ThreadId
 from state.messages.backfill import (
     BackfillHeld,
     ClaimBackfill,
-    FindKnownRollouts,
     FinishBackfill,
-    KnownRollout,
-    ListKnownRollouts,
     LoadCheckpoints,
     MarkRolloutsVanished,
     RecordRollouts,
@@ -37,16 +34,13 @@ from state.messages.leases import ClaimTerms, NotOwner
 from state.rollouts import (
     Checkpoint,
     FoundRollout,
-    UnreadablePath,
-    find_rollouts,
     plain_reason,
     read_rollout,
-    rollout_name,
 )
 from state.store import StateHandle
-from workers.backfill.changes import Places
+from workers.backfill.changes import Changes, Places
 from workers.backfill.names import record_names
-from workers.backfill.plan import ScanPlan, plan_scan
+from workers.backfill.survey import REGISTER_FILES_MAX, look, slices
 from workers.lease_keeper import LeaseLostError, hold_lease
 from workers.progress import Progress
 from workers.redaction import redact
@@ -54,10 +48,6 @@ from workers.redaction import redact
 log = structlog.get_logger(__name__)
 
 ReplyT = TypeVar("ReplyT")
-ItemT = TypeVar("ItemT")
-
-REGISTER_FILES_MAX = 500
-"""Rows registered in one message: some milliseconds of work, so that other requests get in between."""
 
 CHUNK_FILES_MAX = 64
 CHUNK_BYTES_MAX = 4 * 1024 * 1024
@@ -98,11 +88,13 @@ async def scan(
     *,
     retry_failed_now: bool,
     places: Places = None,
+    changes: Changes | None = None,
 ) -> BackfillSummary | BackfillHeld:
     """Bring the index up to date with the files, once. Doing it twice is safe; the second time reads nothing.
 
     Args:
       places: look only here, at the cost of what is here and not of the whole history; None: everywhere.
+      changes: what is noted there while the scan goes on is read first. What it cannot take up stays noted.
 
     Raises:
       LeaseLostError: another process took the scan over; what was recorded before stays.
@@ -118,8 +110,10 @@ async def scan(
         async with hold_lease(
             handle, RenewBackfill(token=token, lease_ms=BACKFILL_LEASE_MS), lease_ms=BACKFILL_LEASE_MS
         ):
-            run = _Scan(handle, codex_home, settings, progress, token, places).run
-            summary = await run(retry_failed_now=retry_failed_now)
+            work = _Scan(
+                handle, codex_home, settings, progress, token, places, Changes() if changes is None else changes
+            )
+            summary = await work.run(retry_failed_now=retry_failed_now)
             listed = places is None
             return summary
     finally:
@@ -127,55 +121,15 @@ async def scan(
             await handle.ask(FinishBackfill(token=token, listed=listed))
 
 
-async def has_work(handle: StateHandle, codex_home: Path, places: Places = None) -> bool:
-    """Say whether a scan would find anything to do. Only looks, so that an idle service writes nothing.
-
-    Raises:
-      StoreError: the store could not answer.
-    """
-    survey = await _survey(handle, codex_home, places, retry_failed_now=False)
-    return bool(survey.plan.to_read or survey.plan.vanished or survey.unreadable)
+Outcomes = list[RolloutRead | RolloutUnreadable]
 
 
 @attrs.frozen(kw_only=True)
-class _Survey:
-    """What is on disk, and what is to be done about it."""
+class _Chunk:
+    """What reading some files gave. is_planned: they are of the scan's plan, and not of what changed meanwhile."""
 
-    found: Sequence[FoundRollout]
-    unreadable: Sequence[UnreadablePath]
-    plan: ScanPlan
-
-
-async def _survey(handle: StateHandle, codex_home: Path, places: Places, *, retry_failed_now: bool) -> _Survey:
-    # Disk first, rows after: a file that appears in between is found by the next scan.
-    found, unreadable = await trio.to_thread.run_sync(find_rollouts, codex_home, places, abandon_on_cancel=True)
-    known = await _known_below(handle, "") if places is None else await _known_at(handle, sorted(places))
-    plan = plan_scan(found, unreadable, known, wall_ms=handle.clock().wall_ms, retry_failed_now=retry_failed_now)
-    return _Survey(found=found, unreadable=unreadable, plan=plan)
-
-
-async def _known_below(handle: StateHandle, folder: str) -> list[KnownRollout]:
-    known: list[KnownRollout] = []
-    after: str | None = ""
-    while after is not None:
-        page = await handle.ask(ListKnownRollouts(after=after, below=folder))
-        known.extend(page.rollouts)
-        after = page.next_after
-    return known
-
-
-async def _known_at(handle: StateHandle, places: Sequence[str]) -> list[KnownRollout]:
-    """The rows of these places and of all below those that are not named like a rollout."""
-    known: dict[str, KnownRollout] = {}
-    for part in _slices(places, REGISTER_FILES_MAX):
-        known.update((row.path, row) for row in await handle.ask(FindKnownRollouts(paths=tuple(part))))
-    for place in places:
-        if rollout_name(place.rpartition("/")[2]) is None:
-            known.update((row.path, row) for row in await _known_below(handle, place))
-    return list(known.values())
-
-
-Chunk = list[RolloutRead | RolloutUnreadable]
+    outcomes: Outcomes
+    is_planned: bool
 
 
 class _Scan:
@@ -189,6 +143,7 @@ class _Scan:
         progress: Progress,
         token: OwnershipToken,
         places: Places,
+        changes: Changes,
     ) -> None:
         self._handle = handle
         self._codex_home = codex_home
@@ -196,17 +151,18 @@ class _Scan:
         self._progress = progress
         self._token = token
         self._places = places
+        self._changes = changes
         self._read_from_start: set[ThreadId] = set()
 
     async def run(self, *, retry_failed_now: bool) -> BackfillSummary:
-        survey = await _survey(self._handle, self._codex_home, self._places, retry_failed_now=retry_failed_now)
+        survey = await look(self._handle, self._codex_home, self._places, retry_failed_now=retry_failed_now)
         if survey.plan.vanished:
-            for paths in _slices(survey.plan.vanished, REGISTER_FILES_MAX):
+            for paths in slices(survey.plan.vanished, REGISTER_FILES_MAX):
                 _owned(await self._handle.ask(MarkRolloutsVanished(token=self._token, paths=tuple(paths))))
             # What the vanished files shadowed is to be read now, so look once more.
-            survey = await _survey(self._handle, self._codex_home, self._places, retry_failed_now=retry_failed_now)
+            survey = await look(self._handle, self._codex_home, self._places, retry_failed_now=retry_failed_now)
         plan, unreadable = survey.plan, tuple(survey.unreadable)
-        for part in _slices(plan.to_read, REGISTER_FILES_MAX):
+        for part in slices(plan.to_read, REGISTER_FILES_MAX):
             _owned(await self._handle.ask(RegisterRollouts(token=self._token, found=tuple(part))))
         if unreadable:
             _owned(await self._handle.ask(RegisterRollouts(token=self._token, found=(), unreadable=unreadable)))
@@ -224,29 +180,48 @@ class _Scan:
         return summary
 
     async def _read_and_record(self, files: Sequence[FoundRollout], summary: BackfillSummary) -> BackfillSummary:
-        send, receive = trio.open_memory_channel[Chunk](CHUNKS_AHEAD_MAX)
+        send, receive = trio.open_memory_channel[_Chunk](CHUNKS_AHEAD_MAX)
         done = 0
         self._progress.report("backfill", 0, len(files))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._read_chunks, files, send)
             async with receive:
                 async for chunk in receive:
-                    summary = await self._record(chunk, summary)
-                    done += len(chunk)
-                    self._progress.report("backfill", done, len(files))
+                    recorded = await self._record(chunk.outcomes, summary)
+                    if chunk.is_planned:
+                        summary = recorded
+                        done += len(chunk.outcomes)
+                        self._progress.report("backfill", done, len(files))
         return summary
 
-    async def _read_chunks(self, files: Sequence[FoundRollout], send: trio.MemorySendChannel[Chunk]) -> None:
+    async def _read_chunks(self, files: Sequence[FoundRollout], send: trio.MemorySendChannel[_Chunk]) -> None:
+        later = Changes()
         async with send:
             for part in _chunks(files):
-                checkpoints = await self._handle.ask(LoadCheckpoints(paths=tuple(file.path for file in part)))
-                # Abandoned on cancel: a thread in the middle of a huge file only reads, and its result is dropped.
-                chunk = await trio.to_thread.run_sync(
-                    _read_files, self._codex_home, part, checkpoints, abandon_on_cancel=True
-                )
-                await send.send(chunk)
+                await self._read_changed(send, later)
+                await send.send(_Chunk(outcomes=await self._read(part), is_planned=True))
+        self._changes.add(later.take())
 
-    async def _record(self, chunk: Chunk, summary: BackfillSummary) -> BackfillSummary:
+    async def _read_changed(self, send: trio.MemorySendChannel[_Chunk], later: Changes) -> None:
+        """Read what changed while this scan goes on: somebody is at work there, and waits less gladly than history.
+
+        Only files that can be read are taken up; the rest is for the next scan.
+        """
+        places = self._changes.take_paths()
+        if not places:
+            return
+        survey = await look(self._handle, self._codex_home, places, retry_failed_now=False)
+        for part in _chunks(survey.plan.to_read):
+            _owned(await self._handle.ask(RegisterRollouts(token=self._token, found=tuple(part))))
+            await send.send(_Chunk(outcomes=await self._read(part), is_planned=False))
+        later.add(places - {file.path for file in survey.found})
+
+    async def _read(self, files: Sequence[FoundRollout]) -> Outcomes:
+        checkpoints = await self._handle.ask(LoadCheckpoints(paths=tuple(file.path for file in files)))
+        # Abandoned on cancel: a thread in the middle of a huge file only reads, and its result is dropped.
+        return await trio.to_thread.run_sync(_read_files, self._codex_home, files, checkpoints, abandon_on_cancel=True)
+
+    async def _record(self, chunk: Outcomes, summary: BackfillSummary) -> BackfillSummary:
         try:
             recorded = await self._ask_to_record(chunk)
         except RuleFailedError as error:
@@ -267,7 +242,7 @@ class _Scan:
         bytes_read = sum(outcome.reading.bytes_read for outcome in chunk if isinstance(outcome, RolloutRead))
         return summary.plus(recorded, bytes_read)
 
-    async def _ask_to_record(self, chunk: Chunk) -> RolloutsRecorded:
+    async def _ask_to_record(self, chunk: Outcomes) -> RolloutsRecorded:
         return _owned(
             await self._handle.ask(
                 RecordRollouts(
@@ -286,15 +261,9 @@ def _owned(reply: ReplyT | NotOwner) -> ReplyT:
     return reply
 
 
-def _slices(items: Sequence[ItemT], size: int) -> Iterator[Sequence[ItemT]]:
-    return (items[start : start + size] for start in range(0, len(items), size))
-
-
-def _read_files(
-    codex_home: Path, files: Sequence[FoundRollout], checkpoints: dict[str, Checkpoint]
-) -> list[RolloutRead | RolloutUnreadable]:
+def _read_files(codex_home: Path, files: Sequence[FoundRollout], checkpoints: dict[str, Checkpoint]) -> Outcomes:
     """Read files one after the other; whatever goes wrong with one is that one's outcome. Runs in a pool thread."""
-    outcomes: list[RolloutRead | RolloutUnreadable] = []
+    outcomes: Outcomes = []
     for file in files:
         try:
             reading = read_rollout(codex_home, file, checkpoints.get(file.path), redact=redact)
