@@ -183,6 +183,22 @@ def test_text_that_is_no_number_is_refused_with_the_unit(override: str, message:
     assert error.hint == "the unit is part of the key's name; write the bare number"
 
 
+@pytest.mark.parametrize("text", ["True", "yes", "1", "on", ""])
+def test_text_that_is_no_truth_value_is_refused(text: str) -> None:
+    error = refused(None, {}, f"backfill.watch={text}")
+
+    assert str(error) == f'backfill.watch must be true or false, not "{text}" (in --set backfill.watch={text})'
+    assert error.hint == ""
+
+
+@pytest.mark.parametrize(("value", "shown"), [("1", "1"), ('"true"', '"true"'), ("[]", "[]")])
+def test_truth_value_in_the_file_is_a_truth_value_of_toml(toml: Any, value: str, shown: str) -> None:
+    file = toml(f"[backfill]\nwatch = {value}\n")
+
+    assert str(refused(file)) == f"backfill.watch must be true or false, not {shown} (in {file})"
+    assert load(toml("[backfill]\nwatch = false\n"), {}, []).backfill.watch is False
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

@@ -11,6 +11,9 @@ from config import Settings, load
 from config.settings import (
     PAID_MODEL_AGE_DAYS_MAX,
     PAID_MODEL_ROLLOUTS_PER_STARTUP_MAX,
+    RESCAN_SECONDS_UNWATCHED,
+    RESCAN_SECONDS_WATCHED,
+    BackfillSettings,
     ConsolidationSettings,
     ExtractionSettings,
 )
@@ -84,3 +87,11 @@ def test_model_that_costs_money_is_bounded_unless_a_person_says_otherwise(monkey
     assert ExtractionSettings().rollouts_max() == PAID_MODEL_ROLLOUTS_PER_STARTUP_MAX
     assert ExtractionSettings(max_rollout_age_days=30).age_ms_max() == 30 * 86_400_000
     assert ExtractionSettings(max_rollouts_per_startup=7).rollouts_max() == 7
+
+
+def test_home_is_looked_at_more_often_while_nothing_is_heard_unless_a_person_says_how_often() -> None:
+    assert BackfillSettings().rescan_seconds_while(watched=True) == RESCAN_SECONDS_WATCHED
+    assert BackfillSettings().rescan_seconds_while(watched=False) == RESCAN_SECONDS_UNWATCHED
+    assert RESCAN_SECONDS_UNWATCHED < RESCAN_SECONDS_WATCHED
+    for watched in (True, False):
+        assert BackfillSettings(rescan_seconds=7).rescan_seconds_while(watched=watched) == 7

@@ -8,9 +8,11 @@ from state.messages.backfill import (
     BackfillHeld,
     ClaimBackfill,
     FileStatus,
+    FindKnownRollouts,
     FinishBackfill,
     GetBackfillState,
     ListKnownRollouts,
+    ListPendingRollouts,
     ListTroubledRollouts,
     LoadCheckpoints,
     MarkRolloutsVanished,
@@ -326,3 +328,36 @@ def test_files_that_a_person_may_want_to_look_at_are_listed_and_no_others(state:
         ("archived_sessions/shadowed.jsonl", "shadowed"),
     ]
     assert len(state.ask(ListTroubledRollouts(limit=2))) == 2
+
+
+def test_files_below_a_folder_are_those_and_no_others(state: MemoryState) -> None:
+    claim(state)
+    below = ["sessions/2026/11/a.jsonl", "sessions/2026/11/b/c.jsonl", "sessions/2026/11/z.jsonl"]
+    beside = ["sessions/2026/11", "sessions/2026/11-x.jsonl", "sessions/2026/110.jsonl", "sessions/2026/2/a.jsonl"]
+    state.ask(RegisterRollouts(token=ONE, found=tuple(found(path) for path in [*below, *beside])))
+
+    first = state.ask(ListKnownRollouts(below="sessions/2026/11", limit=2))
+    assert [rollout.path for rollout in first.rollouts] == below[:2]
+    assert first.next_after == below[1]
+    rest = state.ask(ListKnownRollouts(below="sessions/2026/11", limit=2, after=below[1]))
+    assert [rollout.path for rollout in rest.rollouts] == below[2:]
+    assert rest.next_after is None
+
+
+def test_files_are_found_by_their_paths_and_unknown_ones_are_absent(state: MemoryState) -> None:
+    index(state, facts(1))
+    index(state, facts(2))
+
+    known = state.ask(FindKnownRollouts(paths=(path_of(2), "sessions/unknown.jsonl")))
+
+    assert [(row.path, row.status) for row in known] == [(path_of(2), FileStatus.INDEXED)]
+    assert state.ask(FindKnownRollouts(paths=())) == ()
+
+
+def test_files_that_wait_are_listed_newest_path_first(state: MemoryState) -> None:
+    index(state, facts(1))
+    assert state.ask(ListPendingRollouts()) == ()
+
+    state.ask(RegisterRollouts(token=SCAN, found=tuple(found(f"sessions/{name}.jsonl") for name in "abc")))
+
+    assert state.ask(ListPendingRollouts(limit=2)) == ("sessions/c.jsonl", "sessions/b.jsonl")

@@ -4,6 +4,7 @@ from state.ids import ProcessUuid
 from state.messages.backfill import ClaimBackfill, FinishBackfill
 from state.messages.leases import NotOwner
 from state.messages.service import (
+    ExplainWorker,
     LeasesReturned,
     ListProcesses,
     ListWorkers,
@@ -97,5 +98,22 @@ def test_health_of_a_worker_is_its_last_report(state: MemoryState) -> None:
 
 def test_report_of_a_process_that_is_not_entered_is_dropped(state: MemoryState) -> None:
     report(state, FIRST, WorkerState.RUNNING)
+
+    assert state.ask(ListWorkers()) == ()
+
+
+def test_what_hinders_a_worker_is_said_beside_its_state_and_taken_back(state: MemoryState) -> None:
+    state.ask(RegisterProcess(process=FIRST, pid=1))
+    report(state, FIRST, WorkerState.RUNNING, crashes=2)
+    for reason in ("no changes are heard", None):
+        state.ask(ExplainWorker(process=FIRST, worker="backfill", reason=reason))
+        (health,) = state.ask(ListWorkers())
+
+        assert (health.state, health.crashes, health.reason) == (WorkerState.RUNNING, 2, reason)
+
+
+def test_worker_that_was_never_reported_cannot_be_explained(state: MemoryState) -> None:
+    state.ask(RegisterProcess(process=FIRST, pid=1))
+    state.ask(ExplainWorker(process=FIRST, worker="backfill", reason="no changes are heard"))
 
     assert state.ask(ListWorkers()) == ()

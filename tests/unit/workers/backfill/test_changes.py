@@ -23,14 +23,14 @@ def test_path_that_changes_again_and_again_is_taken_once() -> None:
     for _ in range(1_000):
         changes.add(["a", "b"])
 
-    assert changes.take() == {"a", "b"}
+    assert changes.take() == frozenset({"a", "b"})
     assert changes.take() == frozenset()
 
 
 def test_too_many_paths_become_everything_and_hold_no_memory() -> None:
     changes = Changes()
     changes.add(numbered(CHANGED_PATHS_MAX))
-    assert changes.take() == set(numbered(CHANGED_PATHS_MAX))
+    assert changes.take() == frozenset(numbered(CHANGED_PATHS_MAX))
 
     changes.add(numbered(CHANGED_PATHS_MAX + 1))
     assert changes.take_paths() == frozenset()
@@ -52,7 +52,7 @@ def test_single_paths_can_be_taken_while_everything_stays_to_be_looked_at() -> N
     changes.add(None)
     changes.add(["a"])
 
-    assert changes.take_paths() == {"a"}
+    assert changes.take_paths() == frozenset({"a"})
     assert changes
     assert changes.take() is None
 
