@@ -15,6 +15,7 @@ import structlog
 import trio
 
 from config.settings import Settings
+from state.errors import StoreError
 from state.messages.backfill import BackfillHeld, ListPendingRollouts
 from state.messages.service import ExplainWorker
 from state.rollouts.names import SESSION_INDEX
@@ -25,6 +26,7 @@ from workers.backfill.survey import has_work
 from workers.backfill.watch import Trouble, Watcher
 from workers.backfill.worker import scan
 from workers.progress import NoProgress
+from workers.redaction import redact
 
 log = structlog.get_logger(__name__)
 
@@ -41,8 +43,13 @@ async def serve(handle: StateHandle, codex_home: Path, settings: Settings) -> No
     changes = Changes()
 
     async def tell(trouble: Trouble | None) -> None:
-        reason = None if trouble is None else f"not every change is heard: {trouble.reason}; {trouble.hint}"
-        await handle.ask(ExplainWorker(process=handle.process, worker="backfill", reason=reason))
+        reason = "" if trouble is None else f"not every change is heard: {trouble.reason}; {trouble.hint}"
+        explain = ExplainWorker(process=handle.process, worker="backfill", reason=redact(reason) or None)
+        try:
+            await handle.ask(explain)
+        except StoreError as error:
+            # It is in the log all the same; a store that cannot go on is watched by others.
+            log.warning("trouble with watching not recorded", reason=str(error))
 
     watcher = Watcher(codex_home, changes, tell)
     async with trio.open_nursery() as nursery:
