@@ -94,14 +94,18 @@ class IndexPoller:
 
 
 @contextmanager
-def following(home: CodexHome, state_dir: Path, person: Path, options: tuple[str, ...]) -> Iterator[IndexPoller]:
-    """A service that has indexed what there is and now follows."""
+def following(
+    home: CodexHome, state_dir: Path, person: Path, options: tuple[str, ...], *, is_indexed: bool
+) -> Iterator[IndexPoller]:
+    """A service that has indexed what there is and now follows; or that has just begun to."""
     memoryd = Memoryd(codex_home=home.path, state_dir=state_dir, person=person)
-    memoryd.ask("once", "--only", "backfill")
+    if is_indexed:
+        memoryd.ask("once", "--only", "backfill")
     # Sessions are not extracted meanwhile: they are never idle for so long.
     with memoryd.running("run", "--set", "extraction.min_rollout_idle_hours=8000", *options) as service:
         wait_for_event(service, "watching" if "backfill.watch=true" in options else "ready")
-        time.sleep(1)  # until what it looks at once at the start is done
+        if is_indexed:
+            time.sleep(1)  # until what it looks at once at the start is done
         with IndexPoller(state_dir) as poller:
             yield poller
 
@@ -233,11 +237,18 @@ class Follower:
     settings: tuple[str, ...]
     place: Path
 
-    def delays_of(self, label: str, history: int, work: Callable[[CodexHome, IndexPoller], list[float]]) -> list[float]:
+    def delays_of(
+        self,
+        label: str,
+        history: int,
+        work: Callable[[CodexHome, IndexPoller], list[float]],
+        *,
+        is_indexed: bool = True,
+    ) -> list[float]:
         """Let a writer work in a home of its own while it is followed; answer the delays."""
         root = self.place / label.replace(" ", "-").replace(",", "")
         home = with_history(root / "codex-home", history)
-        with following(home, root / "state", self.place / "person", self.settings) as poller:
+        with following(home, root / "state", self.place / "person", self.settings, is_indexed=is_indexed) as poller:
             return work(home, poller)
 
 
@@ -251,6 +262,16 @@ def measure(follower: Follower, options: argparse.Namespace, binary: Path) -> di
     for history in sorted({0, options.history}):
         label = f"appender, history of {history}"
         found[label] = follower.delays_of(label, history, appender)
+    # About two thousand are indexed a second, so the appender ends before the history does.
+    label = f"appender, while {options.backlog} are indexed"
+    found[label] = follower.delays_of(
+        label,
+        options.backlog,
+        lambda home, poller: append_at_a_rate(
+            home, poller, files=options.files, rate=options.rate, seconds=options.backlog / 4_000
+        ),
+        is_indexed=False,
+    )
     with fake_model_server() as model:
         steps = [run(f"echo {number}; sleep 0.05") for number in range(options.steps)]
         prompt = model.script("Count to the end", *steps, Say("Counted."))
@@ -272,6 +293,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=20, help="appends a second, over all of them (default: 20)")
     parser.add_argument("--seconds", type=float, default=20, help="how long the appender writes (default: 20)")
     parser.add_argument("--history", type=int, default=5_000, help="sessions that are there before (default: 5000)")
+    parser.add_argument("--backlog", type=int, default=20_000, help="sessions of a first indexing (default: 20000)")
     parser.add_argument("--burst", type=int, default=5_000, help="files that appear at once (default: 5000)")
     parser.add_argument("--json", action="store_true", help="one JSON document instead of the tables")
     return parser.parse_args()

@@ -89,13 +89,12 @@ class _Follower:
 
     async def _next(self) -> Places:
         """Wait for something to look at; everything when its time has come, however much goes on meanwhile."""
-        while True:
-            is_hearing = self._watcher.is_hearing
-            interval = self._settings.backfill.rescan_seconds_while(watched=is_hearing)
-            with trio.move_on_at(self._looked_at_everything_at + interval) as rest:
-                await self._changes.wait()
-            places = self._changes.take()
-            return None if rest.cancelled_caught else places
+        # Whenever the watcher begins or ends to hear, it notes everything, and the next interval is the right one.
+        interval = self._settings.backfill.rescan_seconds_while(watched=self._watcher.is_hearing)
+        with trio.move_on_at(self._looked_at_everything_at + interval) as rest:
+            await self._changes.wait()
+        places = self._changes.take()
+        return None if rest.cancelled_caught else places
 
     async def _look(self, places: Places) -> bool:
         """Bring the index up to date with these places; False when another process scans."""

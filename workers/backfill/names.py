@@ -3,13 +3,17 @@
 from collections.abc import Collection
 from pathlib import Path
 
+import structlog
 import trio
 
 from state.ids import ThreadId
 from state.messages.backfill import RecordThreadNames
-from state.rollouts import read_thread_names
+from state.rollouts import plain_reason, read_thread_names
+from state.rollouts.names import SESSION_INDEX
 from state.store import StateHandle
 from workers.redaction import redact
+
+log = structlog.get_logger(__name__)
 
 NAMES_MAX = 500
 """Names in one message: some milliseconds of work, so that other requests get in between."""
@@ -18,10 +22,16 @@ NAMES_MAX = 500
 async def record_names(handle: StateHandle, codex_home: Path, threads: Collection[ThreadId] | None = None) -> None:
     """Record every name, or those of `threads`, for threads that have a row. Doing it twice changes nothing.
 
+    A file that cannot be read costs the names and nothing else.
+
     Raises:
       StoreError: the store could not answer.
     """
-    every = await trio.to_thread.run_sync(read_thread_names, codex_home, abandon_on_cancel=True)
+    try:
+        every = await trio.to_thread.run_sync(read_thread_names, codex_home, abandon_on_cancel=True)
+    except OSError as error:
+        log.warning("names of sessions not readable", path=str(codex_home / SESSION_INDEX), reason=plain_reason(error))
+        return
     names = sorted((thread, name) for thread, name in every.items() if threads is None or thread in threads)
     for start in range(0, len(names), NAMES_MAX):
         part = {thread: redact(name) for thread, name in names[start : start + NAMES_MAX]}
@@ -39,7 +49,7 @@ class NameFollower:
     async def follow(self) -> None:
         """Look once. A missing file has no names."""
         try:
-            status = await trio.Path(self._codex_home / "session_index.jsonl").stat()
+            status = await trio.Path(self._codex_home / SESSION_INDEX).stat()
         except OSError:
             return
         signature = (status.st_mtime_ns, status.st_size)

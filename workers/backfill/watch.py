@@ -39,6 +39,9 @@ BEAT_MS = 200
 LAYOUT_SECONDS = 1.0
 """How often the identity of what is watched is looked at. A folder that appears is watched within this time."""
 
+AGAIN_SECONDS = 0.1
+"""Until what has another layout is watched anew; folders that come and go all the time cost little."""
+
 RETRY_SECONDS_MIN = 1.0
 RETRY_SECONDS_MAX = 60.0
 """A watch that fails is begun again after the one; the wait doubles up to the other while it goes on failing."""
@@ -181,7 +184,7 @@ class Watcher:
                 wait_seconds = RETRY_SECONDS_MIN
             if error is None or isinstance(error, FileNotFoundError):
                 # Something came or went, or there is nothing yet.
-                await trio.sleep(0 if roots and error is None else LAYOUT_SECONDS)
+                await trio.sleep(AGAIN_SECONDS if roots and error is None else LAYOUT_SECONDS)
                 continue
             await self._note(Trouble.of(error))
             await trio.sleep(wait_seconds)

@@ -187,6 +187,16 @@ async def test_name_that_was_given_before_the_thread_had_a_row_is_recorded_with_
     assert found.thread.name == "login"
 
 
+@pytest.mark.parametrize("places", [None, frozenset({"sessions"})])
+async def test_file_of_names_that_cannot_be_read_costs_the_names_only(index: Index, places: Places) -> None:
+    rollout = index.home.session()
+    (index.home.path / "session_index.jsonl").mkdir()
+
+    await index.scan(places)
+
+    assert await index.statuses() == {index.place(rollout): "indexed"}
+
+
 async def test_scan_that_another_process_holds_is_not_begun(index: Index) -> None:
     rollout = index.home.session()
     token = index.handle.mint_token()
