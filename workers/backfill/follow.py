@@ -69,6 +69,7 @@ class _Follower:
         self._watcher = watcher
         self._names = NameFollower(handle, codex_home)
         self._is_listed = False
+        self._is_held = False
         self._looked_at_everything_at = -math.inf
         self._left: frozenset[str] = frozenset()
 
@@ -98,7 +99,9 @@ class _Follower:
 
     async def _look(self, places: Places) -> bool:
         """Bring the index up to date with these places; False when another process scans."""
-        if self._is_listed and not await has_work(self._handle, self._codex_home, places):
+        # While another process scans, asking for the claim is cheaper than looking at a whole home again and again.
+        is_worth_a_look = self._is_listed and not self._is_held
+        if is_worth_a_look and not await has_work(self._handle, self._codex_home, places):
             return True
         result = await scan(
             self._handle,
@@ -109,6 +112,7 @@ class _Follower:
             places=places,
             changes=self._changes,
         )
+        self._is_held = isinstance(result, BackfillHeld)
         if isinstance(result, BackfillHeld):
             return False
         self._is_listed = self._is_listed or places is None
