@@ -5,11 +5,12 @@ read_rollout       one file's facts, from where the last reading stopped
 read_conversation  one file's events, for extraction
 read_thread_names  the names that people gave to threads
 rollout_name       what a file's name says by itself
+logical_name       the rollout's name, whichever form its file has
 plain_reason       why a file could not be read, in words for people
 """
 
 from state.rollouts.conversation import WrongThreadError, read_conversation
-from state.rollouts.filename import RolloutName, rollout_name, thread_id_of
+from state.rollouts.filename import RolloutName, logical_name, rollout_name, thread_id_of
 from state.rollouts.find import find_rollouts
 from state.rollouts.fold_state import Redact
 from state.rollouts.model import (
@@ -41,6 +42,7 @@ __all__ = [
     "UnreadablePath",
     "WrongThreadError",
     "find_rollouts",
+    "logical_name",
     "plain_reason",
     "read_conversation",
     "read_rollout",

@@ -19,10 +19,10 @@ from state.rollouts.event_log import EventLog
 from state.rollouts.filename import rollout_name
 from state.rollouts.fold import MEANINGFUL
 from state.rollouts.fold_state import Redact, redacted
-from state.rollouts.lines import LineRun, read_lines
+from state.rollouts.lines import LineRun
 from state.rollouts.model import Conversation, ConversationEvent
 from state.rollouts.narration import Narration
-from state.rollouts.regular import RegularFile
+from state.rollouts.representation import LOOKS_MAX, CompressedRollout, PlainRollout, open_rollout
 
 EVENTS_MAX = 10_000
 """More than a model could take in at once, and few enough to be gone through in a moment."""
@@ -65,7 +65,7 @@ def read_conversation(
     log = EventLog(events_max=events_max, chars_max=chars_max)
     narration = Narration(log, Cleaner(redact, text_chars_max, output_chars_max))
     omitted_lines = 0
-    with RegularFile(absolute) as file:
+    with open_rollout(absolute, looks_max=LOOKS_MAX) as file:
         for number, text, is_oversized in _numbered_lines(file):
             if is_oversized:
                 omitted_lines += usual_kind(text) in MEANINGFUL
@@ -85,13 +85,14 @@ def read_conversation(
         ended=narration.ended,
         input_digest=_digest(events, narration.ended),
         omitted_events=log.omitted + omitted_lines,
+        damage=file.damage,
     )
 
 
-def _numbered_lines(file: RegularFile) -> Iterator[tuple[int, bytes, bool]]:
+def _numbered_lines(file: PlainRollout | CompressedRollout) -> Iterator[tuple[int, bytes, bool]]:
     """Yield (1-based number, text, is oversized) of each line; of an oversized line only its beginning."""
     number = 0
-    for lines in read_lines(file.descriptor, 0, file.size_bytes):
+    for lines in file.lines(0):
         if isinstance(lines, LineRun):
             for text in lines.lines[:-1].split(b"\n"):
                 number += 1

@@ -137,6 +137,16 @@ def decoded_kind(text: bytes) -> tuple[bytes, str]:
     return b"/".join([kind, *(detail.encode() for detail in details if detail)]), stamp
 
 
+def told_kind(text: bytes) -> tuple[bytes, str]:
+    """The kind and the time stamp of a line: believed in the usual shape, else decoded.
+
+    Raises:
+      ValueError: as for `decoded_kind`.
+    """
+    kind = usual_kind(text)
+    return decoded_kind(text) if kind is None else (kind, usual_stamp(text, 0))
+
+
 def decode_line(decode: Callable[[bytes], T], text: bytes) -> T:
     """Decode a line; if it is not strict JSON, once more after mending what the standard library lets pass.
 

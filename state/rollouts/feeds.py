@@ -1,6 +1,6 @@
 """What each kind of line changes in the facts about its thread.
 
-1. The first session_meta is the file's identity. One of another thread is the copy that a fork carries along, and
+1. The first session_meta is the file's identity. One of another thread begins the copy that a fork carries along, and
    says nothing about this thread, except for its memory mode: what was copied came from a thread with that mode.
 2. A later session_meta of the same thread is a patch. It replaces where the session runs (source, agent), and
    provider, version, folder and git if it has them; a git value that is null was cleared.
@@ -16,6 +16,7 @@ from typing import TypeVar
 
 import msgspec
 
+from state.rollouts.copies import begin_copy
 from state.rollouts.envelope import compact, decode_line
 from state.rollouts.filename import thread_id_of
 from state.rollouts.fold_state import DEFAULT_HISTORY_MODE, DEFAULT_SOURCE, FoldState
@@ -79,6 +80,8 @@ def _take_session_meta(state: FoldState, line: SessionMetaLine) -> None:
             state.git_sha = meta.git.commit_hash
             state.git_branch = meta.git.branch
             state.git_origin_url = meta.git.repository_url
+    else:
+        begin_copy(state)
     state.memory_mode = meta.memory_mode or state.memory_mode
 
 

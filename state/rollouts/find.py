@@ -1,8 +1,9 @@
 """Which rollout files there are, newest first.
 
 Everything below `sessions/` and `archived_sessions/` counts, at any depth, if it is a regular file named
-`rollout-*.jsonl`. What looks like a rollout but cannot be used is reported with its reason and never stops the
-search: an error costs the folder or file where it happened. Compressed siblings (`.jsonl.zst`) are not rollouts here.
+`rollout-*.jsonl`, or `rollout-*.jsonl.zst` with no plain file beside it; both are known by the plain name. What looks
+like a rollout but cannot be used is reported with its reason and never stops the search: an error costs the folder or
+file where it happened.
 """
 
 import os
@@ -13,7 +14,7 @@ from typing import Protocol
 
 import attrs
 
-from state.rollouts.filename import RolloutName, rollout_name
+from state.rollouts.filename import COMPRESSED_SUFFIX, RolloutName, logical_name, rollout_name
 from state.rollouts.model import FoundRollout, UnreadablePath
 from state.rollouts.regular import NOT_REGULAR, SYMBOLIC_LINK, plain_reason
 
@@ -143,9 +144,10 @@ class _Search:
         folders = [top]
         while folders:
             folder = folders.pop()
-            for entry in self._entries(folder) if names is None else self._named(folder, names):
-                path = f"{folder}/{entry.name}"
-                name = rollout_name(entry.name)
+            entries = self._entries(folder) if names is None else self._named(folder, names)
+            for logical, entry in _without_shadowed(entries):
+                path = f"{folder}/{logical}"
+                name = rollout_name(logical)
                 try:
                     is_folder = entry.is_dir(follow_symlinks=False)
                     reason = _refusal(entry, is_folder)
@@ -156,7 +158,7 @@ class _Search:
                 if reason is not None:
                     self.report(path, reason)
                 elif is_folder:
-                    folders.append(path)
+                    folders.append(f"{folder}/{entry.name}")
                 elif name is not None:
                     yield path, name, entry
             names = None
@@ -179,12 +181,14 @@ class _Search:
             return []
         entries: list[_Entry] = []
         for name in names:
-            try:
-                entries.append(_NamedEntry.of(self.home / folder, name))
-            except (FileNotFoundError, NotADirectoryError):
-                pass  # gone, with or without its folder
-            except OSError as error:
-                self.report(f"{folder}/{name}", plain_reason(error))
+            for form in (name, name + COMPRESSED_SUFFIX):
+                try:
+                    entries.append(_NamedEntry.of(self.home / folder, form))
+                except (FileNotFoundError, NotADirectoryError):
+                    continue  # gone, with or without its folder; or in its other form
+                except OSError as error:
+                    self.report(f"{folder}/{name}", plain_reason(error))
+                break
         return entries
 
     def _comes_to(self, folder: str) -> bool:
@@ -204,6 +208,15 @@ class _Search:
             if not stat.S_ISDIR(mode):
                 return False
         return True
+
+
+def _without_shadowed(entries: Sequence[_Entry]) -> Iterator[tuple[str, _Entry]]:
+    """Each entry with its logical name, but for a compressed file whose plain form is there too."""
+    names = {entry.name for entry in entries}
+    for entry in entries:
+        logical = logical_name(entry.name)
+        if logical == entry.name or logical not in names:
+            yield logical, entry
 
 
 def _refusal(entry: _Entry, is_folder: bool) -> str | None:

@@ -1,17 +1,21 @@
 """One pass over the lines of a rollout, in file order: which lines count, which are decoded, which are given up.
 
-A line that extraction would see is *meaningful*: it moves the time of the content and its digest, whatever it says.
+A line that extraction would see is *meaningful*: it moves the time of the content and its digest, whatever it says. A
+line that a fork has copied from another thread is not, but says what it says about the fork.
 A line that feeds a fact is decoded, and `state.rollouts.feeds` says what it changes. No other line is decoded: it is
 believed to be what its first bytes say, if it ends as an object does. A line that is not understood costs that line.
 """
 
+from contextlib import suppress
 from hashlib import blake2b
 
+from state.rollouts.copies import look_for_end
 from state.rollouts.envelope import (
     UNFINISHED_KINDS,
     USUAL_SHAPE,
     decoded_kind,
     finished_kind,
+    told_kind,
     usual_kind,
     usual_stamp,
     written_kind,
@@ -74,7 +78,12 @@ class Fold:
         undated: list[int] = []  # where the meaningful lines begin that may still turn out to be the last
         understood, find, size, end = 0, lines.find, len(lines), -1
         while (begin := end + 1) < size:
+            if state.is_copying:
+                end = self._take_copied(lines, begin) - 1
+                continue
             end = find(b"\n", begin)
+            if end == begin:
+                continue
             shape = USUAL_SHAPE(lines, begin, end)
             kind = None
             if shape is not None:
@@ -107,10 +116,23 @@ class Fold:
     def take_oversized(self, prefix: bytes, length_bytes: int) -> None:
         """Take in a line of which only the beginning was kept: its kind and length count, what it says is lost."""
         self.state.lines_oversized += 1
-        if usual_kind(prefix) in MEANINGFUL:
+        if usual_kind(prefix) in MEANINGFUL and not self.state.is_copying:
             self.state.content_lines += 1
             self.state.content_digest = _chained(self.state.content_digest, length_bytes, prefix, 0, len(prefix))
             self._date(usual_stamp(prefix, 0))
+
+    def _take_copied(self, lines: bytes, begin: int) -> int:
+        """Take in lines that are copies, one by one; where the first line begins that is none, or the end of all."""
+        while begin < len(lines):
+            end = lines.index(b"\n", begin)
+            text = lines[begin:end]
+            with suppress(ValueError):
+                look_for_end(self.state, *told_kind(text), text)
+            if not self.state.is_copying:
+                return begin
+            self._take_unusual(text)
+            begin = end + 1
+        return begin
 
     def _take_unusual(self, text: bytes) -> bool:
         """Take in a line in another shape; True when it says when the content was last added to."""
@@ -126,7 +148,7 @@ class Fold:
             self._give_up(text)
             return False
         state.lines_understood += 1
-        if not is_meaningful:
+        if not is_meaningful or state.is_copying:
             return False
         state.content_lines += 1
         state.content_digest = _chained(state.content_digest, len(text), text, 0, len(text))

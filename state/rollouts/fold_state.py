@@ -19,7 +19,7 @@ from state.rollouts.permissions import READ_ONLY
 Redact = Callable[[str], str]
 """Takes a text and gives it back without its secrets. Idempotent."""
 
-FORMAT = 1
+FORMAT = 2
 """Grows with every change of FoldState, and of what the fold makes of a line, so that files are folded anew."""
 
 DEFAULT_SOURCE = "vscode"
@@ -35,6 +35,9 @@ class FoldState(msgspec.Struct, omit_defaults=True, tag_field="format", tag=FORM
       meta_line_ms: stamp of the line that held the first session_meta; a last resort for `created_at_ms`.
       title_is_first, preview_is_first: the text is `first_user_message`, which can be megabytes long and is kept once.
       content_digest: BLAKE2b-64, chained over the meaningful lines.
+      is_copying: the lines are copies of another thread's; see `state.rollouts.copies`.
+      copied_at_ms: stamp of the last of them.
+      has_dated_turns: turns among them have ids that say when they began.
       lines_understood: lines that were JSON objects with a type, whatever type that was.
       lines_not_utf8, lines_malformed, lines_oversized: lines that could not be understood, by reason.
     """
@@ -73,6 +76,9 @@ class FoldState(msgspec.Struct, omit_defaults=True, tag_field="format", tag=FORM
     content_lines: int = 0
     content_digest: bytes = b""
     dynamic_tools: tuple[DynamicTool, ...] = ()
+    is_copying: bool = False
+    copied_at_ms: int | None = None
+    has_dated_turns: bool = False
     lines_understood: int = 0
     lines_not_utf8: int = 0
     lines_malformed: int = 0
@@ -166,7 +172,7 @@ def thread_facts(state: FoldState, name: RolloutName | None) -> ThreadFacts | No
     thread_id = ThreadId(state.thread_id) if state.thread_id else name.thread_id if name is not None else None
     if thread_id is None:
         return None
-    times = (state.created_at_ms, name.stamp_ms if name is not None else None, state.meta_line_ms)
+    times = (state.created_at_ms, name.created_at_ms if name is not None else None, state.meta_line_ms)
     return ThreadFacts(
         thread_id=thread_id,
         created_at_ms=next((time for time in times if time is not None), 0),

@@ -6,7 +6,7 @@ know its kind. A last line without a line feed is given too, and marked, since i
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import attrs
 
@@ -66,13 +66,30 @@ def read_lines(
     Raises:
       OSError: a read failed.
     """
-    block_bytes = min(block_bytes, line_bytes_max)  # so that a line within one block is never oversized
-    unended = _Unended(line_bytes_max)
-    position = start
+    blocks = _blocks(descriptor, start, end, min(block_bytes, line_bytes_max))
+    yield from cut_lines(blocks, start, line_bytes_max=line_bytes_max)
+
+
+def _blocks(descriptor: int, position: int, end: int, block_bytes: int) -> Iterator[bytes]:
     while position < end:
         block = os.pread(descriptor, min(block_bytes, end - position), position)
         if not block:
             break
+        yield block
+        position += len(block)
+
+
+def cut_lines(
+    blocks: Iterable[bytes], start: int, *, line_bytes_max: int = LINE_BYTES_MAX
+) -> Iterator[LineRun | LoneLine]:
+    """Yield the lines of a text that comes in blocks, the first of which begins `start` bytes into it.
+
+    A block is not empty, and not larger than `line_bytes_max`, so that a line within one block is never oversized.
+    The next block is asked for only after all lines that end in the one before were taken.
+    """
+    unended = _Unended(line_bytes_max)
+    position = start
+    for block in blocks:
         first, last = block.find(b"\n") + 1, block.rfind(b"\n") + 1  # where lines begin; 0 without a line feed
         if unended.length_bytes and first:
             unended.add(block[: first - 1])

@@ -13,10 +13,11 @@ from state.ids import ThreadId
 
 @attrs.frozen(kw_only=True)
 class FoundRollout:
-    """One rollout file as a directory listing and a `stat` show it.
+    """One rollout as a directory listing and a `stat` show it.
 
     Attributes:
-      path: relative to the Codex home, with `/` separators, e.g. "sessions/2026/11/21/rollout-....jsonl".
+      path: relative to the Codex home, with `/` separators, e.g. "sessions/2026/11/21/rollout-....jsonl"; the same
+        whether its file is plain or compressed. The figures are those of the file that is there.
       archived: True below archived_sessions/.
     """
 
@@ -119,7 +120,7 @@ class RolloutReading:
       remark: what a person should know although the file was read ("last line is torn", "3 lines are not UTF-8").
       size_bytes, mtime_ns: from fstat on the descriptor that was read, taken before reading.
       continued: True when reading began at the previous checkpoint and not at the start.
-      bytes_read: bytes taken from the file by this pass.
+      bytes_read: bytes of text that this pass took in; of a compressed file, after it was decompressed.
       lines_skipped: lines of this file that could not be understood, over all passes.
     """
 
@@ -183,6 +184,7 @@ class Conversation:
       ended: how the last turn ended: "completed", "aborted", "failed" or "open" (no end is recorded).
       input_digest: hex BLAKE2b-128 over the events' meaning; the same conversation gives the same digest.
       omitted_events: how many events were left out to stay within the bound; the oldest tool outputs go first.
+      damage: why the rollout could not be read to its end, and so what its last events are is not known; else None.
     """
 
     thread_id: ThreadId
@@ -192,3 +194,4 @@ class Conversation:
     ended: str
     input_digest: str
     omitted_events: int
+    damage: str | None = None

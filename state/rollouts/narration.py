@@ -2,7 +2,7 @@
 
 Speech is told by `state.rollouts.speech`, calls and what came of them by `state.rollouts.actions`. The lines that say
 where the thread runs go through the fold, by its rules. Developer messages, reasoning and summaries of the context
-become nothing. A line that is not understood costs that line.
+become nothing, and so does what a fork has copied from another thread. A line that is not understood costs that line.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,8 @@ import msgspec
 
 from state.rollouts.actions import Actions
 from state.rollouts.cleaning import Cleaner
-from state.rollouts.envelope import decode_line, decoded_kind, usual_kind, usual_stamp
+from state.rollouts.copies import look_for_end
+from state.rollouts.envelope import decode_line, told_kind
 from state.rollouts.event_log import EventLog, Place
 from state.rollouts.event_payloads import (
     AgentMessage,
@@ -31,7 +32,7 @@ from state.rollouts.event_payloads import (
     TurnMark,
     WebSearchCall,
 )
-from state.rollouts.fold import Fold
+from state.rollouts.fold import MEANINGFUL, Fold
 from state.rollouts.fold_state import FoldState
 from state.rollouts.payloads import NULL, MessageItem, UserMessage
 from state.rollouts.speech import Speech
@@ -39,6 +40,9 @@ from state.rollouts.stamps import instant_ms
 
 OPEN, COMPLETED, FAILED, ABORTED = "open", "completed", "failed", "aborted"
 """How a turn can have ended; open means that no end is recorded."""
+
+FACTS = frozenset((b"session_meta", b"turn_context", b"event_msg/thread_settings_applied"))
+"""What is told of the thread itself, in a copy of another thread's lines too."""
 
 PayloadT = TypeVar("PayloadT")
 
@@ -61,9 +65,7 @@ class Narration:
         self._speech = speech = Speech(log, cleaner, Place(0, None))
         self._actions = actions = Actions(log, cleaner, Place(0, None))
         self._tellers = {
-            b"session_meta": self._take_fact,
-            b"turn_context": self._take_fact,
-            b"event_msg/thread_settings_applied": self._take_fact,
+            **dict.fromkeys(FACTS, self._take_fact),
             b"event_msg/task_started": _teller(_Line[TurnMark], partial(self._mark_turn, OPEN)),
             b"event_msg/turn_started": _teller(_Line[TurnMark], partial(self._mark_turn, OPEN)),
             b"event_msg/turn_aborted": _teller(_Line[TurnMark], partial(self._mark_turn, ABORTED)),
@@ -96,12 +98,15 @@ class Narration:
     def take(self, number: int, text: bytes) -> None:
         """Take in one line, by its 1-based number and without its line feed."""
         try:
-            kind = usual_kind(text)
-            if kind is None:
-                kind, stamp = decoded_kind(text)
-            else:
-                stamp = usual_stamp(text, 0)
+            kind, stamp = told_kind(text)
+            if self.facts.state.is_copying:
+                look_for_end(self.facts.state, kind, stamp, text)
+            is_copied = self.facts.state.is_copying
             teller = self._tellers.get(kind)
+            if is_copied and kind not in FACTS:
+                teller = None
+            elif kind in MEANINGFUL:
+                self.facts.state.content_lines += 1  # so that no copy begins behind the thread's own words
             if teller is not None:
                 self._speech.place = self._actions.place = Place(number, instant_ms(stamp))
                 teller(text)

@@ -2,23 +2,20 @@
 
 A pass reads up to the size that `fstat` showed when it began; what is appended meanwhile is the next pass's. It goes
 on from a checkpoint only if the bytes before it still have the digests that the checkpoint carries, at the beginning
-and right before the place; else the file was truncated or rewritten, and is folded from its start.
+and right before the place; else the file was truncated or rewritten, and is folded from its start. So is a compressed
+file; its checkpoint is about the text, and holds for the plain file that it may become again.
 """
 
 import os
-from hashlib import blake2b
 from pathlib import Path
 
 from state.rollouts.envelope import is_whole_object
 from state.rollouts.filename import rollout_name
 from state.rollouts.fold import Fold
 from state.rollouts.fold_state import FoldState, Redact, redacted, state_from_bytes, state_to_bytes, thread_facts
-from state.rollouts.lines import LINE_BYTES_MAX, LineRun, LoneLine, read_lines
+from state.rollouts.lines import LINE_BYTES_MAX, LineRun, LoneLine
 from state.rollouts.model import Checkpoint, FoundRollout, RolloutReading
-from state.rollouts.regular import RegularFile
-
-PROOF_BYTES = 4096
-"""How much is hashed at either end of what was folded. The head holds the session's id, the tail stamps and ids."""
+from state.rollouts.representation import CompressedRollout, PlainRollout, open_rollout
 
 TORN = "last line is torn"
 
@@ -32,19 +29,19 @@ def read_rollout(
     between the two. Otherwise it is left for the next pass, and the remark says so.
 
     Returns:
-      The reading; `bytes_read` counts what was folded, not the few kilobytes of proof. `facts` is None, and
+      The reading; `bytes_read` counts the text that was folded, not the few kilobytes of proof. `facts` is None, and
       `refusal` says why, when the file holds no thread (yet); its checkpoint is as good as any other.
 
     Raises:
       OSError: the file could not be opened or read; `state.rollouts.regular.plain_reason` has the words.
     """
     path = os.path.join(codex_home, found.path)  # a text: pathlib would cost as much as folding a short file
-    with RegularFile(path) as file:
+    with open_rollout(path) as file:
         continued = _continued(file, previous)
         start, fold = continued if continued is not None else (0, Fold(FoldState()))
         offset = reached = start
         is_torn = False
-        for lines in read_lines(file.descriptor, start, file.size_bytes):
+        for lines in file.lines(start):
             reached = lines.end
             if isinstance(lines, LineRun):
                 fold.take(lines.lines)
@@ -56,14 +53,14 @@ def read_rollout(
             else:
                 fold.take(lines.text + b"\n")
             offset = reached
-        head_digest, tail_digest = _proof(file.descriptor, offset)
+        head_digest, tail_digest = file.proof(offset)
     state = redacted(fold.state, redact)
     name = rollout_name(os.path.basename(path))
     facts = thread_facts(state, name) if state.lines_understood else None
     return RolloutReading(
         facts=facts,
-        refusal=_refusal(path, state, is_torn) if facts is None else None,
-        remark=_remark(state, is_torn),
+        refusal=_refusal(path, state, is_torn, file.damage) if facts is None else None,
+        remark=_remark(state, is_torn, file.damage),
         checkpoint=Checkpoint(
             offset_bytes=offset, head_digest=head_digest, tail_digest=tail_digest, fold=state_to_bytes(state)
         ),
@@ -75,29 +72,21 @@ def read_rollout(
     )
 
 
-def _continued(file: RegularFile, previous: Checkpoint | None) -> tuple[int, Fold] | None:
+def _continued(file: PlainRollout | CompressedRollout, previous: Checkpoint | None) -> tuple[int, Fold] | None:
     """Where and with what to go on; None when there is no checkpoint, or it is not one of this file any more."""
-    if previous is None or previous.offset_bytes > file.size_bytes:
-        return None
-    if _proof(file.descriptor, previous.offset_bytes) != (previous.head_digest, previous.tail_digest):
+    if previous is None or not file.holds(previous.offset_bytes, (previous.head_digest, previous.tail_digest)):
         return None
     state = state_from_bytes(previous.fold)
     return None if state is None else (previous.offset_bytes, Fold(state))
-
-
-def _proof(descriptor: int, offset: int) -> tuple[str, str]:
-    """Digests of the beginning of the file and of the bytes right before `offset`, up to PROOF_BYTES of each."""
-    length = min(PROOF_BYTES, offset)
-    head = os.pread(descriptor, length, 0)
-    tail = os.pread(descriptor, length, offset - length)
-    return blake2b(head, digest_size=16).hexdigest(), blake2b(tail, digest_size=16).hexdigest()
 
 
 def _is_whole(line: LoneLine) -> bool:
     return not line.is_oversized and (line.text.isspace() or is_whole_object(line.text))
 
 
-def _refusal(path: str, state: FoldState, is_torn: bool) -> str:
+def _refusal(path: str, state: FoldState, is_torn: bool, damage: str | None) -> str:
+    if damage is not None:
+        return f"{damage}: {path}"
     if state.lines_understood:
         return f"rollout missing metadata builder: {path}"
     if state.lines_skipped or is_torn:
@@ -105,16 +94,16 @@ def _refusal(path: str, state: FoldState, is_torn: bool) -> str:
     return f"empty session file: {path}"
 
 
-def _remark(state: FoldState, is_torn: bool) -> str | None:
+def _remark(state: FoldState, is_torn: bool, damage: str | None) -> str | None:
     """What a person should know although the file was read."""
-    if not (state.lines_skipped or is_torn):
-        return None
     counted = [
         (state.lines_not_utf8, "not UTF-8"),
         (state.lines_malformed, "not understood"),
         (state.lines_oversized, f"longer than {LINE_BYTES_MAX >> 20} MiB"),
     ]
     remarks = [f"{count} {'line is' if count == 1 else 'lines are'} {what}" for count, what in counted if count]
-    if is_torn:
+    if damage is not None:
+        remarks.append(damage)  # which tore the last line, if it is torn
+    elif is_torn:
         remarks.append(TORN)
-    return "; ".join(remarks)
+    return "; ".join(remarks) or None

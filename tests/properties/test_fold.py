@@ -16,7 +16,8 @@ from state.rollouts.fold import Fold
 from state.rollouts.fold_state import FoldState, redacted, state_from_bytes, state_to_bytes, thread_facts
 from state.rollouts.lines import LineRun, read_lines
 from state.rollouts.model import Checkpoint, FoundRollout, ThreadFacts
-from state.rollouts.read import PROOF_BYTES, read_rollout
+from state.rollouts.read import read_rollout
+from state.rollouts.representation import PROOF_BYTES
 
 THREAD = "01990000-0000-7000-8000-000000000001"
 OTHER_THREAD = "01990000-0000-7000-8000-000000000002"

@@ -10,11 +10,9 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
-from state.rollouts import rollout_name
+from state.rollouts import logical_name, rollout_name
 from state.rollouts.find import ARCHIVED_SESSIONS, SESSIONS
 from state.rollouts.names import SESSION_INDEX
-
-COMPRESSED_SUFFIX = ".zst"
 
 OF_THE_HOME = frozenset({SESSIONS, ARCHIVED_SESSIONS, SESSION_INDEX})
 """What matters of the home itself. Its databases and logs change all the time."""
@@ -60,12 +58,6 @@ def _place_below(rest: str, root: Root, *, is_gone: bool) -> str | None:
     if rollout_name(name) is None and not is_gone and not os.path.isdir(f"{root.folder}/{rest}"):
         return None
     return f"{root.place}/{folder}{slash}{name}"
-
-
-def logical_name(name: str) -> str:
-    """The name of the rollout that a file of this name holds, compressed or not."""
-    plain = name.removesuffix(COMPRESSED_SUFFIX)
-    return plain if rollout_name(plain) is not None else name
 
 
 def folders_below(tops: Iterable[str]) -> tuple[list[str], bool]:

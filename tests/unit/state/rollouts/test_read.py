@@ -8,8 +8,9 @@ import pytest
 
 from state.rollouts.fold_state import FORMAT, FoldState, state_to_bytes
 from state.rollouts.model import Checkpoint, RolloutReading
-from state.rollouts.read import PROOF_BYTES, read_rollout
+from state.rollouts.read import read_rollout
 from state.rollouts.regular import plain_reason
+from state.rollouts.representation import PROOF_BYTES
 from tests.unit.state.rollouts.transcript import (
     THREAD,
     agent,

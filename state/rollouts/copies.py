@@ -1,0 +1,77 @@
+"""Which lines of a fork are a copy of the thread that it was forked from.
+
+A fork in the legacy format, and a sub-agent that is given its parent's context, begin with the parent's lines, written
+again in one go with new stamps, behind the parent's session_meta. They give the fork its title and its settings, but
+they are not the fork's content: the parent's memory is made of them already. A paginated fork copies nothing.
+
+The copy begins with the session_meta of another thread, unless this thread has content of its own before. It ends with
+the first line that only the fork can have written:
+
+1. a line that names this thread: its settings, or a patch of its session_meta;
+2. the beginning of a turn that is younger than the thread, by the times in their UUIDs of version 7. Where turns have
+   such ids, an older one is a copied one, and nothing else is asked;
+3. where they have none: a line that begins a turn and comes a while after the line before it. A copy is written
+   without a pause, and a person, or a model, takes longer. In doubt this ends the copy too early, and not too late:
+   what is taken in twice is seen, what the person said only here would be lost.
+"""
+
+import msgspec
+
+from state.rollouts.envelope import decode_line
+from state.rollouts.filename import birth_ms, thread_id_of
+from state.rollouts.fold_state import FoldState
+from state.rollouts.stamps import instant_ms
+
+PAUSE_MS = 15
+"""Between two lines of a copy at most some milliseconds were seen, between a copy and the first own turn 8 to 20 where
+a program went on at once (and its turns have ids), and seconds where a person did."""
+
+_DATED = frozenset((b"event_msg/task_started", b"event_msg/turn_started", b"turn_context"))
+TURN_BEGINNINGS = _DATED | {b"event_msg/user_message", b"response_item/message/user"}
+
+
+class _Names(msgspec.Struct):
+    id: str | None = None
+    turn_id: str | None = None
+    thread_id: str | None = None
+
+
+class _Line(msgspec.Struct):
+    payload: _Names
+
+
+_decode = msgspec.json.Decoder(_Line).decode
+
+_NAMING = _DATED | {b"session_meta", b"event_msg/thread_settings_applied"}
+
+
+def begin_copy(state: FoldState) -> None:
+    """Take note that a session_meta of another thread was met."""
+    if not state.content_lines:
+        state.is_copying = True
+
+
+def look_for_end(state: FoldState, kind: bytes, stamp: str, text: bytes) -> None:
+    """Look at the next line of a copy; when it is the thread's own, `state` is no longer copying."""
+    if _is_own(state, kind, text, instant_ms(stamp)):
+        state.is_copying = False
+
+
+def _is_own(state: FoldState, kind: bytes, text: bytes, at_ms: int | None) -> bool:
+    before_ms, state.copied_at_ms = state.copied_at_ms, at_ms
+    if kind in _NAMING:
+        try:
+            names = decode_line(_decode, text).payload
+        except ValueError:
+            return False
+        if kind == b"session_meta":
+            return names.id is not None and thread_id_of(names.id) == state.thread_id
+        if names.thread_id == state.thread_id:
+            return True
+        turn_ms, thread_ms = birth_ms(names.turn_id or ""), birth_ms(state.thread_id)
+        if turn_ms is not None and thread_ms is not None:
+            state.has_dated_turns = True
+            return turn_ms >= thread_ms
+    if state.has_dated_turns or kind not in TURN_BEGINNINGS or at_ms is None or before_ms is None:
+        return False
+    return at_ms - before_ms >= PAUSE_MS
