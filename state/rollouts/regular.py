@@ -12,6 +12,7 @@ from typing import Self
 
 NOT_REGULAR = "not a regular file"
 SYMBOLIC_LINK = "a symbolic link, which is not followed"
+GONE = "it is gone"
 
 
 class RegularFile:
@@ -45,8 +46,8 @@ class RegularFile:
 
 
 _REASONS = {
-    errno.ENOENT: "it is gone",
-    errno.ENOTDIR: "it is gone",
+    errno.ENOENT: GONE,
+    errno.ENOTDIR: GONE,
     errno.EACCES: "no permission to read it",
     errno.EPERM: "no permission to read it",
     errno.ELOOP: SYMBOLIC_LINK,  # what O_NOFOLLOW answers on Linux and macOS

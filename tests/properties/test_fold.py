@@ -17,7 +17,7 @@ from state.rollouts.fold_state import FoldState, redacted, state_from_bytes, sta
 from state.rollouts.lines import LineRun, read_lines
 from state.rollouts.model import Checkpoint, FoundRollout, ThreadFacts
 from state.rollouts.read import read_rollout
-from state.rollouts.representation import PROOF_BYTES
+from state.rollouts.representation import ENDS_EARLY, PROOF_BYTES, zstd
 
 THREAD = "01990000-0000-7000-8000-000000000001"
 OTHER_THREAD = "01990000-0000-7000-8000-000000000002"
@@ -247,6 +247,55 @@ def test_file_that_grows_in_any_steps_is_read_as_if_at_once(taken: list[bytes], 
 
         assert (reading.facts, reading.refusal) == (at_once.facts, at_once.refusal)
         assert reading.checkpoint.offset_bytes == at_once.checkpoint.offset_bytes == len(whole)
+
+
+@in_any_time
+@given(lines, st.data())
+def test_file_that_grows_and_changes_its_form_in_any_steps_is_read_as_if_at_once(
+    taken: list[bytes], data: st.DataObject
+) -> None:
+    """At each step the file is plain or compressed, in frames that end anywhere."""
+    whole = b"".join(taken)
+    ends = [sum(map(len, taken[:count])) for count in range(len(taken) + 1)]
+    steps = sorted(data.draw(st.lists(near(ends, len(whole)), max_size=4)))
+    with tempfile.TemporaryDirectory() as folder:
+        plain, compressed = Path(folder, NAME), Path(folder, f"{NAME}.zst")
+        checkpoint: Checkpoint | None = None
+        for end in [*steps, len(whole)]:
+            plain.unlink(missing_ok=True)
+            compressed.unlink(missing_ok=True)
+            if data.draw(st.booleans()):
+                border = data.draw(near(ends, end) if end else st.just(0))
+                compressed.write_bytes(zstd.compress(whole[:border]) + zstd.compress(whole[border:end]))
+            else:
+                plain.write_bytes(whole[:end])
+            checkpoint = (reading := read_rollout(Path(folder), _found(), checkpoint, redact=redact)).checkpoint
+        plain.write_bytes(whole)
+        at_once = read_rollout(Path(folder), _found(), None, redact=redact)
+
+        assert (reading.facts, reading.refusal) == (at_once.facts, at_once.refusal)
+        assert reading.checkpoint == at_once.checkpoint
+
+
+@in_any_time
+@given(lines, st.data())
+def test_compressed_file_that_is_cut_anywhere_says_what_its_beginning_says(
+    taken: list[bytes], data: st.DataObject
+) -> None:
+    """One frame a line, so that each cut leaves some lines whole."""
+    frames = [zstd.compress(line) for line in taken]
+    size = sum(map(len, frames))
+    ends = [sum(map(len, frames[:count])) for count in range(len(frames) + 1)]
+    cut = data.draw(near(ends, size))
+    whole_lines = sum(end <= cut for end in ends) - 1
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, f"{NAME}.zst").write_bytes(b"".join(frames)[:cut])
+        reading = read_rollout(Path(folder), _found(), None, redact=redact)
+        Path(folder, NAME).write_bytes(b"".join(taken[:whole_lines]))
+        beginning = read_rollout(Path(folder), _found(), None, redact=redact)
+
+        assert reading.facts == beginning.facts
+        assert (ENDS_EARLY in (reading.remark or "")) == (cut not in ends)
 
 
 def _found() -> FoundRollout:

@@ -6,6 +6,7 @@ Reading runs in a pool thread while the chunk before it is being recorded. One b
 why, and when it is tried again.
 """
 
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -37,6 +38,8 @@ from state.rollouts import (
     plain_reason,
     read_rollout,
 )
+from state.rollouts.regular import GONE
+from state.rollouts.representation import LOOK_AGAIN_SECONDS, LOOKS_MAX
 from state.store import StateHandle
 from workers.backfill.changes import Changes, Places
 from workers.backfill.names import record_names
@@ -262,21 +265,34 @@ def _owned(reply: ReplyT | NotOwner) -> ReplyT:
 
 
 def _read_files(codex_home: Path, files: Sequence[FoundRollout], checkpoints: dict[str, Checkpoint]) -> Outcomes:
-    """Read files one after the other; whatever goes wrong with one is that one's outcome. Runs in a pool thread."""
-    outcomes: Outcomes = []
-    for file in files:
-        try:
-            reading = read_rollout(codex_home, file, checkpoints.get(file.path), redact=redact)
-        except OSError as error:
-            outcomes.append(RolloutUnreadable(path=file.path, reason=plain_reason(error)))
-        except Exception as error:
-            # A defect of ours: it costs this file, is seen in its row, and the next version reads it again.
-            outcomes.append(
-                RolloutUnreadable(path=file.path, reason=f"internal error: {type(error).__name__}: {error}")
-            )
-        else:
-            outcomes.append(RolloutRead(found=file, reading=reading))
-    return outcomes
+    """Read files one after the other; whatever goes wrong with one is that one's outcome. Runs in a pool thread.
+
+    A file that is gone may just be changing its form. All that are gone are looked for again together, so that a home
+    that is being deleted does not make each of its files wait.
+    """
+    read = {file.path: _read_file(codex_home, file, checkpoints.get(file.path)) for file in files}
+    for _ in range(LOOKS_MAX - 1):
+        gone = [file for file in files if read[file.path] is None]
+        if not gone:
+            break
+        time.sleep(LOOK_AGAIN_SECONDS)
+        read |= {file.path: _read_file(codex_home, file, checkpoints.get(file.path)) for file in gone}
+    return [outcome or RolloutUnreadable(path=path, reason=GONE) for path, outcome in read.items()]
+
+
+def _read_file(
+    codex_home: Path, file: FoundRollout, checkpoint: Checkpoint | None
+) -> RolloutRead | RolloutUnreadable | None:
+    """Read one file; None when it is gone."""
+    try:
+        return RolloutRead(found=file, reading=read_rollout(codex_home, file, checkpoint, redact=redact))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return RolloutUnreadable(path=file.path, reason=plain_reason(error))
+    except Exception as error:
+        # A defect of ours: it costs this file, is seen in its row, and the next version reads it again.
+        return RolloutUnreadable(path=file.path, reason=f"internal error: {type(error).__name__}: {error}")
 
 
 def _chunks(files: Sequence[FoundRollout]) -> Iterator[list[FoundRollout]]:

@@ -473,10 +473,10 @@ def test_conversation_has_the_folder_and_branch_of_the_thread(converse: Converse
     assert converse(patched, meta=meta).git_branch == "next"
 
 
-def test_copied_session_of_a_fork_is_read_on(converse: Converse) -> None:
+def test_copied_session_of_a_fork_is_not_told(converse: Converse) -> None:
     talk = converse(session_meta(OTHER_THREAD, cwd="/parent"), user("hello"))
 
-    assert (talk.thread_id, talk.cwd, len(talk.events)) == (THREAD, "/home/ann/shop", 1)
+    assert (talk.thread_id, talk.cwd, talk.events) == (THREAD, "/home/ann/shop", ())
 
 
 def test_file_of_another_thread_is_refused(tmp_path: Path) -> None:

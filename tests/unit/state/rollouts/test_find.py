@@ -60,7 +60,9 @@ def test_equal_stamps_are_ordered_by_path(tmp_path: Path) -> None:
     assert len(_paths(tmp_path)) == 4
 
 
-@pytest.mark.parametrize("name", [f"{rollout_file_name()}.zst", f"{rollout_file_name()}.bak", "notes.jsonl", "x"])
+@pytest.mark.parametrize(
+    "name", [f"{rollout_file_name()}.zst.tmp", f"{rollout_file_name()}.bak", "notes.jsonl.zst", "notes.jsonl", "x"]
+)
 def test_files_with_other_names_are_passed_over_in_silence(tmp_path: Path, name: str) -> None:
     write_rollout(tmp_path, b"", name=name)
 
