@@ -21,9 +21,9 @@ from state.rollouts.lines import LineRun, LoneLine, cut_lines, read_lines
 from state.rollouts.regular import RegularFile
 
 if sys.version_info >= (3, 14):
-    from compression import zstd
+    from compression import zstd as zstd
 else:
-    from backports import zstd
+    from backports import zstd as zstd
 
 LOOKS_MAX = 4
 LOOK_AGAIN_SECONDS = 0.05

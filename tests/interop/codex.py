@@ -64,11 +64,13 @@ class Codex:
       binary: the native program.
       home: its CODEX_HOME.
       person: its HOME, an empty folder.
+      time_zone: the zone that its local time is in.
     """
 
     binary: Path
     home: Path
     person: Path
+    time_zone: str = "UTC"
 
     @classmethod
     def settle(cls, binary: Path, root: Path, model_url: str) -> "Codex":
@@ -86,7 +88,7 @@ class Codex:
     @property
     def environment(self) -> dict[str, str]:
         """What every Codex process gets."""
-        return bare_environment(self.person, CODEX_HOME=str(self.home), RUST_LOG="error")
+        return bare_environment(self.person, CODEX_HOME=str(self.home), RUST_LOG="error", TZ=self.time_zone)
 
     def execute(self, prompt: str, cwd: Path, *options: str) -> ThreadId:
         """One `codex exec` turn in a new thread. A turn that fails is a turn: the exit code is not looked at."""

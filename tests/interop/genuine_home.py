@@ -9,6 +9,7 @@ from pathlib import Path
 import attrs
 
 from state.ids import ThreadId
+from state.rollouts.representation import zstd
 from tests.fakes.model_server import Call, FakeModelServer, Hang, Refuse, Say, patch, run
 from tests.interop.app_server import AppServer
 from tests.interop.codex import Codex
@@ -20,6 +21,8 @@ LONG_PROMPT_WORDS = 20_000
 
 LONG_REPLY_CHARS = 200_000
 SLOW_SECONDS = 1.2
+
+WEST_OF_GREENWICH = "America/New_York"
 
 UNICODE_PROMPT = (
     "Grüße aus Łódź, 你好, שלום, مرحبا, 👩\u200d🚀 and a \u2028 separator\n\n"
@@ -57,6 +60,8 @@ def build_genuine_home(binary: Path, model: FakeModelServer, root: Path) -> Genu
     with codex.app_server(work) as server:
         server.initialize()
         threads |= _by_app_server(server, model, work)
+        threads |= _forks(server, threads, model, work)
+    change_forms(codex.home, threads)
     return GenuineHome(codex=codex, threads=threads)
 
 
@@ -67,7 +72,9 @@ def aged_copy(home: GenuineHome, root: Path) -> GenuineHome:
     """
     copy = GenuineHome(codex=attrs.evolve(home.codex, home=root / "codex-home"), threads=home.threads)
     shutil.copytree(home.path, copy.path)
-    rollouts = sorted(copy.path.glob("*sessions/**/rollout-*.jsonl"), key=lambda path: str(path.relative_to(copy.path)))
+    rollouts = sorted(
+        copy.path.glob("*sessions/**/rollout-*.jsonl*"), key=lambda path: str(path.relative_to(copy.path))
+    )
     youngest_ns = max(path.stat().st_mtime_ns for path in rollouts)
     for index, path in enumerate(rollouts):
         mtime_ns = youngest_ns + index * 2_000_000_000
@@ -92,6 +99,8 @@ def _by_command_line(codex: Codex, model: FakeModelServer, work: Path) -> dict[V
             "I always prefer marzipan over nougat.", work, "--config", "memories.generate_memories=false"
         ),
     }
+    elsewhere = attrs.evolve(codex, time_zone=WEST_OF_GREENWICH)
+    threads[Variety.LOCAL_TIME] = elsewhere.execute("Which time is it here?", work)
     codex.resume(threads[Variety.RESUMED], "Second question of three", work)
     codex.resume(threads[Variety.RESUMED], "Third question of three", work)
     threads[Variety.FORKED] = codex.fork(threads[Variety.RESUMED], "A question beside the three", work)
@@ -150,7 +159,12 @@ def _by_app_server(server: AppServer, model: FakeModelServer, work: Path) -> dic
         Variety.LEGACY_EDITED: _start(server, work, "To be edited", historyMode="legacy"),
         Variety.IMAGE_ONLY: _start(server, work),
         Variety.DYNAMIC_TOOL: _start(server, work, "Look it up", dynamicTools=[_LOOKUP_TOOL]),
+        Variety.RENAMED: _start(server, work, "What shall this be called?"),
+        Variety.COMPRESSED: _start(server, work, "This is put away compressed", "With a second question"),
+        Variety.BOTH_FORMS: _start(server, work, "This is there twice", "With a second question"),
     }
+    server.request("thread/name/set", {"threadId": threads[Variety.RENAMED], "name": "The first name"})
+    threads[Variety.NAMED_FORK] = _fork(server, threads[Variety.RENAMED], "And what this?")
     for variety, name in NAMES.items():
         server.request("thread/name/set", {"threadId": threads[variety], "name": name})
     edit = {"threadId": threads[Variety.LEGACY_EDITED], "gitInfo": {"branch": "set/by-hand"}}
@@ -161,6 +175,42 @@ def _by_app_server(server: AppServer, model: FakeModelServer, work: Path) -> dic
     forked = server.request("thread/fork", {"threadId": threads[Variety.LEGACY]})
     threads[Variety.LEGACY_FORKED] = ThreadId(forked["thread"]["id"])
     return threads | _parent_and_child(server, model, work)
+
+
+def _fork(server: AppServer, thread: ThreadId, *prompts: str) -> ThreadId:
+    forked = ThreadId(server.request("thread/fork", {"threadId": thread})["thread"]["id"])
+    for prompt in prompts:
+        server.turn(forked, {"type": "text", "text": prompt})
+    return forked
+
+
+def _forks(
+    server: AppServer, threads: Mapping[Variety, ThreadId], model: FakeModelServer, work: Path
+) -> dict[Variety, ThreadId]:
+    once = _fork(server, threads[Variety.LEGACY], "A question of the fork alone")
+    return {
+        Variety.LEGACY_FORKED_TURN: once,
+        Variety.LEGACY_FORKED_TWICE: _fork(server, once, "A question of the fork's fork alone"),
+        Variety.PAGINATED_FORKED: _fork(server, threads[Variety.APP_SERVER_NAMED], "A question beside the two"),
+        **_child_with_context(server, model, work),
+    }
+
+
+def change_forms(home: Path, threads: Mapping[Variety, ThreadId]) -> None:
+    """Give two rollouts the forms that their varieties are about. No process may work in `home`.
+
+    A compressed file keeps the time of the plain one, as Codex does it.
+    """
+    for variety in (Variety.COMPRESSED, Variety.BOTH_FORMS):
+        (plain,) = home.glob(f"sessions/**/rollout-*-{threads[variety]}.jsonl")
+        status, data = plain.stat(), plain.read_bytes()
+        compressed = plain.with_name(plain.name + ".zst")
+        if variety is Variety.COMPRESSED:
+            compressed.write_bytes(zstd.compress(data))
+            plain.unlink()
+        else:
+            compressed.write_bytes(zstd.compress(data[: data.index(b"\n") + 1]))
+        os.utime(compressed, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 _LOOKUP_TOOL = {
@@ -204,3 +254,15 @@ def _parent_and_child(server: AppServer, model: FakeModelServer, work: Path) -> 
     # Every other turn of this server has been waited for, so the next one that ends is the child's.
     ended = server.wait_for("turn/completed")
     return {Variety.PARENT: parent, Variety.SUB_AGENT: ThreadId(ended["params"]["threadId"])}
+
+
+def _child_with_context(server: AppServer, model: FakeModelServer, work: Path) -> dict[Variety, ThreadId]:
+    message = {"message": "Go on where your parent is", "fork_context": True}
+    prompt = model.script(
+        "Let somebody go on from here",
+        Call("spawn_agent", message, namespace="multi_agent_v1"),
+        Say("Somebody goes on."),
+    )
+    parent = _start(server, work, "Something to know before", prompt, historyMode="legacy")
+    ended = server.wait_for("turn/completed")
+    return {Variety.CONTEXT_PARENT: parent, Variety.CONTEXT_CHILD: ThreadId(ended["params"]["threadId"])}

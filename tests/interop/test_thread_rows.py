@@ -34,7 +34,7 @@ def _number(row: Row, column: str) -> int:
     return value
 
 
-LIVE_BETTER_ANSWERS = (
+LIVE_BETTER_ANSWERS: tuple[BetterAnswer[Variety], ...] = (
     BetterAnswer(
         columns=("created_at", "created_at_ms"),
         reason="Codex reads the clock once for the row and once for session_meta; memoryd takes session_meta's.",
@@ -64,7 +64,7 @@ LIVE_BETTER_ANSWERS = (
     ),
     BetterAnswer(
         columns=("preview",),
-        varieties=(Variety.FORKED,),
+        varieties=(Variety.FORKED, Variety.PAGINATED_FORKED, Variety.NAMED_FORK),
         reason="Codex shows the parent's first message, until its own backfill shows the fork's, as memoryd does.",
         holds=lambda theirs, ours, column: ours[column] == theirs["first_user_message"],
     ),
@@ -82,11 +82,17 @@ LIVE_BETTER_ANSWERS = (
     ),
 )
 
-REBUILT_BETTER_ANSWERS = (
+REBUILT_BETTER_ANSWERS: tuple[BetterAnswer[Variety], ...] = (
+    BetterAnswer(
+        columns=("rollout_path",),
+        varieties=(Variety.COMPRESSED,),
+        reason="Codex's backfill notes the compressed file, its live rows the plain one, by which a rollout is known.",
+        holds=lambda theirs, ours, column: theirs[column] == f"{ours[column]}.zst",
+    ),
     BetterAnswer(
         columns=("name",),
-        varieties=tuple(NAMES),
-        reason="Codex's backfill loses all names; memoryd reads them from session_index.jsonl.",
+        varieties=(*NAMES, Variety.PAGINATED_FORKED),
+        reason="Codex's backfill loses all names; memoryd reads them from session_index.jsonl. A fork has its parent's.",
         holds=lambda theirs, ours, column: theirs[column] is None and ours[column] in NAMES.values(),
     ),
     BetterAnswer(

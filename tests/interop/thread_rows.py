@@ -8,13 +8,16 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
+from enum import StrEnum
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import attrs
 
 from state.ids import ThreadId
 from tests.interop.codex import state_database
-from tests.interop.varieties import Variety
+
+VarietyT = TypeVar("VarietyT", bound=StrEnum)
 
 Row = Mapping[str, object]
 
@@ -66,7 +69,7 @@ def _decoded(value: object) -> object:
 
 
 @attrs.frozen(kw_only=True)
-class BetterAnswer:
+class BetterAnswer(Generic[VarietyT]):
     """A difference that is meant.
 
     Attributes:
@@ -75,13 +78,13 @@ class BetterAnswer:
     """
 
     columns: tuple[str, ...]
-    varieties: tuple[Variety, ...] = ()
+    varieties: tuple[VarietyT, ...] = ()
     reason: str
     holds: Callable[[Row, Row, str], bool]
 
 
 def differences(
-    variety: Variety, columns: Iterable[str], theirs: Row, ours: Row, better: Iterable[BetterAnswer]
+    variety: VarietyT, columns: Iterable[str], theirs: Row, ours: Row, better: Iterable[BetterAnswer[VarietyT]]
 ) -> list[str]:
     """One line for each column that is neither equal nor a better answer that holds."""
     meant = [answer for answer in better if not answer.varieties or variety in answer.varieties]

@@ -54,10 +54,32 @@ class Variety(StrEnum):
     """The older format; a name, and a branch that was set by hand afterwards."""
     LEGACY_FORKED = "legacy-forked"
     """The older format's fork, which copies the lines of LEGACY and adds no turn."""
+    LEGACY_FORKED_TURN = "legacy-forked-turn"
+    """The same, with a turn of its own, and forked itself."""
+    LEGACY_FORKED_TWICE = "legacy-forked-twice"
+    """Forked from LEGACY_FORKED_TURN, with a turn of its own."""
+    PAGINATED_FORKED = "paginated-forked"
+    """A fork that copies nothing, made by a program, with a turn of its own."""
+    CONTEXT_PARENT = "context-parent"
+    """Has started CONTEXT_CHILD."""
+    CONTEXT_CHILD = "context-child"
+    """A sub-agent that was given all that its parent had seen."""
+    RENAMED = "renamed"
+    """Named, and named again."""
+    NAMED_FORK = "named-fork"
+    """The fork of a named thread, with a name of its own."""
+    COMPRESSED = "compressed"
+    """Its rollout was compressed afterwards, as Codex does with old ones."""
+    BOTH_FORMS = "both-forms"
+    """Its rollout is there plain, and compressed with less in it."""
+    LOCAL_TIME = "local-time"
+    """Recorded west of Greenwich: the stamp of the file's name is hours behind."""
 
 
 NAMES: Mapping[Variety, str] = {
     Variety.APP_SERVER_NAMED: "The asking program",
     Variety.LEGACY_EDITED: "Edited by hand",
+    Variety.RENAMED: "The second name",
+    Variety.NAMED_FORK: "Forked, with a name",
 }
 """The names that threads were given."""

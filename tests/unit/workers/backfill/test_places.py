@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from state.rollouts import logical_name
 from tests.unit.state.rollouts.transcript import rollout_file_name
-from workers.backfill.places import Root, folders_below, logical_name, places_of
+from workers.backfill.places import Root, folders_below, places_of
 
 NAME = rollout_file_name()
 HOME = Root(place="", folder="/home/ann/.codex", identity=(1, 1))
