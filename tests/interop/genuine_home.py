@@ -65,20 +65,24 @@ def build_genuine_home(binary: Path, model: FakeModelServer, root: Path) -> Genu
     return GenuineHome(codex=codex, threads=threads)
 
 
-def aged_copy(home: GenuineHome, root: Path) -> GenuineHome:
-    """A copy below `root` whose rollouts were last written two seconds apart, in the order of their paths.
+def age_rollouts(home: Path) -> None:
+    """Let rollouts have been written two seconds apart, in the order of their paths.
 
     Codex's backfill moves times that lie less than a second apart away from each other; these stay as they are.
     """
-    copy = GenuineHome(codex=attrs.evolve(home.codex, home=root / "codex-home"), threads=home.threads)
-    shutil.copytree(home.path, copy.path)
-    rollouts = sorted(
-        copy.path.glob("*sessions/**/rollout-*.jsonl*"), key=lambda path: str(path.relative_to(copy.path))
-    )
+    found = home.glob("*sessions/**/rollout-*.jsonl*")
+    rollouts = sorted(found, key=lambda path: str(path.relative_to(home)))
     youngest_ns = max(path.stat().st_mtime_ns for path in rollouts)
     for index, path in enumerate(rollouts):
         mtime_ns = youngest_ns + index * 2_000_000_000
         os.utime(path, ns=(mtime_ns, mtime_ns))
+
+
+def aged_copy(home: GenuineHome, root: Path) -> GenuineHome:
+    """A copy below `root` whose rollouts are aged."""
+    copy = GenuineHome(codex=attrs.evolve(home.codex, home=root / "codex-home"), threads=home.threads)
+    shutil.copytree(home.path, copy.path)
+    age_rollouts(copy.path)
     return copy
 
 

@@ -15,6 +15,7 @@ from state.ids import ThreadId
 from tests.fakes.model_server import Call, FakeModelServer, Say
 from tests.interop.app_server import running_app_server
 from tests.interop.codex import Codex, forget_state_database
+from tests.interop.genuine_home import age_rollouts
 from tests.interop.installation import OLD_VERSIONS, codex_binary
 from tests.interop.processes import PROCESS_SECONDS_MAX
 
@@ -72,7 +73,11 @@ def build_old_home(model: FakeModelServer, root: Path) -> OldHome:
     work = root / "work"
     work.mkdir()
     first, last = (attrs.evolve(codex, binary=codex_binary(version)) for version in OLD_VERSIONS)
-    listing = model.script("Which files are here?", Call("shell", {"command": ["bash", "-lc", "ls"]}), Say("None."))
+    listing = model.script(
+        "Which files are here? Never change recipe.txt.",
+        Call("shell", {"command": ["bash", "-lc", "ls"]}),
+        Say("None."),
+    )
     threads = {
         OldVariety.FIRST_PLAIN: _execute(first, "An early question", work),
         OldVariety.FIRST_COMMANDS: _execute(first, listing, work),
@@ -84,6 +89,7 @@ def build_old_home(model: FakeModelServer, root: Path) -> OldHome:
     _run(last, "Second later question of two", work, "resume", threads[OldVariety.LAST_RESUMED])
     threads |= _forks(last, work)
     forget_state_database(codex.home)
+    age_rollouts(codex.home)
     codex.configure(model.url)
     with codex.app_server(codex.person) as server:
         server.initialize()
@@ -98,10 +104,10 @@ def _forks(codex: Codex, work: Path) -> dict[OldVariety, ThreadId]:
             server.turn(thread, {"type": "text", "text": prompt})
 
         parent = server.request("thread/start", {"cwd": str(work)})["thread"]["id"]
-        ask(parent, "A question of the parent")
+        ask(parent, "I always prefer marzipan over nougat.")
         bare = server.request("thread/fork", {"threadId": parent})["thread"]["id"]
         forked = server.request("thread/fork", {"threadId": parent})["thread"]["id"]
-        ask(forked, "A question of the old fork alone")
+        ask(forked, "Never use tabs in this folder.")
     return {
         OldVariety.LAST_PARENT: ThreadId(parent),
         OldVariety.LAST_FORKED: ThreadId(bare),

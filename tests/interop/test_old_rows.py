@@ -33,17 +33,12 @@ BETTER_ANSWERS: tuple[BetterAnswer[OldVariety], ...] = (
         columns=("sandbox_policy",),
         varieties=FIRST_VARIETIES,
         reason="The same; the session ran without a sandbox.",
-        holds=lambda theirs, ours, column: ours[column] == {"type": "disabled"},
+        holds=lambda theirs, ours, column: theirs[column] != ours[column] == {"type": "disabled"},
     ),
     BetterAnswer(
         columns=("recency_at", "recency_at_ms"),
         reason="Codex's backfill takes the last write; memoryd the start of the last turn, as Codex's live rows do.",
-        holds=lambda theirs, ours, column: abs(_number(ours, column) - _number(theirs, column)) <= 60_000,
-    ),
-    BetterAnswer(
-        columns=("updated_at_ms",),
-        reason="Codex moves times that lie less than a second apart away from each other.",
-        holds=lambda theirs, ours, column: abs(_number(ours, column) - _number(theirs, column)) <= len(OldVariety),
+        holds=lambda theirs, ours, column: _number(ours, column) <= _number(theirs, column),
     ),
 )
 
@@ -105,8 +100,18 @@ def test_what_a_fork_has_copied_is_remembered_of_its_parent_alone(old_home: OldH
     assert {old_home.threads[OldVariety.LAST_PARENT], old_home.threads[OldVariety.LAST_FORKED_TURN]} <= jobs.keys()
 
 
-@pytest.mark.parametrize("variety", [OldVariety.FIRST_COMMANDS, OldVariety.LAST_PARENT])
-def test_old_session_becomes_a_memory(variety: OldVariety, old_home: OldHome, memoryd: Memoryd) -> None:
+@pytest.mark.parametrize(
+    ("variety", "wish"),
+    [
+        (OldVariety.FIRST_COMMANDS, "recipe.txt"),
+        (OldVariety.LAST_PARENT, "marzipan"),
+        (OldVariety.LAST_FORKED_TURN, "tabs"),
+    ],
+)
+def test_wish_is_remembered_of_the_thread_that_it_was_said_in(
+    variety: OldVariety, wish: str, old_home: OldHome, memoryd: Memoryd
+) -> None:
     (memory,) = memoryd.ask("memories", "show", old_home.threads[variety])["memories"]
 
-    assert memory["rollout_summary"]
+    assert wish in memory["raw_memory"]
+    assert [other for other in ("recipe.txt", "marzipan", "tabs") if other in memory["raw_memory"]] == [wish]

@@ -92,7 +92,7 @@ REBUILT_BETTER_ANSWERS: tuple[BetterAnswer[Variety], ...] = (
     BetterAnswer(
         columns=("name",),
         varieties=(*NAMES, Variety.PAGINATED_FORKED),
-        reason="Codex's backfill loses all names; memoryd reads them from session_index.jsonl. A fork has its parent's.",
+        reason="Codex's backfill loses all names; memoryd reads them from session_index.jsonl.",
         holds=lambda theirs, ours, column: theirs[column] is None and ours[column] in NAMES.values(),
     ),
     BetterAnswer(

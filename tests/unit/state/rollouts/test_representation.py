@@ -172,7 +172,7 @@ def test_text_that_is_made_to_be_too_large_is_not_read_to_its_end(tmp_path: Path
 def test_frame_that_wants_too_much_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(representation, "WINDOW_LOG_MAX", 20)
     path = write_rollout(tmp_path, TALK)
-    wide = {zstd.CompressionParameter.window_log: 25}
+    wide: dict[int, int] = {zstd.CompressionParameter.window_log: 25}
     _compress(path, zstd.compress(TALK + _noise(64 * PIECE_BYTES), options=wide))
 
     assert _read(tmp_path).remark is not None
