@@ -6,7 +6,14 @@ import attrs
 import pytest
 
 from state.ids import Scope
-from state.messages.backfill import GetBackfillState, ListKnownRollouts, ListTroubledRollouts, LoadCheckpoints
+from state.messages.backfill import (
+    FindKnownRollouts,
+    GetBackfillState,
+    ListKnownRollouts,
+    ListPendingRollouts,
+    ListTroubledRollouts,
+    LoadCheckpoints,
+)
 from state.messages.base import Lane, Request
 from state.messages.consolidation import GetConsolidationTotals, ListPublishedScopes, LoadScopeMemories
 from state.messages.extraction import GetExtractionTotals
@@ -26,6 +33,8 @@ SHOP = Scope(kind="cwd", key="/home/ann/shop")
 READS: list[Request[object]] = [
     GetBackfillState(),
     ListKnownRollouts(),
+    FindKnownRollouts(paths=(path_of(1),)),
+    ListPendingRollouts(),
     LoadCheckpoints(paths=(path_of(1),)),
     ListTroubledRollouts(),
     LoadScopeMemories(scope=SHOP, limit=5, unused_ms_max=5),

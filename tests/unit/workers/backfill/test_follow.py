@@ -90,10 +90,13 @@ async def following(
         made.append(FakeWatcher(codex_home, changes, tell))
         return made[0]
 
+    async def work() -> None:
+        backfill = attrs.evolve(Settings().backfill, rescan_seconds=rescan_seconds)
+        await follow.serve(handle, home.path, attrs.evolve(Settings(), backfill=backfill))
+
     monkeypatch.setattr(follow, "Watcher", watcher)
-    backfill = attrs.evolve(Settings().backfill, rescan_seconds=rescan_seconds)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(follow.serve, handle, home.path, attrs.evolve(Settings(), backfill=backfill))
+        nursery.start_soon(work)
         await trio.testing.wait_all_tasks_blocked()
         yield Followed(handle, home, made[0])
         nursery.cancel_scope.cancel()
