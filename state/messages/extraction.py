@@ -80,7 +80,7 @@ class TokenUsage:
       input_tokens: what was read, cached or not.
       cached_input_tokens: of these, what the server had read before, which most servers sell for less.
       output_tokens: what was written, reasoning included.
-      model_calls: requests that were sent, those that failed included.
+      model_calls: requests that were tried, those that failed included.
     """
 
     input_tokens: int = 0

@@ -112,12 +112,14 @@ class Extraction:
         self._total: int | None = None
         self.summary = ExtractionSummary()
         self.unavailable: ModelUnavailableError | None = None
+        self._until_done = False
         self._pauses = 0
         self._paused_until = -math.inf
 
     async def run(self, *, until_done: bool) -> None:
         """Work in `workers` slots; return when nothing can be claimed or the model is not available (until_done), or
         when the claims of this start are used up."""
+        self._until_done = until_done
         await self._handle.ask(ReopenForExtractor(extractor=self._extractor))
         if until_done:
             totals = await self._handle.ask(GetExtractionTotals(eligibility=self._eligibility))
@@ -126,18 +128,18 @@ class Extraction:
                 self._total = min(self._total, self._claims_left)
         async with trio.open_nursery() as nursery:
             for slot in range(self._workers):
-                nursery.start_soon(self._serve, f"extraction-{slot}", until_done)
+                nursery.start_soon(self._serve, f"extraction-{slot}")
 
-    async def _serve(self, worker: str, until_done: bool) -> None:
+    async def _serve(self, worker: str) -> None:
         while self._claims_left is None or self._claims_left > 0:
-            if until_done and self.unavailable is not None:
+            if self._until_done and self.unavailable is not None:
                 return
             await trio.sleep_until(self._paused_until)
             token = self._handle.mint_token()
             terms = ClaimTerms(token=token, owner=self._handle.owner(worker), lease_ms=EXTRACTION_LEASE_MS)
             claimed = await self._handle.ask(ClaimExtraction(terms=terms, eligibility=self._eligibility))
             if isinstance(claimed, NothingToExtract):
-                if until_done:
+                if self._until_done:
                     return
                 due_seconds = (claimed.next_due_in_ms or 0) / 1000 or IDLE_POLL_SECONDS_MAX
                 await trio.sleep(min(due_seconds, IDLE_POLL_SECONDS_MAX))
@@ -183,10 +185,12 @@ class Extraction:
         now = trio.current_time()
         if now < self._paused_until:
             return
-        seconds = min(PAUSE_SECONDS_MIN * 2**self._pauses, PAUSE_SECONDS_MAX)
+        self.unavailable = error
+        if self._until_done:
+            return  # whoever asked is told at the end
+        seconds = min(PAUSE_SECONDS_MIN * 2 ** min(self._pauses, 20), PAUSE_SECONDS_MAX)
         self._pauses += 1
         self._paused_until = now + seconds
-        self.unavailable = error
         log.warning("extraction pauses", reason=redact(str(error)), hint=error.hint, seconds=seconds)
 
     def _model_answered(self) -> None:

@@ -143,6 +143,8 @@ class ModelServer:
                 timeout=openai.Timeout(seconds, connect=min(CONNECT_SECONDS_MAX, seconds)),
                 # A transcript goes where the settings say, and not where that place points to.
                 follow_redirects=False,
+                # Nor through a proxy, if that place is this machine.
+                trust_env=not self._settings.is_loopback(),
                 event_hooks={"request": [_count_request], "response": [_note_refusal]},
             ),
         )
@@ -245,9 +247,22 @@ def _import_sdk() -> None:
 
 def _said(error: Any, status: int | None) -> Said:
     """What an error of the SDK holds of the server's words."""
-    body = error.body if isinstance(error.body, dict) else {}
+    return _said_of(error.body, status, "" if status else error.message)
+
+
+def _said_in(response: "httpx2.Response") -> Said:
+    """The same from the answer itself."""
+    try:
+        body = json.loads(response.content)
+    except ValueError:
+        body = None
+    return _said_of(body.get("error", body) if isinstance(body, dict) else None, response.status_code, "")
+
+
+def _said_of(body: object, status: int | None, otherwise: str) -> Said:
+    body = body if isinstance(body, dict) else {}
     code = body.get("code") or body.get("type") or ""
-    message = body.get("message") or ("" if status else error.message)
+    message = body.get("message") or otherwise
     return Said(status=status, code=str(code), parameter=str(body.get("param") or ""), message=str(message))
 
 
@@ -263,7 +278,8 @@ async def _note_refusal(response: "httpx2.Response") -> None:
     attempts = _attempts.get()
     if attempts is None or response.status_code < 400:
         return
-    attempts.refusal = Said(status=response.status_code)
+    await response.aread()
+    attempts.refusal = _said_in(response)
     attempts.retry_after_ms = retry_after_ms(response.headers, time.time)
     if (attempts.retry_after_ms or 0) / 1_000 > attempts.scope.deadline - trio.current_time():
         attempts.scope.cancel()
