@@ -97,7 +97,7 @@ class Stream:
         }
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen
 class Endless:
     """A stream that never ends, of this event over and over."""
 
