@@ -13,7 +13,7 @@ import pytest
 from examples.fake_secrets import fake_secrets
 from tests.fakes.codex_home import CodexHome, RolloutFile
 from tests.fakes.command import Ended, Memoryd
-from tests.fakes.model_answers import NOTHING, Endless, Stream, delta, error_body, memory, prompt_of
+from tests.fakes.model_answers import NOTHING, Stream, error_body, memory, prompt_of
 from tests.fakes.model_server import FakeModelServer, Hang, Refuse, Step, fake_model_server
 
 WISH = "Please add a login page to the shop. Always use pnpm instead of npm in this project."
@@ -128,69 +128,17 @@ class Trouble:
 TROUBLES = {
     "429": Trouble(steps=(Refuse(429, {"retry-after": "0.1"}),), requests=3, reason="answered 429"),
     "500": Trouble(steps=(Refuse(500, {"retry-after": "0.1"}),), requests=3, reason="answered 500"),
-    "cut": Trouble(
-        steps=(Stream(text=memory(2), ending="none", declared_bytes_more=100),),
-        reason="cut the connection: peer closed",
-    ),
-    "cut politely": Trouble(
-        steps=(Stream(text=memory(2), ending="none"),), reason="ended before the answer was complete"
-    ),
+    "cut": Trouble(steps=(Stream(text=memory(2), ending="none"),), reason="ended before the answer was completed"),
     "wrong JSON": Trouble(steps=(Stream(text='{"notes": ['),), reason="gave a wrong answer", input_tokens=1),
-    "another schema": Trouble(
-        steps=(Stream(text=memory(2, more=1)),), reason="contains unknown field `more`", input_tokens=1
-    ),
-    "unknown kind": Trouble(
-        steps=(Stream(text=memory(notes=[{"kind": "joke", "topic": "t", "text": "t", "line": 2}])),),
-        reason="Invalid enum value 'joke'",
-        input_tokens=1,
-    ),
     "no text": Trouble(steps=(Stream(text=""),), reason="gave a wrong answer: it is empty", input_tokens=1),
-    "half": Trouble(steps=(Stream(text=memory(2, raw_memory="")),), reason="it is only a part", input_tokens=1),
-    "uncited": Trouble(steps=(Stream(text=memory(1, 99)),), reason="none of its notes cites", input_tokens=1),
     "silence": Trouble(steps=(Hang(),), reason="did not finish within 2 s"),
-    "endless": Trouble(steps=(Endless(),), reason="did not finish within 2 s"),
-    "endless text": Trouble(
-        steps=(Endless(delta("x" * 100_000), 0),), status="dead", reason="longer than 16000 tokens"
-    ),
-    "too long": Trouble(
-        steps=(Stream(text="{", ending="incomplete"),), status="dead", reason="longer than 16000 tokens", input_tokens=1
-    ),
     "refusal": Trouble(
         steps=(Stream(refusal="I cannot help with that"),),
         status="dead",
         reason="declined to answer: I cannot help with that",
         input_tokens=1,
     ),
-    "filtered": Trouble(
-        steps=(Stream(ending="incomplete", reason="content_filter"),),
-        status="dead",
-        reason="filtered the answer",
-        input_tokens=1,
-    ),
-    "error event": Trouble(
-        steps=(Stream(ending="error", reason="server_error", message="oh"),), reason="server_error: oh"
-    ),
-    "failed": Trouble(
-        steps=(Stream(ending="failed", reason="server_error", message="oh"),), reason="server_error: oh", input_tokens=1
-    ),
-    "not SSE": Trouble(steps=(Endless(b"data: no JSON\n\n"),), reason="the stream cannot be read"),
     "refused key": Trouble(steps=(Refuse(401),), reason="answered 401", code=1, given_back=1),
-    "no such model": Trouble(
-        steps=(Refuse(404, body=error_body("model_not_found", "no such model")),),
-        reason="answered 404: model_not_found: no such model",
-        code=1,
-        given_back=1,
-    ),
-    "no money": Trouble(
-        steps=(Refuse(429, {"retry-after": "0.1"}, error_body("insufficient_quota", "pay first")),),
-        reason="answered 429: insufficient_quota: pay first",
-        requests=3,
-        code=1,
-        given_back=1,
-    ),
-    "elsewhere": Trouble(
-        steps=(Refuse(307, {"location": "http://127.0.0.1:9/v1"}),), reason="answered 307", code=1, given_back=1
-    ),
     "too big": Trouble(
         steps=(Refuse(400, body=error_body("context_length_exceeded", "too much")),),
         status="dead",
@@ -198,6 +146,7 @@ TROUBLES = {
         requests=5,
     ),
 }
+"""One of each kind; `tests/unit/workers/models/responses/test_provider.py` has the rest of them."""
 
 
 @pytest.mark.parametrize("trouble", TROUBLES.values(), ids=TROUBLES.keys())
@@ -278,7 +227,8 @@ def test_a_session_that_is_too_big_is_asked_again_with_less_of_it(shop: Shop) ->
     assert sizes[1] <= sizes[0] // 2
     assert sizes[2] <= sizes[1] // 2
     assert all(WISH in prompt_of(request) for request in shop.model.requests)
-    assert '"omitted_outputs":40' in prompt_of(shop.model.requests[2])
+    assert '"omitted_outputs":0' in prompt_of(shop.model.requests[0])
+    assert '"output":"(omitted)"' in prompt_of(shop.model.requests[2])
 
 
 def test_an_unavailable_model_stops_the_run_with_one_sentence_and_a_hint(home: CodexHome, shop: Shop) -> None:
