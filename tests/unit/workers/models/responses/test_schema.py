@@ -62,7 +62,7 @@ def test_valid_answers_are_read() -> None:
     ],
 )
 def test_anything_else_is_refused_with_the_place(text: str, where: str) -> None:
-    with pytest.raises(ValueError, match=".") as refused:
+    with pytest.raises(ValueError) as refused:
         read_answer(text)
 
     assert where in str(refused.value)
