@@ -11,6 +11,7 @@ import math
 import random
 from contextlib import aclosing
 from pathlib import Path
+from typing import TypeVar
 
 import attrs
 import structlog
@@ -19,6 +20,7 @@ import trio
 from config.settings import EXTRACTION_LEASE_MS, Settings
 from state.errors import StoreError
 from state.ids import OwnershipToken
+from state.messages.base import Request
 from state.messages.extraction import (
     NO_TOKENS,
     ClaimExtraction,
@@ -57,6 +59,8 @@ from workers.progress import NoProgress, Progress
 from workers.redaction import redact
 
 log = structlog.get_logger(__name__)
+
+ReplyT = TypeVar("ReplyT")
 
 IDLE_POLL_SECONDS_MAX = 2.0
 """How long a slot with nothing to do waits before it looks again. Looking costs one small transaction."""
@@ -154,7 +158,7 @@ class Extraction:
         try:
             async with hold_lease(self._handle, renewal, lease_ms=EXTRACTION_LEASE_MS):
                 finish = await self._extract(job, token)
-                reply = await self._handle.ask(finish)
+                reply = await self._record(finish)
         except LeaseLostError as lost:
             log.warning("extraction abandoned", thread=job.thread_id, reason=str(lost))
         except trio.Cancelled:
@@ -174,6 +178,19 @@ class Extraction:
             await self._fail(job, token, ModelTransientError(f"{type(error).__name__}: {error}"))
         else:
             self._note_finish(job, finish, reply)
+
+    async def _record(self, request: Request[ReplyT]) -> ReplyT:
+        """Ask to record how the job ended, also when cancelled meanwhile: what was paid for is not thrown away.
+
+        A request that was cancelled has been withdrawn, so it is asked once more; had it not been, the second one
+        would change nothing.
+        """
+        try:
+            return await self._handle.ask(request)
+        except trio.Cancelled:
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + GIVE_BACK_SECONDS_MAX):
+                await self._handle.ask(request)
+            raise
 
     def _pause(self, error: ModelUnavailableError) -> None:
         """Claim nothing for a while: what is wrong is not the jobs, and asking again and again does not help.
@@ -215,7 +232,7 @@ class Extraction:
 
     async def _fail(self, job: ExtractionClaimed, token: OwnershipToken, error: ModelError) -> None:
         reason = redact(str(error))
-        reply = await self._handle.ask(
+        reply = await self._record(
             FailExtraction(
                 token=token,
                 failure=error.failure,

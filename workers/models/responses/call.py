@@ -267,6 +267,7 @@ def _said_of(body: object, status: int | None, otherwise: str) -> Said:
 
 
 async def _count_request(_request: "httpx2.Request") -> None:
+    await trio.lowlevel.checkpoint()
     attempts = _attempts.get()
     if attempts is not None:
         attempts.requests += 1

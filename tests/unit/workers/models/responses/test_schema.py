@@ -1,6 +1,7 @@
 """The schema that the model is held to, and the reader that does not trust it."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -48,7 +49,7 @@ def test_valid_answers_are_read() -> None:
     [
         ("", "truncated"),
         ("null", "Expected `object`"),
-        (memory(2)[:-5], ""),
+        (memory(2)[:-5], "truncated"),
         (memory(2) + memory(2), "trailing"),
         (memory(2, more=1), "unknown field `more`"),
         (memory(2, raw_memory=None), "raw_memory"),
@@ -57,12 +58,10 @@ def test_valid_answers_are_read() -> None:
         (memory(2, notes=[{"kind": "joke", "topic": "t", "text": "t", "line": 2}]), "Invalid enum value"),
         (memory(2, notes=[{"kind": "fix", "topic": "t", "text": "t"}]), "missing required field `line`"),
         (json.dumps({"rollout_summary": "x"}), "missing required field"),
-        ('{"rollout_summary": "\\ud800"}', ""),
-        ("\ud800", ""),
+        ('{"rollout_summary": "\\ud800"}', "truncated"),
+        ("\ud800", "surrogates not allowed"),
     ],
 )
 def test_anything_else_is_refused_with_the_place(text: str, where: str) -> None:
-    with pytest.raises(ValueError) as refused:
+    with pytest.raises(ValueError, match=re.escape(where)):
         read_answer(text)
-
-    assert where in str(refused.value)
