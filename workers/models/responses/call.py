@@ -6,9 +6,7 @@ would end after the deadline is not begun: the job is told when to come back.
 """
 
 import json
-import logging
 import time
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -18,15 +16,14 @@ from config.responses import ResponsesSettings
 from state.messages.extraction import TokenUsage
 from workers.models.protocol import ModelError, ModelPermanentError
 from workers.models.responses.events import Answer, Ending
-from workers.models.responses.failures import Failures, Said, retry_after_ms
+from workers.models.responses.failures import Failures, retry_after_ms
+from workers.models.responses.http import Attempts, attempts_of_this_call, import_sdk, new_client, said_of
 from workers.models.responses.prompt import INSTRUCTIONS
 from workers.models.responses.schema import NAME, SCHEMA
 
 if TYPE_CHECKING:
-    import httpx2
     from openai import AsyncOpenAI
 
-CONNECT_SECONDS_MAX = 10.0
 LINGER_SECONDS_MAX = 1.0
 """How long the end of the stream is waited for once the answer has ended; only to use the connection again."""
 
@@ -35,24 +32,6 @@ CLOSE_SECONDS_MAX = 2.0
 
 CHARS_PER_TOKEN_MAX = 16
 """More characters than this for each token that it may write come only from a server that does not count."""
-
-KEY_ON_LOOPBACK = "no-key"
-"""The SDK insists on one; a server on this machine does not look at it."""
-
-_LOGGERS = ("openai", "httpx2", "httpcore2")
-
-
-@attrs.define
-class _Attempts:
-    """What became of the requests of one call."""
-
-    scope: trio.CancelScope
-    requests: int = 0
-    refusal: Said | None = None
-    retry_after_ms: int | None = None
-
-
-_attempts: ContextVar[_Attempts | None] = ContextVar("_attempts", default=None)
 
 
 @attrs.frozen(kw_only=True)
@@ -81,7 +60,7 @@ class ModelServer:
           ModelError: there is no answer; `usage` says what it has cost.
         """
         answer = Answer(chars_max=self._settings.output_tokens_max * CHARS_PER_TOKEN_MAX)
-        attempts = _Attempts(scope=trio.CancelScope())
+        attempts = Attempts(scope=trio.CancelScope())
         try:
             with attempts.scope:
                 client = await self._open()
@@ -127,32 +106,14 @@ class ModelServer:
         async with self._opening:
             if self._client is None:
                 # The import takes most of a second, which leases and signals must not wait for.
-                await trio.to_thread.run_sync(_import_sdk)
-                self._client = self._new_client()
+                await trio.to_thread.run_sync(import_sdk)
+                self._client = new_client(self._settings, self._key)
             return self._client
 
-    def _new_client(self) -> "AsyncOpenAI":
+    async def _stream(self, client: "AsyncOpenAI", question: str, answer: Answer, attempts: Attempts) -> None:
         import openai
 
-        seconds = self._settings.call_seconds_max
-        return openai.AsyncOpenAI(
-            api_key=self._key or KEY_ON_LOOPBACK,
-            base_url=self._settings.base_url,
-            max_retries=self._settings.retries_max,
-            http_client=openai.DefaultAsyncHttpxClient(
-                timeout=openai.Timeout(seconds, connect=min(CONNECT_SECONDS_MAX, seconds)),
-                # A transcript goes where the settings say, and not where that place points to.
-                follow_redirects=False,
-                # Nor through a proxy, if that place is this machine.
-                trust_env=not self._settings.is_loopback(),
-                event_hooks={"request": [_count_request], "response": [_note_refusal]},
-            ),
-        )
-
-    async def _stream(self, client: "AsyncOpenAI", question: str, answer: Answer, attempts: _Attempts) -> None:
-        import openai
-
-        mark = _attempts.set(attempts)
+        mark = attempts_of_this_call.set(attempts)
         try:
             stream: Any = await client.responses.create(**self._request(question))
             with trio.CancelScope() as reading:
@@ -168,12 +129,12 @@ class ModelServer:
         except openai.APIError as error:
             # An error event within the stream, in one of its forms.
             if answer.ending is Ending.NOT_YET:
-                raise self._failures.of(_said(error, None)) from None
+                raise self._failures.of(said_of(error.body, None, error.message)) from None
         except (openai.OpenAIError, json.JSONDecodeError, UnicodeDecodeError) as error:
             if answer.ending is Ending.NOT_YET:
                 raise self._failures.wrong_answer(f"the stream cannot be read: {error}") from None
         finally:
-            _attempts.reset(mark)
+            attempts_of_this_call.reset(mark)
 
     def _request(self, question: str) -> dict[str, Any]:
         request: dict[str, Any] = {
@@ -218,7 +179,7 @@ class ModelServer:
 
     def _refused(self, error: Any) -> ModelError:
         wait_ms = retry_after_ms(error.response.headers, time.time)
-        return self._failures.of(_said(error, error.status_code), retry_after_ms=wait_ms)
+        return self._failures.of(said_of(error.body, error.status_code), retry_after_ms=wait_ms)
 
     def _disconnected(self, error: Any) -> ModelError:
         import httpx2
@@ -230,57 +191,8 @@ class ModelServer:
             return self._failures.too_late()
         return self._failures.cut(str(cause or error))
 
-    def _out_of_time(self, attempts: _Attempts) -> ModelError:
+    def _out_of_time(self, attempts: Attempts) -> ModelError:
         """The deadline, or a wait that would have gone past it: then the server's own reason says more."""
         if attempts.refusal is not None:
             return self._failures.of(attempts.refusal, retry_after_ms=attempts.retry_after_ms)
         return self._failures.too_late()
-
-
-def _import_sdk() -> None:
-    """Import the SDK, and keep its own logs out of ours: they would hold what is sent."""
-    import openai  # noqa: F401
-
-    for name in _LOGGERS:
-        logging.getLogger(name).setLevel(logging.WARNING)
-
-
-def _said(error: Any, status: int | None) -> Said:
-    """What an error of the SDK holds of the server's words."""
-    return _said_of(error.body, status, "" if status else error.message)
-
-
-def _said_in(response: "httpx2.Response") -> Said:
-    """The same from the answer itself."""
-    try:
-        body = json.loads(response.content)
-    except ValueError:
-        body = None
-    return _said_of(body.get("error", body) if isinstance(body, dict) else None, response.status_code, "")
-
-
-def _said_of(body: object, status: int | None, otherwise: str) -> Said:
-    body = body if isinstance(body, dict) else {}
-    code = body.get("code") or body.get("type") or ""
-    message = body.get("message") or otherwise
-    return Said(status=status, code=str(code), parameter=str(body.get("param") or ""), message=str(message))
-
-
-async def _count_request(_request: "httpx2.Request") -> None:
-    await trio.lowlevel.checkpoint()
-    attempts = _attempts.get()
-    if attempts is not None:
-        attempts.requests += 1
-        attempts.refusal = None
-
-
-async def _note_refusal(response: "httpx2.Response") -> None:
-    """Remember a refusal before the SDK waits for the next try, and end the call if that wait is too long for it."""
-    attempts = _attempts.get()
-    if attempts is None or response.status_code < 400:
-        return
-    await response.aread()
-    attempts.refusal = _said_in(response)
-    attempts.retry_after_ms = retry_after_ms(response.headers, time.time)
-    if (attempts.retry_after_ms or 0) / 1_000 > attempts.scope.deadline - trio.current_time():
-        attempts.scope.cancel()

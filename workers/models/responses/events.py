@@ -86,15 +86,16 @@ class Answer:
                 self._fail(event)
 
     def _write(self, delta: object) -> None:
-        text = _text(delta)
-        self._parts.append(text)
+        self._append(self._parts, _text(delta))
+
+    def _decline(self, delta: object) -> None:
+        self._append(self._refusal, _text(delta))
+
+    def _append(self, parts: list[str], text: str) -> None:
+        parts.append(text)
         self._chars += len(text)
         if self._chars > self._chars_max:
             self.ending = Ending.TOO_LONG
-
-    def _decline(self, delta: object) -> None:
-        if sum(map(len, self._refusal)) < self._chars_max:
-            self._refusal.append(_text(delta))
 
     def _complete(self, response: Any) -> None:
         self.ending = Ending.COMPLETED

@@ -138,6 +138,8 @@ async def test_nothing_to_remember_is_an_answer(model: FakeModelServer, provider
         (Stream(refusal="I cannot"), ModelPermanentError, "declined to answer: I cannot", 1, True),
         (Stream(refusal="I cannot", whole=True), ModelPermanentError, "declined to answer: I cannot", 1, True),
         (Endless(delta("x" * 100_000), 0), ModelPermanentError, "longer than 16000 tokens", 1, False),
+        (Endless(b": " + b"x" * 1_000_000 + b"\n\n", 0), ModelTransientError, "longer than 32000000 bytes", 1, False),
+        (Endless(b"x" * 1_000_000, 0), ModelTransientError, "longer than 32000000 bytes", 1, False),
         (Refuse(401), ModelUnavailableError, "answered 401", 1, False),
         (Refuse(403), ModelUnavailableError, "answered 403", 1, False),
         (Refuse(404), ModelUnavailableError, "answered 404", 1, False),
