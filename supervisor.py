@@ -25,6 +25,7 @@ import structlog
 import trio
 
 from config import Paths, Settings
+from config.settings import FREE_MODELS
 from interfaces.service import BackfillReport, ConsolidationReport, ExtractionReport, OnceReport, ProgressView
 from state.errors import StoreBrokenError, StoreError, first_cause
 from state.folder import StateFolder
@@ -89,6 +90,7 @@ WORKERS: tuple[tuple[str, Worker], ...] = (
 async def run(paths: Paths, settings: Settings, *, workers: tuple[tuple[str, Worker], ...] = WORKERS) -> int:
     """Serve until a signal or until the store cannot go on; answer the exit code."""
     started = time.monotonic()
+    _refuse_unusable_model(settings)
     broken: list[StoreError] = []
     async with open_store(StateFolder(path=paths.state_dir), str(paths.codex_home)) as handle:
 
@@ -144,11 +146,14 @@ async def once(paths: Paths, settings: Settings, progress: ProgressView, phases:
 
     Raises:
       BackfillWaitError: another process scans for longer than the bound.
+      ConfigError: the model needs a key, and there is none that may be used.
       InterruptedRunError: a signal; leases were handed back.
       StateError: the store cannot be opened or used.
     """
     from workers.once import do_once
 
+    if "extract" in phases:
+        _refuse_unusable_model(settings)
     async with open_store(StateFolder(path=paths.state_dir), str(paths.codex_home)) as handle:
         done = await _until_stopped(
             lambda: do_once(handle, paths.codex_home, settings, progress, phases), settings.service.grace_seconds
@@ -157,10 +162,22 @@ async def once(paths: Paths, settings: Settings, progress: ProgressView, phases:
         raise InterruptedRunError("interrupted")
     return OnceReport(
         backfill=BackfillReport(**attrs.asdict(done.backfill), seconds=done.backfill_seconds),
-        extraction=ExtractionReport(**attrs.asdict(done.extraction)),
+        extraction=ExtractionReport(**attrs.asdict(done.extraction, recurse=False)),
         consolidation=ConsolidationReport(**attrs.asdict(done.consolidation), scopes=done.scopes),
         memories_dir=handle.folder.memories_dir,
     )
+
+
+def _refuse_unusable_model(settings: Settings) -> None:
+    """Say that a key is missing before anything is done, and not when the first session has been read.
+
+    Raises:
+      ConfigError: the model needs a key, and there is none that may be used.
+    """
+    if settings.extraction.model not in FREE_MODELS:
+        from workers.models.choose import provider_named
+
+        provider_named(settings)
 
 
 async def _until_stopped(work: Callable[[], Awaitable[T]], grace_seconds: float) -> T | None:

@@ -69,6 +69,9 @@ _TYPES: dict[tuple[str, str], Any] = {
     (section, key): kind for section, cls in _SECTIONS.items() for key, kind in typing.get_type_hints(cls).items()
 }
 
+_NOT_REPEATED = {("responses", "base_url"), ("responses", "api_key_env")}
+"""A password or a key may stand here by mistake; an error does not repeat it."""
+
 
 _TRUTHS = {"true": True, "false": False}
 """How a truth value is written in the environment and in flags: as in TOML, and in no other way."""
@@ -122,6 +125,8 @@ def _from_overrides(overrides: Sequence[str]) -> dict[tuple[str, str], _Given]:
         if not equals or not dot:
             raise ConfigError(f"{source} is not of the form section.key=value")
         _refuse_unknown(section, key, source)
+        if (section, key) in _NOT_REPEATED:
+            source = f"--set {section}.{key}"
         given[section, key] = _Given(value=_parsed(section, key, value.strip(), source), source=source)
     return given
 

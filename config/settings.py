@@ -3,10 +3,11 @@
 Settings are frozen values. `config.load` builds them; nothing else reads files or the environment.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 import attrs
+
+from config.checks import between as _between
+from config.checks import one_of as _one_of
+from config.responses import ResponsesSettings
 
 EXTRACTION_LEASE_MS = 120_000
 """Extraction of one thread takes seconds; two minutes survive a slow disk, and a dead owner is noticed by its lock."""
@@ -29,29 +30,6 @@ RESCAN_SECONDS_UNWATCHED = 10.0
 PAID_MODEL_AGE_DAYS_MAX = 10.0
 PAID_MODEL_ROLLOUTS_PER_STARTUP_MAX = 2
 """Where a model costs money these bound what one start may spend, as in the Codex CLI. A free model has no bounds."""
-
-
-Check = Callable[[Any, "attrs.Attribute[Any]", Any], None]
-
-
-def _between(low: float, high: float) -> Check:
-    """Check a number's range, ends included; a setting that is not set passes."""
-
-    def check(_settings: Any, _field: Any, value: Any) -> None:
-        if value is not None and not low <= value <= high:
-            raise ValueError(f"between {low:g} and {high:g}, not {value:g}")
-
-    return check
-
-
-def _one_of(*texts: str) -> Check:
-    """Check that a text is one of the known ones."""
-
-    def check(_settings: Any, _field: Any, value: Any) -> None:
-        if value not in texts:
-            raise ValueError(f'{" or ".join(texts)}, not "{value}"')
-
-    return check
 
 
 @attrs.frozen(kw_only=True)
@@ -90,7 +68,8 @@ class ExtractionSettings:
     """About making a memory of a session. Names are those that users know from the Codex CLI.
 
     Attributes:
-      model: which provider extracts: "builtin" is deterministic, free and local.
+      model: which provider extracts: "builtin" is deterministic, free and local; "responses" asks a model, see
+        [responses].
       sources: which kinds of session count: those in which a person talks with the agent. A custom source is
         given by its bare name.
       min_rollout_idle_hours: a session's last meaningful line must be this old; a person may still be typing.
@@ -100,7 +79,7 @@ class ExtractionSettings:
       workers: sessions extracted at a time.
     """
 
-    model: str = attrs.field(default="builtin", validator=_one_of("builtin"))
+    model: str = attrs.field(default="builtin", validator=_one_of("builtin", "responses"))
     sources: tuple[str, ...] = ("cli", "vscode", "atlas", "chatgpt")
     min_rollout_idle_hours: float = attrs.field(default=6.0, validator=_between(0, 24 * 365))
     max_rollout_age_days: float | None = attrs.field(default=None, validator=_between(0, 36_500))
@@ -186,6 +165,7 @@ class Settings:
     codex: CodexSettings = CodexSettings()
     backfill: BackfillSettings = BackfillSettings()
     extraction: ExtractionSettings = ExtractionSettings()
+    responses: ResponsesSettings = ResponsesSettings()  # noqa: RUF009  # frozen
     consolidation: ConsolidationSettings = ConsolidationSettings()
     service: ServiceSettings = ServiceSettings()
     logs: LogSettings = LogSettings()

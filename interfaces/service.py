@@ -7,6 +7,7 @@ from typing import Protocol
 import attrs
 
 from config import Paths, Settings
+from state.messages.extraction import NO_TOKENS, TokenUsage
 
 
 @attrs.frozen(kw_only=True)
@@ -24,7 +25,12 @@ class BackfillReport:
 
 @attrs.frozen(kw_only=True)
 class ExtractionReport:
-    """By number of sessions. unchanged: have a memory, or nothing to remember, and were not worked on."""
+    """By number of sessions. unchanged: have a memory, or nothing to remember, and were not worked on.
+
+    Attributes:
+      tokens: what it cost.
+      stopped_because, stopped_hint: why the model was not available, if it was not; the rest was then left for later.
+    """
 
     claimed: int = 0
     succeeded: int = 0
@@ -32,6 +38,9 @@ class ExtractionReport:
     unchanged: int = 0
     retrying: int = 0
     failed: int = 0
+    tokens: TokenUsage = NO_TOKENS
+    stopped_because: str | None = None
+    stopped_hint: str = ""
 
 
 @attrs.frozen(kw_only=True)

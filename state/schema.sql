@@ -35,7 +35,7 @@ CREATE TABLE extraction_jobs (
     lease_until_boot_ms INTEGER,
     renewed_boot_ms     INTEGER,
     started_at_ms       INTEGER,
-    finished_at_ms      INTEGER,
+    finished_at_ms      INTEGER, input_tokens        INTEGER NOT NULL DEFAULT 0, cached_input_tokens INTEGER NOT NULL DEFAULT 0, output_tokens       INTEGER NOT NULL DEFAULT 0, model_calls         INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (thread_id, scope_kind, scope_key),
     CHECK ((status = 'running') = (ownership_token IS NOT NULL))
 ) STRICT;

@@ -1,6 +1,7 @@
 """`memoryd once`: each worker's job, one after the other, until nothing is left to do."""
 
 import time
+from contextlib import aclosing
 from pathlib import Path
 
 import attrs
@@ -10,11 +11,12 @@ import trio
 from config import Settings
 from state.messages.backfill import BackfillHeld
 from state.messages.consolidation import GetConsolidationTotals
-from state.messages.extraction import Eligibility, GetExtractionTotals
+from state.messages.extraction import NO_TOKENS, Eligibility, GetExtractionTotals, TokenUsage
 from state.store import StateHandle
 from workers.backfill import BackfillSummary, scan
 from workers.progress import Progress
 from workers.reaper import reap
+from workers.redaction import redact
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +36,12 @@ class BackfillWaitError(Exception):
 
 @attrs.frozen(kw_only=True)
 class ExtractionDone:
-    """By number of sessions. unchanged: have a memory, or nothing to remember, and were not worked on."""
+    """By number of sessions. unchanged: have a memory, or nothing to remember, and were not worked on.
+
+    Attributes:
+      tokens: what it cost.
+      stopped_because, stopped_hint: why the model was not available, if it was not; the rest was then left for later.
+    """
 
     claimed: int = 0
     succeeded: int = 0
@@ -42,6 +49,9 @@ class ExtractionDone:
     unchanged: int = 0
     retrying: int = 0
     failed: int = 0
+    tokens: TokenUsage = NO_TOKENS
+    stopped_because: str | None = None
+    stopped_hint: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -114,8 +124,10 @@ async def _extract(handle: StateHandle, codex_home: Path, settings: Settings, pr
     from workers.extraction import Extraction
     from workers.models.choose import provider_named
 
-    extraction = Extraction(handle, codex_home, settings, provider_named(settings.extraction.model), progress)
-    await extraction.run(until_done=True)
+    async with aclosing(provider_named(settings)) as provider:
+        extraction = Extraction(handle, codex_home, settings, provider, progress)
+        await extraction.run(until_done=True)
+    stopped = extraction.unavailable
     done = extraction.summary
     totals = await handle.ask(GetExtractionTotals(eligibility=Eligibility.from_settings(settings.extraction)))
     settled = totals.jobs_by_status.get("succeeded", 0) + totals.jobs_by_status.get("empty", 0)
@@ -126,6 +138,9 @@ async def _extract(handle: StateHandle, codex_home: Path, settings: Settings, pr
         unchanged=max(settled - done.succeeded - done.empty, 0),
         retrying=done.retrying,
         failed=done.failed,
+        tokens=done.tokens,
+        stopped_because=redact(str(stopped)) if stopped is not None else None,
+        stopped_hint=stopped.hint if stopped is not None else "",
     )
 
 

@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 import attrs
 from cyclopts import App, Parameter
 
+from interfaces.cli.errors import EXIT_FAILED, EXIT_OK, CommandError
 from interfaces.cli.options import CommonOptions
-from interfaces.cli.output import print_json
+from interfaces.cli.output import print_error, print_json, tokens
 from interfaces.cli.progress import progress_view
 from interfaces.logs import configure_logs
 from interfaces.service import OnceReport, Service
@@ -37,11 +38,15 @@ def add_to(app: App, service: Service) -> None:
             sys.stderr.write(f"memoryd: the Codex home {paths.codex_home} does not exist\n")
         with progress_view() as progress:
             report = await service.once(paths, settings, progress, frozenset(only) or ALL_PHASES)
+        stopped = report.extraction.stopped_because
         if common.json:
             print_json(report)
         else:
             _print(report)
-        return 0
+        if stopped is not None:
+            # The report is the answer, also of a run that could not extract; why it could not is said beside it.
+            print_error(CommandError(stopped, hint=report.extraction.stopped_hint), as_json=False)
+        return EXIT_OK if stopped is None else EXIT_FAILED
 
 
 def _level(level: str) -> str:
@@ -62,5 +67,7 @@ def _print(report: OnceReport) -> None:
         f" ({consolidation.unchanged} unchanged, {consolidation.failed} failed)",
         f"memories      {report.memories_dir}",
     ]
+    if extraction.tokens.model_calls:
+        lines.insert(2, f"tokens        {tokens(extraction.tokens)}")
     lines.append("`memoryd status` says which sessions wait or were left out, and why")
     sys.stdout.write("\n".join(lines) + "\n")

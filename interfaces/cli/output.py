@@ -10,6 +10,8 @@ from typing import Any
 
 import attrs
 
+from state.messages.extraction import TokenUsage
+
 
 def print_json(value: Any) -> None:
     """Print one JSON document. attrs classes become objects, paths become texts."""
@@ -81,6 +83,14 @@ def ago(at_ms: int | None, now_ms: int) -> str:
     else:
         text = f"{amount:.0f} s"
     return f"{text} ago" if seconds >= 0 else f"in {text}"
+
+
+def tokens(usage: TokenUsage) -> str:
+    """What a model has cost, for people."""
+    return (
+        f"{usage.input_tokens:,} in ({usage.cached_input_tokens:,} of them cached), {usage.output_tokens:,} out,"
+        f" {usage.model_calls:,} calls"
+    )
 
 
 def iso(at_ms: int | None) -> str | None:

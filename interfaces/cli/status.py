@@ -10,12 +10,12 @@ from cyclopts import App
 
 from config import Paths, Settings
 from interfaces.cli.options import CommonOptions
-from interfaces.cli.output import ago, print_json
+from interfaces.cli.output import ago, print_json, tokens
 from interfaces.cli.reading import reading
 from state.folder import StateFolder, dead_process_lock
 from state.messages.backfill import GetBackfillState, ListTroubledRollouts
 from state.messages.consolidation import GetConsolidationTotals
-from state.messages.extraction import Eligibility, GetExtractionTotals
+from state.messages.extraction import Eligibility, GetExtractionTotals, TokenUsage
 from state.messages.service import ListProcesses, ListWorkers
 from state.store import StateHandle
 
@@ -106,6 +106,9 @@ def _print(report: dict[str, Any]) -> None:
     out += [
         f"               {count} waiting: {reason}" for reason, count in sorted(extraction["waiting_by_reason"].items())
     ]
+    spent = TokenUsage(**extraction["tokens"])
+    if spent.model_calls:
+        out.append(f"tokens         {tokens(spent)}")
     totals = report["consolidation"]
     out.append(
         f"consolidation  {totals['scopes']} projects: {totals['published']} published, {totals['dirty']} to do,"

@@ -33,7 +33,11 @@ class FailureClass(StrEnum):
     """What kind of failure it was, which decides what happens next."""
 
     TRANSIENT = "transient"
+    """Trying again may help."""
     PERMANENT = "permanent"
+    """Trying again cannot help: the job is given up."""
+    UNAVAILABLE = "unavailable"
+    """The provider cannot work at all, whatever the job: the claim is not held against it."""
 
 
 ATTEMPTS_MAX = 5
@@ -66,6 +70,35 @@ class ExtractorId:
 
     name: str
     version: int
+
+
+@attrs.frozen(kw_only=True)
+class TokenUsage:
+    """What a provider cost, in tokens of its model; zeros for a provider that is free.
+
+    Attributes:
+      input_tokens: what was read, cached or not.
+      cached_input_tokens: of these, what the server had read before, which most servers sell for less.
+      output_tokens: what was written, reasoning included.
+      model_calls: requests that were tried, those that failed included.
+    """
+
+    input_tokens: int = 0
+    cached_input_tokens: int = 0
+    output_tokens: int = 0
+    model_calls: int = 0
+
+    def plus(self, other: "TokenUsage") -> "TokenUsage":
+        """Both together."""
+        return TokenUsage(
+            input_tokens=self.input_tokens + other.input_tokens,
+            cached_input_tokens=self.cached_input_tokens + other.cached_input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            model_calls=self.model_calls + other.model_calls,
+        )
+
+
+NO_TOKENS = TokenUsage()
 
 
 @attrs.frozen(kw_only=True)
@@ -173,7 +206,7 @@ class FinishExtraction(Request[ExtractionFinished | NotOwner]):
 
     `draft` None means that the input was what the last extraction read: nothing is saved, the job is up to date.
     An empty draft means that there is nothing to remember. If the thread grew meanwhile the job is pending again.
-    Asking again answers NotOwner and changes nothing.
+    `usage` is added to what the job has cost so far. Asking again answers NotOwner and changes nothing.
     """
 
     lane = Lane.URGENT
@@ -181,6 +214,7 @@ class FinishExtraction(Request[ExtractionFinished | NotOwner]):
     input_digest: str
     extractor: ExtractorId
     draft: MemoryDraft | None
+    usage: TokenUsage = NO_TOKENS
 
 
 @attrs.frozen(kw_only=True)
@@ -200,6 +234,7 @@ class FailExtraction(Request[RetryScheduled | DeadLettered | NotOwner]):
     """Record why it did not work. A good memory of an earlier extraction stays.
 
     jitter_permille (0 to 1000) spreads the back-off over its upper half; the asker draws it.
+    A failed call costs too: `usage` is added to what the job has cost so far.
     Asking again answers NotOwner and changes nothing.
     """
 
@@ -209,6 +244,7 @@ class FailExtraction(Request[RetryScheduled | DeadLettered | NotOwner]):
     reason: str
     jitter_permille: int
     retry_after_ms: int | None = None
+    usage: TokenUsage = NO_TOKENS
 
 
 @attrs.frozen(kw_only=True)
@@ -220,10 +256,12 @@ class ReopenForExtractor(Request[int]):
 
 @attrs.frozen(kw_only=True)
 class ExtractionTotals:
-    """jobs_by_status: JobStatus value to number of jobs. waiting_by_reason: why pending jobs are not claimed now."""
+    """jobs_by_status: JobStatus value to number of jobs. waiting_by_reason: why pending jobs are not claimed now.
+    tokens: what all jobs together have cost."""
 
     jobs_by_status: dict[str, int]
     waiting_by_reason: dict[str, int]
+    tokens: TokenUsage
 
 
 @attrs.frozen(kw_only=True)

@@ -19,7 +19,8 @@ class JobKind(StrEnum):
 class Job:
     """One job row. job_id is "extraction:<thread id>" or "consolidation:<scope kind>:<scope key>".
 
-    lease_left_ms is negative when a running job's lease has ended and nobody took it over yet.
+    lease_left_ms is negative when a running job's lease has ended and nobody took it over yet. given_back: claims of
+    `attempts` that are not held against the job. What it has cost, in tokens and calls, is over all its attempts.
     """
 
     job_id: str
@@ -29,6 +30,7 @@ class Job:
     scope_key: str
     thread_id: str | None
     attempts: int
+    given_back: int
     fencing_number: int
     owner: Owner | None
     lease_left_ms: int | None
@@ -36,6 +38,10 @@ class Job:
     finished_at_ms: int | None
     next_attempt_at_ms: int | None
     reason: str | None
+    input_tokens: int
+    cached_input_tokens: int
+    output_tokens: int
+    model_calls: int
 
 
 @attrs.frozen(kw_only=True)

@@ -4,6 +4,7 @@
        ^                  |------fail----> retry --(next_attempt_at_ms)--> claimable
        |                  |------fail----> dead                   (permanent, or attempts used up)
        |                  |------release-> pending
+       |                  |------fail----> retry, without a lost attempt      (the provider is not available)
        +---- new content reopens every ended state and sets the attempts back
 
 Attempts count at the claim, so that a job that kills its worker ends as a dead letter with a reason.
@@ -33,6 +34,7 @@ from state.messages.extraction import (
     RenewExtraction,
     ReopenForExtractor,
     RetryScheduled,
+    TokenUsage,
 )
 from state.messages.leases import NotOwner, Released, Renewed
 from state.rules import leases
@@ -41,6 +43,12 @@ from state.rules.scopes import CWD_KIND, mark_scope_dirty
 from state.transaction import SqlValue, Transaction, in_list
 
 _OWNED = " WHERE ownership_token = :token AND status = 'running'"
+
+_COST = (
+    "input_tokens = input_tokens + :input_tokens, cached_input_tokens = cached_input_tokens + :cached_input_tokens,"
+    " output_tokens = output_tokens + :output_tokens, model_calls = model_calls + :model_calls"
+)
+"""What the work has cost is added in the transaction that records how it ended; it is never set back."""
 
 
 @attrs.frozen(kw_only=True)
@@ -323,7 +331,7 @@ async def finish_extraction(tx: Transaction, request: FinishExtraction, at: Inst
     grown = job.content_revision > job.claimed_revision
     await tx.execute(
         f"UPDATE extraction_jobs SET status = :status, {leases.FREE}, finished_at_ms = :wall_ms, attempts = 0,"
-        " given_back = 0, reason = NULL, done_revision = claimed_revision, claimed_revision = NULL,"
+        f" given_back = 0, reason = NULL, done_revision = claimed_revision, claimed_revision = NULL, {_COST},"
         " done_input_digest = :input_digest, done_extractor = :extractor, done_version = :version"
         f"{_OWNED}",
         token=request.token,
@@ -332,6 +340,7 @@ async def finish_extraction(tx: Transaction, request: FinishExtraction, at: Inst
         input_digest=request.input_digest,
         extractor=request.extractor.name,
         version=request.extractor.version,
+        **attrs.asdict(request.usage),
     )
     return ExtractionFinished(result=result)
 
@@ -418,29 +427,35 @@ async def _save_memory(tx: Transaction, job: _Running, draft: MemoryDraft, extra
 async def fail_extraction(
     tx: Transaction, request: FailExtraction, at: Instant
 ) -> RetryScheduled | DeadLettered | NotOwner:
-    """Schedule a retry, or give the job up when trying again cannot help. An earlier memory stays."""
+    """Schedule a retry, or give the job up when trying again cannot help. An earlier memory stays.
+
+    Where the provider was not available at all the claim counts as given back, so that an outage buries no job.
+    """
     job = await _running(tx, request.token)
     if job is None:
         return NotOwner()
     spent = job.attempts - job.given_back
     # What failed was an older content: the newer one has not been tried, so it starts with all its attempts.
     grown = job.content_revision > job.claimed_revision
-    dead = not grown and (request.failure is FailureClass.PERMANENT or spent >= ATTEMPTS_MAX)
+    is_its_own = request.failure is not FailureClass.UNAVAILABLE
+    dead = not grown and is_its_own and (request.failure is FailureClass.PERMANENT or spent >= ATTEMPTS_MAX)
     wait_ms = max(backoff_ms(spent, request.jitter_permille), request.retry_after_ms or 0)
     next_attempt_at_ms = at.wall_ms + wait_ms
     await tx.execute(
         f"UPDATE extraction_jobs SET status = :status, {leases.FREE}, finished_at_ms = :wall_ms, reason = :reason,"
         " next_attempt_at_ms = :next_attempt_at_ms,"
         " claimed_revision = :revision, attempts = CASE WHEN :grown = 1 THEN 0 ELSE attempts END,"
-        f" given_back = CASE WHEN :grown = 1 THEN 0 ELSE given_back END{_OWNED}",
+        f" given_back = CASE WHEN :grown = 1 THEN 0 ELSE given_back + :given_back END, {_COST}{_OWNED}",
         token=request.token,
         # Reading the same content again must not open the job: the back-off belongs to the failure.
         revision=job.content_revision,
         grown=int(grown),
+        given_back=int(not is_its_own),
         status="dead" if dead else "retry",
         wall_ms=at.wall_ms,
         reason=request.reason,
         next_attempt_at_ms=None if dead else next_attempt_at_ms,
+        **attrs.asdict(request.usage),
     )
     return DeadLettered() if dead else RetryScheduled(next_attempt_at_ms=next_attempt_at_ms)
 
@@ -495,4 +510,17 @@ async def get_extraction_totals(tx: Transaction, request: GetExtractionTotals, a
     return ExtractionTotals(
         jobs_by_status={count.status: count.jobs for count in counts},
         waiting_by_reason={count.status: count.jobs for count in waiting},
+        tokens=await _tokens(tx),
     )
+
+
+async def _tokens(tx: Transaction) -> TokenUsage:
+    """What all jobs have cost."""
+    usage = await tx.one(
+        TokenUsage,
+        "SELECT coalesce(sum(input_tokens), 0) AS input_tokens,"
+        " coalesce(sum(cached_input_tokens), 0) AS cached_input_tokens,"
+        " coalesce(sum(output_tokens), 0) AS output_tokens, coalesce(sum(model_calls), 0) AS model_calls"
+        " FROM extraction_jobs",
+    )
+    return usage or TokenUsage()

@@ -9,13 +9,13 @@ from state.transaction import SqlValue, Transaction
 
 _ALL_JOBS = (
     f"SELECT 'extraction:' || thread_id AS job_id, 'extraction' AS kind, status, scope_kind, scope_key, thread_id,"
-    f" attempts, fencing_number, {leases.COLUMNS}, started_at_ms, finished_at_ms, next_attempt_at_ms, reason"
-    " FROM extraction_jobs"
+    f" attempts, given_back, fencing_number, {leases.COLUMNS}, started_at_ms, finished_at_ms, next_attempt_at_ms,"
+    " reason, input_tokens, cached_input_tokens, output_tokens, model_calls FROM extraction_jobs"
     " UNION ALL SELECT 'consolidation:' || scope_kind || ':' || scope_key, 'consolidation',"
     " CASE WHEN ownership_token IS NOT NULL THEN 'running' WHEN attempts > 0 THEN 'retry'"
     " WHEN inputs_mark > consolidated_mark THEN 'pending' ELSE 'succeeded' END,"
-    f" scope_kind, scope_key, NULL, attempts, fencing_number, {leases.COLUMNS}, started_at_ms, finished_at_ms,"
-    " next_attempt_at_ms, reason FROM scopes"
+    f" scope_kind, scope_key, NULL, attempts, 0, fencing_number, {leases.COLUMNS}, started_at_ms, finished_at_ms,"
+    " next_attempt_at_ms, reason, 0, 0, 0, 0 FROM scopes"
 )
 
 
@@ -28,11 +28,16 @@ class _JobRow(leases.LeaseRow):
     scope_key: str
     thread_id: str | None
     attempts: int
+    given_back: int
     fencing_number: int
     started_at_ms: int | None
     finished_at_ms: int | None
     next_attempt_at_ms: int | None
     reason: str | None
+    input_tokens: int
+    cached_input_tokens: int
+    output_tokens: int
+    model_calls: int
 
     def job(self, at: Instant) -> Job:
         return Job(
@@ -43,6 +48,7 @@ class _JobRow(leases.LeaseRow):
             scope_key=self.scope_key,
             thread_id=self.thread_id,
             attempts=self.attempts,
+            given_back=self.given_back,
             fencing_number=self.fencing_number,
             owner=self.owner,
             lease_left_ms=leases.lease_left_ms(self, at) if self.ownership_token is not None else None,
@@ -50,6 +56,10 @@ class _JobRow(leases.LeaseRow):
             finished_at_ms=self.finished_at_ms,
             next_attempt_at_ms=self.next_attempt_at_ms,
             reason=self.reason,
+            input_tokens=self.input_tokens,
+            cached_input_tokens=self.cached_input_tokens,
+            output_tokens=self.output_tokens,
+            model_calls=self.model_calls,
         )
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from state.ids import OwnershipToken
 from state.messages.extraction import (
+    NO_TOKENS,
     ClaimExtraction,
     Eligibility,
     ExtractionClaimed,
@@ -14,6 +15,7 @@ from state.messages.extraction import (
     MemoryDraft,
     MemoryNote,
     NothingToExtract,
+    TokenUsage,
 )
 from tests.fakes.memory_state import MemoryState, terms
 
@@ -51,10 +53,19 @@ def claimed(state: MemoryState, token: str, **more: Any) -> ExtractionClaimed:
     return job
 
 
-def finish(state: MemoryState, token: str, result: MemoryDraft | None, *, extractor: ExtractorId = EXTRACTOR) -> Any:
+def finish(
+    state: MemoryState,
+    token: str,
+    result: MemoryDraft | None,
+    *,
+    extractor: ExtractorId = EXTRACTOR,
+    usage: TokenUsage = NO_TOKENS,
+) -> Any:
     """Finish the job of this token."""
     return state.ask(
-        FinishExtraction(token=OwnershipToken(token), input_digest="input-1", extractor=extractor, draft=result)
+        FinishExtraction(
+            token=OwnershipToken(token), input_digest="input-1", extractor=extractor, draft=result, usage=usage
+        )
     )
 
 
@@ -65,6 +76,7 @@ def fail(
     *,
     reason: str = "the model did not answer",
     retry_after_ms: int | None = None,
+    usage: TokenUsage = NO_TOKENS,
 ) -> Any:
     """Fail the job of this token."""
     return state.ask(
@@ -74,5 +86,6 @@ def fail(
             reason=reason,
             jitter_permille=1000,
             retry_after_ms=retry_after_ms,
+            usage=usage,
         )
     )

@@ -2,10 +2,15 @@
 
 The rule: a request is answered by the script of its last user message. The number of tool results after that message
 says how many steps of the script are done; the next step is the answer. A prompt without a script gets "Done.".
+
+A request for a memory, which is one that asks for an answer by a schema, is answered by the next of the steps that
+`remember` was given, whatever it says; the last of them answers all that follow.
 """
 
 import itertools
 import json
+import select
+import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +19,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import attrs
+
+from tests.fakes.model_answers import Endless, Stream
 
 
 @attrs.frozen
@@ -38,6 +45,8 @@ class Refuse:
     """The request fails with this HTTP status. It ends a script: no tool result follows it."""
 
     status: int
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+    body: bytes = b'{"error": {"message": "refused by the script"}}'
 
 
 @attrs.frozen
@@ -45,7 +54,9 @@ class Hang:
     """No answer comes for as long as the server runs."""
 
 
-Step = Say | Call | Refuse | Hang
+Step = Say | Call | Refuse | Hang | Stream | Endless
+
+POLL_SECONDS = 0.02
 
 
 def run(command: str) -> Call:
@@ -65,12 +76,23 @@ class FakeModelServer:
     Attributes:
       url: the base URL that a provider is configured with.
       requests: the body of every request so far, in the order of their arrival.
+      headers: the same for their headers, with names in lower case.
+      looked_at: the path of every request that only looks.
+      look_status: what such a request is answered.
+      hung_up: set once a client has left before its answer was whole.
     """
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.requests: list[Mapping[str, Any]] = []
+        self.headers: list[Mapping[str, str]] = []
+        self.looked_at: list[str] = []
+        self.look_status = 404
+        self.asked = threading.Event()
+        self.hung_up = threading.Event()
         self.closing = threading.Event()
+        self._memories: tuple[Step, ...] = ()
+        self._remembered = itertools.count()
         self._scripts: dict[str, tuple[Step, ...]] = {}
         self._numbers = itertools.count(1)
 
@@ -79,9 +101,18 @@ class FakeModelServer:
         self._scripts[prompt.strip()] = steps
         return prompt
 
-    def answer(self, body: Mapping[str, Any]) -> tuple[int, Step]:
+    def remember(self, *steps: Step) -> None:
+        """Answer requests for a memory by these steps from now on."""
+        self._memories, self._remembered = steps, itertools.count()
+
+    def answer(self, body: Mapping[str, Any], headers: Mapping[str, str]) -> tuple[int, Step]:
         """The number of this request, from 1, and the step that answers it."""
+        self.headers.append(headers)
         self.requests.append(body)
+        self.asked.set()
+        if self._memories and body.get("text", {}).get("format", {}).get("type") == "json_schema":
+            index = min(next(self._remembered), len(self._memories) - 1)
+            return next(self._numbers), self._memories[index]
         items: Sequence[Mapping[str, Any]] = body["input"]
         asked = max(index for index, item in enumerate(items) if item.get("role") == "user")
         done = sum(str(item.get("type", "")).endswith("_call_output") for item in items[asked + 1 :])
@@ -117,26 +148,83 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing: what a client asked for is seen in what it then does."""
 
     def do_GET(self) -> None:
-        """Everything but the one endpoint is absent."""
-        self._send(404, "application/json", b"{}")
+        """Everything but the one endpoint is absent, unless a test says otherwise."""
+        self.model.looked_at.append(self.path)
+        self.model.headers.append({name.lower(): value for name, value in self.headers.items()})
+        self._send(self.model.look_status, "application/json", b'{"object": "list", "data": []}')
 
     def do_POST(self) -> None:
         """Answer one model request."""
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        number, step = self.model.answer(body)
+        number, step = self.model.answer(body, {name.lower(): value for name, value in self.headers.items()})
         match step:
             case Hang():
-                self.model.closing.wait()
+                self._wait(None)
                 self.close_connection = True
-            case Refuse(status):
-                self._send(status, "application/json", b'{"error": {"message": "refused by the script"}}')
+            case Refuse():
+                self._send(step.status, "application/json", step.body, step.headers)
+            case Stream():
+                self._stream(step, number)
+            case Endless():
+                self._begin_stream(None)
+                while self._write(step.piece, step.gap_seconds):
+                    pass
             case Say() | Call():
                 if isinstance(step, Say) and step.delay_seconds:
                     time.sleep(step.delay_seconds)
                 self._send(200, "text/event-stream", b"".join(_events(number, step)))
 
-    def _send(self, status: int, kind: str, data: bytes) -> None:
+    def _stream(self, step: Stream, number: int) -> None:
+        if not self._wait(step.delay_seconds):
+            return
+        pieces = list(step.pieces(1_000 + number))
+        promised = sum(map(len, pieces)) + step.declared_bytes_more if step.declared_bytes_more is not None else None
+        self._begin_stream(promised)
+        for piece in pieces:
+            if not self._write(piece, step.gap_seconds):
+                return
+
+    def _begin_stream(self, content_length: int | None) -> None:
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        if content_length is not None:
+            self.send_header("content-length", str(content_length))
+        self.end_headers()
+
+    def _write(self, piece: bytes, gap_seconds: float) -> bool:
+        """Send a piece after its gap; False when the client has left or the server closes."""
+        if not self._wait(gap_seconds):
+            return False
+        try:
+            self.wfile.write(piece)
+        except OSError:
+            self.model.hung_up.set()
+            return False
+        return True
+
+    def _wait(self, seconds: float | None) -> bool:
+        """Wait; False when the client left meanwhile, or the server closes."""
+        until = None if seconds is None else time.monotonic() + seconds
+        while until is None or time.monotonic() < until:
+            left = POLL_SECONDS if until is None else min(until - time.monotonic(), POLL_SECONDS)
+            if self.model.closing.wait(max(left, 0)):
+                return False
+            if self._client_has_left():
+                self.model.hung_up.set()
+                return False
+        return True
+
+    def _client_has_left(self) -> bool:
+        try:
+            readable, _, _ = select.select([self.connection], [], [], 0)
+            return bool(readable) and self.connection.recv(1, socket.MSG_PEEK) == b""
+        except OSError:
+            return True
+
+    def _send(self, status: int, kind: str, data: bytes, headers: Mapping[str, str] | None = None) -> None:
         self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
         self.send_header("content-type", kind)
         self.send_header("content-length", str(len(data)))
         self.end_headers()

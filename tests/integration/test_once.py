@@ -31,6 +31,8 @@ def test_a_wish_is_published_with_its_thread(home: CodexHome, memoryd: Memoryd) 
     assert answer["backfill"]["indexed"] == 1
     assert answer["extraction"] == {
         "claimed": 1, "succeeded": 1, "empty": 0, "unchanged": 0, "retrying": 0, "failed": 0,
+        "tokens": {"input_tokens": 0, "cached_input_tokens": 0, "output_tokens": 0, "model_calls": 0},
+        "stopped_because": None, "stopped_hint": "",
     }  # fmt: skip
     assert answer["consolidation"] == {"scopes": 1, "published": 1, "unchanged": 0, "failed": 0}
     memory = _memory_of(answer, "shop")

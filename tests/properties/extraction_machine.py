@@ -215,12 +215,15 @@ class ExtractionMachine(RuleBasedStateMachine):
             assert reply == NotOwner()
             return
         grown = job.revision > job.claimed_revision
-        if not grown and (failure is FailureClass.PERMANENT or job.spent >= ATTEMPTS_MAX):
+        is_its_own = failure is not FailureClass.UNAVAILABLE
+        if not grown and is_its_own and (failure is FailureClass.PERMANENT or job.spent >= ATTEMPTS_MAX):
             assert reply == DeadLettered()
             job.end("dead")
             return
         job.due_at_ms = self.state.clock.wall_ms + backoff_ms(job.spent, 1000)
         assert reply == RetryScheduled(next_attempt_at_ms=job.due_at_ms)
+        if not grown and not is_its_own:
+            job.spent -= 1
         job.end("retry")
 
     @rule(process=PROCESSES)

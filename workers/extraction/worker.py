@@ -4,10 +4,14 @@
 
 A job whose input is what the last extraction read is finished without asking the model. What fails is classed: an
 unreadable file or a failing model is tried again with back-off; what can never work is a dead letter with its reason.
+Where the model is not available for any job, no job pays for it: nothing more is claimed for a while.
 """
 
+import math
 import random
+from contextlib import aclosing
 from pathlib import Path
+from typing import TypeVar
 
 import attrs
 import structlog
@@ -16,7 +20,9 @@ import trio
 from config.settings import EXTRACTION_LEASE_MS, Settings
 from state.errors import StoreError
 from state.ids import OwnershipToken
+from state.messages.base import Request
 from state.messages.extraction import (
+    NO_TOKENS,
     ClaimExtraction,
     DeadLettered,
     Eligibility,
@@ -34,20 +40,34 @@ from state.messages.extraction import (
     ReleaseExtraction,
     RenewExtraction,
     ReopenForExtractor,
+    TokenUsage,
 )
 from state.messages.leases import ClaimTerms, NotOwner
 from state.rollouts import Conversation, plain_reason, read_conversation
 from state.store import StateHandle
 from workers.lease_keeper import LeaseLostError, hold_lease
 from workers.models.choose import provider_named
-from workers.models.protocol import ExtractionAnswer, ExtractionTask, Provider
+from workers.models.protocol import (
+    ExtractionAnswer,
+    ExtractionTask,
+    ModelError,
+    ModelTransientError,
+    ModelUnavailableError,
+    Provider,
+)
 from workers.progress import NoProgress, Progress
 from workers.redaction import redact
 
 log = structlog.get_logger(__name__)
 
+ReplyT = TypeVar("ReplyT")
+
 IDLE_POLL_SECONDS_MAX = 2.0
 """How long a slot with nothing to do waits before it looks again. Looking costs one small transaction."""
+
+PAUSE_SECONDS_MIN = 30.0
+PAUSE_SECONDS_MAX = 3_600.0
+"""How long nothing is claimed after the model was not available; doubles from the one to the other."""
 
 GIVE_BACK_SECONDS_MAX = 2.0
 """How long a cancelled slot may take to give its job back; the process's lock does it otherwise."""
@@ -55,7 +75,8 @@ GIVE_BACK_SECONDS_MAX = 2.0
 
 @attrs.frozen(kw_only=True)
 class ExtractionSummary:
-    """What a run did, by number of jobs. claimed = succeeded + empty + unchanged + retrying + failed + given back."""
+    """What a run did, by number of jobs. claimed = succeeded + empty + unchanged + retrying + failed + given back.
+    tokens: what it cost."""
 
     claimed: int = 0
     succeeded: int = 0
@@ -63,17 +84,23 @@ class ExtractionSummary:
     unchanged: int = 0
     retrying: int = 0
     failed: int = 0
+    tokens: TokenUsage = NO_TOKENS
 
 
 async def serve(handle: StateHandle, codex_home: Path, settings: Settings) -> None:
     """Extract for ever; where a model costs money, until the claims of this start are used up."""
-    provider = provider_named(settings.extraction.model)
-    await Extraction(handle, codex_home, settings, provider, NoProgress()).run(until_done=False)
-    await trio.sleep_forever()
+    async with aclosing(provider_named(settings)) as provider:
+        await Extraction(handle, codex_home, settings, provider, NoProgress()).run(until_done=False)
+        await trio.sleep_forever()
 
 
 class Extraction:
-    """The slots of one process. `run` serves until nothing is left or for ever."""
+    """The slots of one process. `run` serves until nothing is left or for ever.
+
+    Attributes:
+      summary: what was done so far.
+      unavailable: why the model was not available when it was last asked; None when it was.
+    """
 
     def __init__(
         self, handle: StateHandle, codex_home: Path, settings: Settings, provider: Provider, progress: Progress
@@ -88,10 +115,15 @@ class Extraction:
         self._claims_left = settings.extraction.rollouts_max()
         self._total: int | None = None
         self.summary = ExtractionSummary()
+        self.unavailable: ModelUnavailableError | None = None
+        self._until_done = False
+        self._pauses = 0
+        self._paused_until = -math.inf
 
     async def run(self, *, until_done: bool) -> None:
-        """Work in `workers` slots; return when nothing can be claimed (until_done) or the claims of this start are
-        used up."""
+        """Work in `workers` slots; return when nothing can be claimed or the model is not available (until_done), or
+        when the claims of this start are used up."""
+        self._until_done = until_done
         await self._handle.ask(ReopenForExtractor(extractor=self._extractor))
         if until_done:
             totals = await self._handle.ask(GetExtractionTotals(eligibility=self._eligibility))
@@ -100,15 +132,18 @@ class Extraction:
                 self._total = min(self._total, self._claims_left)
         async with trio.open_nursery() as nursery:
             for slot in range(self._workers):
-                nursery.start_soon(self._serve, f"extraction-{slot}", until_done)
+                nursery.start_soon(self._serve, f"extraction-{slot}")
 
-    async def _serve(self, worker: str, until_done: bool) -> None:
+    async def _serve(self, worker: str) -> None:
         while self._claims_left is None or self._claims_left > 0:
+            if self._until_done and self.unavailable is not None:
+                return
+            await trio.sleep_until(self._paused_until)
             token = self._handle.mint_token()
             terms = ClaimTerms(token=token, owner=self._handle.owner(worker), lease_ms=EXTRACTION_LEASE_MS)
             claimed = await self._handle.ask(ClaimExtraction(terms=terms, eligibility=self._eligibility))
             if isinstance(claimed, NothingToExtract):
-                if until_done:
+                if self._until_done:
                     return
                 due_seconds = (claimed.next_due_in_ms or 0) / 1000 or IDLE_POLL_SECONDS_MAX
                 await trio.sleep(min(due_seconds, IDLE_POLL_SECONDS_MAX))
@@ -122,7 +157,8 @@ class Extraction:
         renewal = RenewExtraction(token=token, lease_ms=EXTRACTION_LEASE_MS)
         try:
             async with hold_lease(self._handle, renewal, lease_ms=EXTRACTION_LEASE_MS):
-                reply = await self._handle.ask(await self._extract(job, token))
+                finish = await self._extract(job, token)
+                reply = await self._record(finish)
         except LeaseLostError as lost:
             log.warning("extraction abandoned", thread=job.thread_id, reason=str(lost))
         except trio.Cancelled:
@@ -131,13 +167,52 @@ class Extraction:
             raise
         except StoreError:
             raise
+        except ModelError as error:
+            await self._fail(job, token, error)
+            if isinstance(error, ModelUnavailableError):
+                self._pause(error)
         except OSError as error:
-            await self._fail(job, token, f"{job.rollout_path}: {plain_reason(error)}")
+            await self._fail(job, token, ModelTransientError(f"{job.rollout_path}: {plain_reason(error)}"))
         except Exception as error:
             log.exception("extraction failed", thread=job.thread_id)
-            await self._fail(job, token, f"{type(error).__name__}: {error}")
+            await self._fail(job, token, ModelTransientError(f"{type(error).__name__}: {error}"))
         else:
-            self._note_finish(job, reply)
+            self._note_finish(job, finish, reply)
+
+    async def _record(self, request: Request[ReplyT]) -> ReplyT:
+        """Ask to record how the job ended, also when cancelled meanwhile: what was paid for is not thrown away.
+
+        A request that was cancelled has been withdrawn, so it is asked once more; had it not been, the second one
+        would change nothing.
+        """
+        try:
+            return await self._handle.ask(request)
+        except trio.Cancelled:
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + GIVE_BACK_SECONDS_MAX):
+                await self._handle.ask(request)
+            raise
+
+    def _pause(self, error: ModelUnavailableError) -> None:
+        """Claim nothing for a while: what is wrong is not the jobs, and asking again and again does not help.
+
+        What another slot finds out meanwhile is the same outage, so it neither lengthens the pause nor is said again.
+        """
+        if self._claims_left is not None:
+            self._claims_left += 1  # nothing was spent
+        now = trio.current_time()
+        if now < self._paused_until:
+            return
+        self.unavailable = error
+        if self._until_done:
+            return  # whoever asked is told at the end
+        seconds = min(PAUSE_SECONDS_MIN * 2 ** min(self._pauses, 20), PAUSE_SECONDS_MAX)
+        self._pauses += 1
+        self._paused_until = now + seconds
+        log.warning("extraction pauses", reason=redact(str(error)), hint=error.hint, seconds=seconds)
+
+    def _model_answered(self) -> None:
+        self.unavailable = None
+        self._pauses = 0
 
     async def _extract(self, job: ExtractionClaimed, token: OwnershipToken) -> FinishExtraction:
         conversation: Conversation = await trio.to_thread.run_sync(self._read, job, abandon_on_cancel=True)
@@ -148,29 +223,40 @@ class Extraction:
         if last is not None and last.extractor == self._extractor and last.input_digest == conversation.input_digest:
             return finish
         answer = await self._provider.extract(ExtractionTask(scope=job.scope, conversation=conversation))
+        self._model_answered()
         refuse_partial(answer)
-        return attrs.evolve(finish, draft=_draft(answer))
+        return attrs.evolve(finish, draft=_draft(answer), usage=answer.usage)
 
     def _read(self, job: ExtractionClaimed) -> Conversation:
         return read_conversation(self._codex_home, job.rollout_path, job.thread_id, redact=redact)
 
-    async def _fail(self, job: ExtractionClaimed, token: OwnershipToken, reason: str) -> None:
-        reply = await self._handle.ask(
+    async def _fail(self, job: ExtractionClaimed, token: OwnershipToken, error: ModelError) -> None:
+        reason = redact(str(error))
+        reply = await self._record(
             FailExtraction(
                 token=token,
-                failure=FailureClass.TRANSIENT,
-                reason=redact(reason),
+                failure=error.failure,
+                reason=reason,
                 jitter_permille=random.randint(0, 1000),
+                retry_after_ms=error.retry_after_ms,
+                usage=error.usage,
             )
         )
-        if not isinstance(reply, NotOwner):
-            self._count("failed" if isinstance(reply, DeadLettered) else "retrying")
-            log.warning("extraction failed", thread=job.thread_id, attempt=job.attempt, reason=redact(reason))
+        self._spent(error.usage)
+        if isinstance(reply, NotOwner):
+            _log_too_late(job, error.usage)
+            return
+        self._count("failed" if isinstance(reply, DeadLettered) else "retrying")
+        if error.failure is not FailureClass.UNAVAILABLE:
+            log.warning("extraction failed", thread=job.thread_id, attempt=job.attempt, reason=reason)
 
-    def _note_finish(self, job: ExtractionClaimed, reply: ExtractionFinished | NotOwner) -> None:
+    def _note_finish(
+        self, job: ExtractionClaimed, finish: FinishExtraction, reply: ExtractionFinished | NotOwner
+    ) -> None:
+        self._spent(finish.usage)
         match reply:
             case NotOwner():
-                log.warning("extraction came too late", thread=job.thread_id)
+                _log_too_late(job, finish.usage)
             case ExtractionFinished(result=FinishResult.SAVED):
                 self._count("succeeded")
             case ExtractionFinished(result=FinishResult.EMPTY):
@@ -184,8 +270,16 @@ class Extraction:
         ended = done.succeeded + done.empty + done.unchanged + done.retrying + done.failed
         self._progress.report("extraction", ended, self._total)
 
+    def _spent(self, usage: TokenUsage) -> None:
+        self.summary = attrs.evolve(self.summary, tokens=self.summary.tokens.plus(usage))
 
-class PartialAnswerError(Exception):
+
+def _log_too_late(job: ExtractionClaimed, usage: TokenUsage) -> None:
+    """Say that somebody else owns the job; what it cost cannot be written into a row that is not ours."""
+    log.warning("extraction came too late", thread=job.thread_id, **attrs.asdict(usage))
+
+
+class PartialAnswerError(ModelTransientError):
     """The model gave half of an answer; a good memory must not be replaced by it."""
 
 
@@ -196,7 +290,7 @@ def refuse_partial(answer: ExtractionAnswer) -> None:
       PartialAnswerError: exactly one of the two texts is blank.
     """
     if bool(answer.rollout_summary.strip()) != bool(answer.raw_memory.strip()):
-        raise PartialAnswerError("the model answered only one of summary and memory")
+        raise PartialAnswerError("the model answered only one of summary and memory", usage=answer.usage)
 
 
 def _draft(answer: ExtractionAnswer) -> MemoryDraft:

@@ -1,14 +1,16 @@
-"""What every provider of memories has in common: one question, one answer, and what it cost.
+"""What every provider of memories has in common: one question, one answer or one classed failure, and what it cost.
 
-A provider never sees a secret (its input is redacted before) and never decides about jobs, leases or files.
+A provider never sees a secret (its input is redacted before) and never decides about jobs, leases or files. What it
+cannot do it says with a `ModelError`, whose class decides what becomes of the job.
 """
 
 from enum import StrEnum
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import attrs
 
 from state.ids import Scope
+from state.messages.extraction import NO_TOKENS, FailureClass, TokenUsage
 from state.rollouts.model import Conversation
 
 
@@ -54,14 +56,6 @@ NOTE_CHARS_MAX = 400
 
 
 @attrs.frozen(kw_only=True)
-class TokenUsage:
-    """What one model call cost, in tokens; zeros for a provider that is free."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-
-
-@attrs.frozen(kw_only=True)
 class ExtractionTask:
     """One conversation to remember, already filtered and redacted."""
 
@@ -83,7 +77,7 @@ class ExtractionAnswer:
     rollout_slug: str | None
     raw_memory: str
     notes: tuple[Note, ...]
-    usage: TokenUsage = TokenUsage()
+    usage: TokenUsage = NO_TOKENS
 
     @property
     def is_empty(self) -> bool:
@@ -91,11 +85,59 @@ class ExtractionAnswer:
         return not (self.rollout_summary.strip() or self.raw_memory.strip() or self.notes)
 
 
+class ModelError(Exception):
+    """Why there is no answer, in a plain sentence without secrets. Raised as one of the classes below.
+
+    Attributes:
+      failure: what becomes of the job.
+      retry_after_ms: how long the model's server asked to be left alone, or None.
+      usage: what was spent nevertheless, as far as it is known.
+      hint: what a person can do; '' when there is nothing but waiting.
+    """
+
+    failure: ClassVar[FailureClass]
+    code = "model"
+    retryable = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        retry_after_ms: int | None = None,
+        usage: TokenUsage = NO_TOKENS,
+    ) -> None:
+        super().__init__(message)
+        self.hint = hint
+        self.retry_after_ms = retry_after_ms
+        self.usage = usage
+
+
+class ModelTransientError(ModelError):
+    """It may work later: too many requests, a server's fault, a cut connection, a wrong answer."""
+
+    failure = FailureClass.TRANSIENT
+
+
+class ModelPermanentError(ModelError):
+    """It cannot work for this conversation, however often it is tried."""
+
+    failure = FailureClass.PERMANENT
+
+
+class ModelUnavailableError(ModelError):
+    """It cannot work for any conversation until somebody does something: a refused key, no such model, no money."""
+
+    failure = FailureClass.UNAVAILABLE
+    code = "model_unavailable"
+
+
 class Provider(Protocol):
     """A source of memories.
 
     Attributes:
-      name: as the configuration and `--model` spell it, e.g. "builtin".
+      name: who answers. What the configuration and `--model` call it, e.g. "builtin"; where several models may stand
+        behind that word the model follows, e.g. "responses:gpt-5.4-mini".
       version: grows whenever the same conversation could give another answer.
     """
 
@@ -103,5 +145,21 @@ class Provider(Protocol):
     version: int
 
     async def extract(self, task: ExtractionTask) -> ExtractionAnswer:
-        """Answer one task. Asking twice is safe; a free provider gives the same answer again."""
+        """Answer one task. Asking twice is safe; a free provider gives the same answer again.
+
+        Raises:
+          ModelError: there is no answer.
+        """
+        ...
+
+    async def check(self) -> None:
+        """Reach what the answers come from, without spending anything.
+
+        Raises:
+          ModelError: it cannot be reached, or refuses the key.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close what is open; the provider is not used afterwards. Quick, also when cancelled."""
         ...

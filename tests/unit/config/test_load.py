@@ -112,7 +112,7 @@ def test_unknown_section_is_refused_with_the_nearest_one(toml: Any) -> None:
 
 def test_unknown_section_without_a_near_one_is_refused_with_all_of_them(toml: Any) -> None:
     assert refused(toml("[zzz]\n")).hint == (
-        "sections are [codex], [backfill], [extraction], [consolidation], [service], [logs]"
+        "sections are [codex], [backfill], [extraction], [responses], [consolidation], [service], [logs]"
     )
 
 
@@ -208,7 +208,7 @@ def test_truth_value_in_the_file_is_a_truth_value_of_toml(toml: Any, value: str,
         ("service.grace_seconds=nan", "service.grace_seconds must be between 0 and 600, not nan"),
         ("service.grace_seconds=inf", "service.grace_seconds must be between 0 and 600, not inf"),
         ("logs.level=loud", 'logs.level must be debug or info or warning or error, not "loud"'),
-        ("extraction.model=gpt", 'extraction.model must be builtin, not "gpt"'),
+        ("extraction.model=gpt", 'extraction.model must be builtin or responses, not "gpt"'),
     ],
 )
 def test_value_out_of_its_range_is_refused_with_the_range(override: str, message: str) -> None:

@@ -38,6 +38,12 @@ class BuiltinProvider:
         # In a pool thread: a conversation of the largest size takes seconds. Abandoned on cancel, since it only reads.
         return await trio.to_thread.run_sync(remember, task.conversation, abandon_on_cancel=True)
 
+    async def check(self) -> None:
+        """There is nothing to reach."""
+
+    async def aclose(self) -> None:
+        """There is nothing to close."""
+
 
 def remember(conversation: Conversation) -> ExtractionAnswer:
     """What is worth remembering of a conversation; the empty answer when nothing is."""
