@@ -51,6 +51,7 @@ from workers.models.protocol import (
     ExtractionAnswer,
     ExtractionTask,
     ModelError,
+    ModelPermanentError,
     ModelTransientError,
     ModelUnavailableError,
     Provider,
@@ -222,6 +223,9 @@ class Extraction:
         last = job.last
         if last is not None and last.extractor == self._extractor and last.input_digest == conversation.input_digest:
             return finish
+        if last is not None and conversation.damage is not None:
+            # What was remembered of the whole session is better than what its beginning says.
+            raise ModelPermanentError(f"{job.rollout_path}: {conversation.damage}; the earlier memory is kept")
         answer = await self._provider.extract(ExtractionTask(scope=job.scope, conversation=conversation))
         self._model_answered()
         refuse_partial(answer)

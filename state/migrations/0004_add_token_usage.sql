@@ -5,4 +5,4 @@ ALTER TABLE extraction_jobs ADD COLUMN cached_input_tokens INTEGER NOT NULL DEFA
 ALTER TABLE extraction_jobs ADD COLUMN output_tokens       INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE extraction_jobs ADD COLUMN model_calls         INTEGER NOT NULL DEFAULT 0;
 
-PRAGMA user_version = 3;
+PRAGMA user_version = 4;
