@@ -25,7 +25,15 @@ import structlog
 import trio
 
 from config import Paths, Settings
-from interfaces.service import BackfillReport, ConsolidationReport, ExtractionReport, OnceReport, ProgressView
+from interfaces.service import (
+    BackfillReport,
+    ConsolidationReport,
+    DoctorReport,
+    ExtractionReport,
+    FindingReport,
+    OnceReport,
+    ProgressView,
+)
 from state.errors import StoreBrokenError, StoreError, first_cause
 from state.folder import StateFolder
 from state.messages.service import ReportWorker, WorkerState
@@ -163,6 +171,33 @@ async def once(paths: Paths, settings: Settings, progress: ProgressView, phases:
     )
 
 
+async def doctor(
+    paths: Paths, settings: Settings, progress: ProgressView, config_trouble: str | None, deep: bool, repair: bool
+) -> DoctorReport:
+    """Compare files, index and Codex's own database, look at the environment, and repair what can be, if told.
+
+    Raises:
+      InterruptedRunError: a signal; what was repaired stays repaired.
+    """
+    from workers.doctor import Patient, do_doctor
+
+    patient = Patient(paths=paths, settings=settings, config_trouble=config_trouble, deep=deep)
+    done = await _until_stopped(lambda: do_doctor(patient, progress, repair=repair), settings.service.grace_seconds)
+    if done is None:
+        raise InterruptedRunError("interrupted")
+    return DoctorReport(
+        ok=done.ok,
+        repaired=done.repaired,
+        actions=done.actions,
+        **attrs.asdict(done.examined),
+        counts=done.counts,
+        findings=tuple(
+            FindingReport(**{**attrs.asdict(one), "area": one.area.value, "severity": one.severity.value})
+            for one in done.findings
+        ),
+    )
+
+
 async def _until_stopped(work: Callable[[], Awaitable[T]], grace_seconds: float) -> T | None:
     """Do the work; the first signal cancels it, and then the answer is None."""
     results: list[T] = []
@@ -235,6 +270,7 @@ class _Memoryd:
     """The service that the command line is given."""
 
     once = staticmethod(once)
+    doctor = staticmethod(doctor)
     run = staticmethod(run)
 
     @staticmethod

@@ -137,9 +137,7 @@ async def _columns_that_differ(
     )
     if stored is None:
         return []  # a thread without a row is found by find_index_drift
-    differing = [
-        (name, _text(stored[name]), _text(value)) for name, value in expected.items() if stored[name] != value
-    ]
+    differing = [(name, _text(stored[name]), _text(value)) for name, value in expected.items() if stored[name] != value]
     if (stored["archived_at_ms"] is not None) != reading.found.archived:
         differing.append(("archived", _text(stored["archived_at_ms"]), _text(int(reading.found.archived))))
     tools = await tx.count("SELECT count(*) FROM thread_dynamic_tools WHERE thread_id = :id", id=facts.thread_id)
