@@ -114,6 +114,7 @@ class _Comparison:
         self._is_complete = database.backfill_status in (None, "complete")
         self._doubtful: list[_Doubtful] = []
         self._meant: dict[str, tuple[str, int]] = {}
+        self._misnamed = frozenset(findings.subjects("name_differs"))
         self._in_use = 0
         self._compared = 0
 
@@ -207,7 +208,9 @@ class _Comparison:
             if one.meant is not None:
                 count = self._meant.get(one.column, ("", 0))[1]
                 self._meant[one.column] = (one.meant, count + 1)
-        drifts = tuple(one for one in found if one.meant is None)
+        # A name that our row has not taken over yet is said of our row.
+        ours_lacks = ("name", "title") if ours.id in self._misnamed else ()
+        drifts = tuple(one for one in found if one.meant is None and one.column not in ours_lacks)
         if drifts and abs(time.time() - file.mtime_ns / 1e9) < IN_USE_SECONDS:
             self._in_use += 1
         elif drifts:
