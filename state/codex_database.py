@@ -84,7 +84,8 @@ def find_codex_database(codex_home: Path, environment: Mapping[str, str]) -> Cod
 
 def _sqlite_home(codex_home: Path) -> tuple[str, str | None]:
     try:
-        with RegularFile(os.path.join(codex_home, "config.toml")) as file:
+        # Where people keep their settings elsewhere this is a link, which Codex follows, too.
+        with RegularFile(os.path.realpath(os.path.join(codex_home, "config.toml"))) as file:
             text = os.pread(file.descriptor, _CHUNK_BYTES, 0).decode()
         value = tomllib.loads(text).get("sqlite_home", "")
     except FileNotFoundError:
@@ -169,11 +170,12 @@ def _plain(value: CodexValue | bytes) -> CodexValue:
 
 @contextlib.contextmanager
 def open_codex_database(path: Path, *, copy_bytes_max: int = COPY_BYTES_MAX) -> Iterator[CodexDatabase]:
-    """Open a copy of Codex's thread index for the block.
+    """Open a copy of Codex's thread index for the block. A link is followed, as SQLite does, to the files beside it.
 
     Raises:
       CodexDatabaseError: it cannot be read; the message says why.
     """
+    path = Path(os.path.realpath(path))
     with contextlib.ExitStack() as stack:
         try:
             connection = _sound_connection(path, copy_bytes_max, stack)

@@ -84,7 +84,7 @@ class IndexDrift:
 class FindIndexDrift(LongRead[IndexDrift]):
     """Where do file rows, thread rows and jobs contradict each other?"""
 
-    limit: int = 2_000
+    limit: int = 20_000
 
 
 @attrs.frozen(kw_only=True)

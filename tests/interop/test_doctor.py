@@ -1,4 +1,4 @@
-"""`memoryd doctor` beside the real binary: what is meant is no warning, what drifts is named, and nothing is touched."""
+"""`memoryd doctor` beside the real binary: what is meant is no warning, what drifts is named, nothing is touched."""
 
 import hashlib
 import os

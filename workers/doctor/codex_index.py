@@ -114,7 +114,7 @@ class _Comparison:
         self._is_complete = database.backfill_status in (None, "complete")
         self._doubtful: list[_Doubtful] = []
         self._meant: dict[str, tuple[str, int]] = {}
-        self._misnamed = frozenset(findings.subjects("name_differs"))
+        self._misnamed = frozenset(findings.to_repair("name_differs"))
         self._in_use = 0
         self._compared = 0
 
@@ -293,7 +293,7 @@ class _Comparison:
         """Fold the files on which the sides do not agree: where ours is not what the file says, ours is at fault."""
         files: list[FoundRollout] = [self._files[one.ours.rollout_path] for one in self._doubtful[:REFOLDED_MAX]]
         at_fault: set[str] = set()
-        named = set(self._findings.subjects("row_differs"))
+        named = set(self._findings.to_repair("row_differs"))
         for file in files:
             for drift in await compare(handle, self._codex_home, self._settings, [file]):
                 at_fault.add(drift.path)
@@ -325,7 +325,8 @@ class _Comparison:
     def _report_counts(self) -> None:
         for column, (reason, count) in sorted(self._meant.items()):
             rows = f"{count} thread{'' if count == 1 else 's'}"
-            self._note("codex_meant", column, f"{column} differs in {rows}, which is meant: {reason}")
+            found = f"{column} differs in {rows}, which is meant: {reason}"
+            self._findings.add(Area.CODEX, "codex_meant", Severity.OK, found, subject=column)
         if self._in_use:
             self._note("codex_in_use", "", f"{self._in_use} threads are just being written to, and were not compared")
         self._findings.add(

@@ -27,7 +27,7 @@ from workers.backfill.plan import plan_scan
 from workers.doctor.finding import Area, Findings, Severity, shown
 from workers.redaction import redact
 
-TROUBLED_MAX = 5_000
+TROUBLED_MAX = 20_000
 
 
 @attrs.frozen(kw_only=True)
@@ -101,7 +101,9 @@ async def check_files(
         reporter.behind("never_listed", "", "the index never saw the whole home", "looks at the whole of it")
     behind = frozenset({file.path for file in plan.to_read} | set(plan.vanished))
     await _check_names(findings, reporter, handle, codex_home)
-    _report_troubled(findings, await handle.ask(ListTroubledRollouts(limit=TROUBLED_MAX)), behind)
+    troubled = await handle.ask(ListTroubledRollouts(limit=TROUBLED_MAX))
+    unusable_paths = {one.path for one in unreadable}
+    _report_troubled(findings, [row for row in troubled if row.path not in unusable_paths], behind)
     _report_contradictions(findings, await handle.ask(FindIndexDrift()), behind, codex_home)
     return Survey(
         found=found,

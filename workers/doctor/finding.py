@@ -77,6 +77,7 @@ class Findings:
         self.counts: collections.Counter[str] = collections.Counter()
         """How many findings of each code there are, those beyond the bound included."""
         self.is_wrong = False
+        self._to_repair: dict[str, list[str]] = {}
 
     def add(
         self,
@@ -101,6 +102,8 @@ class Findings:
         )
         self.counts[code] += 1
         self.is_wrong = self.is_wrong or finding.is_wrong
+        if can_repair:
+            self._to_repair.setdefault(code, []).append(subject)
         if self.counts[code] <= FINDINGS_OF_ONE_CODE_MAX:
             self.kept.append(finding)
 
@@ -108,9 +111,9 @@ class Findings:
         """Say whether there is a finding of one of these codes."""
         return any(self.counts[code] for code in codes)
 
-    def subjects(self, code: str) -> list[str]:
-        """What the kept findings of this code are about."""
-        return [finding.subject for finding in self.kept if finding.code == code]
+    def to_repair(self, code: str) -> list[str]:
+        """What the findings of this code that can be repaired are about, all of them and as it is written on disk."""
+        return self._to_repair.get(code, [])
 
 
 def shown(value: object) -> str:

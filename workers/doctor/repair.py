@@ -9,7 +9,8 @@ was dropped to be read again is pending, and the next scan reads it.
 import os
 import shutil
 import stat
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import structlog
@@ -164,20 +165,17 @@ class _Mending:
             self._actions.append("pointed every link at what its row says, and wrote lost memories again")
 
     async def _reread(self) -> None:
-        paths = [path for code in REREAD_CODES for path in self._findings.subjects(code)]
+        paths = [path for code in REREAD_CODES for path in self._findings.to_repair(code)]
         if not paths:
             return
-        token = await self._claim()
         reread = 0
-        try:
+        async with self._scan_claimed() as token:
             for start in range(0, len(paths), REREAD_PATHS_MAX):
                 part = tuple(paths[start : start + REREAD_PATHS_MAX])
                 reply = await self._handle.ask(RereadRollouts(token=token, paths=part))
                 if isinstance(reply, NotOwner):
                     raise BusyError("another process took the scan over")
                 reread += reply
-        finally:
-            await self._finish(token)
         self._actions.append(f"had {reread} files read from their start")
 
     async def _scan(self) -> None:
@@ -192,29 +190,33 @@ class _Mending:
         )
 
     async def _record_lost(self) -> None:
-        threads = tuple(ThreadId(thread) for thread in self._findings.subjects("thread_lost"))
-        known = {row.thread_id for row in await self._handle.ask(LookUpRollouts(threads=threads))}
-        token = await self._claim()
-        try:
-            lost = tuple(thread for thread in threads if thread not in known)
-            marked = await self._handle.ask(RecordLostFiles(token=token, threads=lost))
-        finally:
-            await self._finish(token)
-        if isinstance(marked, int):
-            self._actions.append(f"marked the files of {marked} threads as gone")
+        """Mark the files as gone of those threads that the scan has found no file for."""
+        threads = [ThreadId(thread) for thread in self._findings.to_repair("thread_lost")]
+        marked = 0
+        async with self._scan_claimed() as token:
+            for start in range(0, len(threads), REREAD_PATHS_MAX):
+                part = tuple(threads[start : start + REREAD_PATHS_MAX])
+                known = {row.thread_id for row in await self._handle.ask(LookUpRollouts(threads=part))}
+                lost = tuple(thread for thread in part if thread not in known)
+                reply = await self._handle.ask(RecordLostFiles(token=token, threads=lost))
+                if isinstance(reply, NotOwner):
+                    raise BusyError("another process took the scan over")
+                marked += reply
+        self._actions.append(f"marked the files of {marked} threads as gone")
 
-    async def _claim(self) -> OwnershipToken:
+    @asynccontextmanager
+    async def _scan_claimed(self) -> AsyncIterator[OwnershipToken]:
+        """Hold the scan for the block, which takes milliseconds and shows the token with every write."""
         give_up_at = trio.current_time() + SCAN_WAIT_SECONDS_MAX
-        while True:
-            token = self._handle.mint_token()
-            terms = ClaimTerms(token=token, owner=self._handle.owner("doctor"), lease_ms=BACKFILL_LEASE_MS)
-            if not isinstance(await self._handle.ask(ClaimBackfill(terms=terms)), BackfillHeld):
-                return token
+        token = self._handle.mint_token()
+        terms = ClaimTerms(token=token, owner=self._handle.owner("doctor"), lease_ms=BACKFILL_LEASE_MS)
+        while isinstance(await self._handle.ask(ClaimBackfill(terms=terms)), BackfillHeld):
             await self._wait(give_up_at)
-
-    async def _finish(self, token: OwnershipToken) -> None:
-        with trio.CancelScope(shield=True, deadline=trio.current_time() + 2):
-            await self._handle.ask(FinishBackfill(token=token, listed=False))
+        try:
+            yield token
+        finally:
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + 2):
+                await self._handle.ask(FinishBackfill(token=token, listed=False))
 
     async def _wait(self, give_up_at: float) -> None:
         if trio.current_time() >= give_up_at:
