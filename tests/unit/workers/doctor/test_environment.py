@@ -1,6 +1,5 @@
 """The machine, the configuration and the model: each trouble is a finding with a repair, and ends nothing."""
 
-import os
 from pathlib import Path
 
 import attrs
@@ -186,8 +185,3 @@ def test_shown_value_is_redacted_before_it_is_cut() -> None:
     assert "ghp_" not in text
     assert shown(None) == "nothing"
     assert shown("a") == '"a"'
-
-
-def test_effective_rights_are_what_counts() -> None:
-    """The checks of rights ask for those that opening a file would have."""
-    assert os.access in os.supports_effective_ids or not hasattr(os, "geteuid")
