@@ -25,8 +25,15 @@ import structlog
 import trio
 
 from config import Paths, Settings
-from config.settings import FREE_MODELS
-from interfaces.service import BackfillReport, ConsolidationReport, ExtractionReport, OnceReport, ProgressView
+from interfaces.service import (
+    BackfillReport,
+    ConsolidationReport,
+    DoctorReport,
+    ExtractionReport,
+    FindingReport,
+    OnceReport,
+    ProgressView,
+)
 from state.errors import StoreBrokenError, StoreError, first_cause
 from state.folder import StateFolder
 from state.messages.service import ReportWorker, WorkerState
@@ -168,16 +175,31 @@ async def once(paths: Paths, settings: Settings, progress: ProgressView, phases:
     )
 
 
-def _refuse_unusable_model(settings: Settings) -> None:
-    """Say that a key is missing before anything is done, and not when the first session has been read.
+async def doctor(
+    paths: Paths, settings: Settings, progress: ProgressView, config_trouble: str | None, deep: bool, repair: bool
+) -> DoctorReport:
+    """Compare files, index and Codex's own database, look at the environment, and repair what can be, if told.
 
     Raises:
-      ConfigError: the model needs a key, and there is none that may be used.
+      InterruptedRunError: a signal; what was repaired stays repaired.
     """
-    if settings.extraction.model not in FREE_MODELS:
-        from workers.models.choose import provider_named
+    from workers.doctor import Patient, do_doctor
 
-        provider_named(settings)
+    patient = Patient(paths=paths, settings=settings, config_trouble=config_trouble, deep=deep)
+    done = await _until_stopped(lambda: do_doctor(patient, progress, repair=repair), settings.service.grace_seconds)
+    if done is None:
+        raise InterruptedRunError("interrupted")
+    return DoctorReport(
+        ok=done.ok,
+        repaired=done.repaired,
+        actions=done.actions,
+        **attrs.asdict(done.examined),
+        counts=done.counts,
+        findings=tuple(
+            FindingReport(**{**attrs.asdict(one), "area": one.area.value, "severity": one.severity.value})
+            for one in done.findings
+        ),
+    )
 
 
 async def _until_stopped(work: Callable[[], Awaitable[T]], grace_seconds: float) -> T | None:
@@ -252,6 +274,7 @@ class _Memoryd:
     """The service that the command line is given."""
 
     once = staticmethod(once)
+    doctor = staticmethod(doctor)
     run = staticmethod(run)
 
     @staticmethod

@@ -1,6 +1,7 @@
 """What the doors know of the service behind them. The entry point hands an implementation in, so that the doors depend
 on nothing but the store's vocabulary."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -63,6 +64,52 @@ class OnceReport:
     memories_dir: Path
 
 
+@attrs.frozen(kw_only=True)
+class FindingReport:
+    """One thing that the doctor found.
+
+    Attributes:
+      area: what it is about, e.g. "files and index".
+      code: stable; all findings of one kind share it.
+      severity: "ok", "note", "warning" or "error"; the last two are wrong.
+      subject: the file, thread, process or setting that it is about; '' for the whole.
+      found: one plain sentence.
+      repair: what --repair does or the person has to do; '' when nothing.
+      can_repair: --repair does it.
+    """
+
+    area: str
+    code: str
+    severity: str
+    subject: str
+    found: str
+    repair: str
+    can_repair: bool
+
+
+@attrs.frozen(kw_only=True)
+class DoctorReport:
+    """What `memoryd doctor` found, and did; its JSON form is part of the interface.
+
+    Attributes:
+      ok: nothing is wrong.
+      counts: findings by code, those that were left out for their number included.
+      rollouts, indexed, folded, codex_threads: how much was looked at.
+      actions: what --repair did, one sentence each.
+      repaired: how many findings are gone since.
+    """
+
+    ok: bool
+    repaired: int
+    actions: tuple[str, ...]
+    rollouts: int
+    indexed: int
+    folded: int
+    codex_threads: int
+    counts: Mapping[str, int]
+    findings: tuple[FindingReport, ...]
+
+
 class ProgressView(Protocol):
     """Shows progress to a person."""
 
@@ -78,6 +125,18 @@ class Service(Protocol):
         self, paths: Paths, settings: Settings, progress: ProgressView, phases: frozenset[str]
     ) -> OnceReport:
         """Backfill, extract, consolidate, publish; return."""
+        ...
+
+    async def doctor(
+        self,
+        paths: Paths,
+        settings: Settings,
+        progress: ProgressView,
+        config_trouble: str | None,
+        deep: bool,
+        repair: bool,
+    ) -> DoctorReport:
+        """Compare files, index and Codex's database, look at the environment; repair what can be, if told."""
         ...
 
     async def run(self, paths: Paths, settings: Settings) -> int:

@@ -46,7 +46,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print rows under a header: aligned and cut to the window on a terminal, separated by tabs elsewhere."""
     if not sys.stdout.isatty():
         for row in (header, *rows):
-            sys.stdout.write("\t".join(_cell(cell) for cell in row) + "\n")
+            sys.stdout.write("\t".join(one_line(cell) for cell in row) + "\n")
         return
     from rich.console import Console
     from rich.table import Table
@@ -57,7 +57,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         share = {header[-1]: 2, header[-2]: 1}.get(title)
         table.add_column(title, no_wrap=True, overflow="ellipsis", ratio=share)
     for row in rows:
-        table.add_row(*(_cell(cell) for cell in row))
+        table.add_row(*(one_line(cell) for cell in row))
     Console().print(table, markup=False)
 
 
@@ -65,7 +65,8 @@ _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|
 """Terminal control sequences; a title may hold some, and they are not ours to act out."""
 
 
-def _cell(text: str) -> str:
+def one_line(text: str) -> str:
+    """The text as one line that a terminal only shows."""
     text = _ESCAPE.sub("", text)
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 

@@ -195,6 +195,21 @@ _UPSERT = (
 )
 
 
+def columns_of(outcome: RolloutRead, facts: ThreadFacts, model_provider_default: str) -> dict[str, SqlValue]:
+    """What a reading alone says a thread's row holds. archived_at_ms and content_revision are not among it: they
+    depend on the row before, too."""
+    updated_at_ms = outcome.reading.mtime_ns // 1_000_000
+    return {
+        **attrs.asdict(facts, recurse=False, filter=lambda field, _: field.name in _COLUMNS),
+        "id": facts.thread_id,
+        "rollout_path": outcome.found.path,
+        "model_provider": facts.model_provider or model_provider_default,
+        "updated_at_ms": updated_at_ms,
+        "recency_at_ms": facts.turn_started_at_ms or updated_at_ms,
+        "memory_mode": _memory_mode(facts.memory_mode),
+    }
+
+
 async def _write_thread(tx: Transaction, outcome: RolloutRead, facts: ThreadFacts, model_provider_default: str) -> None:
     before = await tx.one(
         _Before,
@@ -213,15 +228,9 @@ async def _write_thread(tx: Transaction, outcome: RolloutRead, facts: ThreadFact
     if before is not None:
         revision = before.content_revision + (before.content_digest != facts.content_digest)
     row: dict[str, SqlValue] = {
-        **attrs.asdict(facts, recurse=False, filter=lambda field, _: field.name in _COLUMNS),
-        "id": facts.thread_id,
-        "rollout_path": outcome.found.path,
-        "model_provider": facts.model_provider or model_provider_default,
-        "updated_at_ms": updated_at_ms,
-        "recency_at_ms": facts.turn_started_at_ms or updated_at_ms,
+        **columns_of(outcome, facts, model_provider_default),
         "archived_at_ms": archived_at_ms,
         "content_revision": revision,
-        "memory_mode": _memory_mode(facts.memory_mode),
     }
     await tx.execute(_UPSERT, **row)
     if before is not None and of_this_file is None:

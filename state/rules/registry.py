@@ -8,10 +8,11 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from state.ids import Instant
-from state.messages import backfill, consolidation, extraction, jobs, memories, service, threads
+from state.messages import backfill, consolidation, drift, extraction, jobs, memories, service, threads
 from state.messages.base import Request
 from state.rules import backfill as backfill_rules
 from state.rules import consolidation as consolidation_rules
+from state.rules import drift as drift_rules
 from state.rules import extraction as extraction_rules
 from state.rules import jobs as job_rules
 from state.rules import memories as memory_rules
@@ -46,6 +47,14 @@ RULES: Mapping[type[Request[Any]], Rule] = {
     consolidation.ReleaseConsolidation: consolidation_rules.release_consolidation,
     consolidation.RenewConsolidation: consolidation_rules.renew_consolidation,
     consolidation.ReportGenerationLost: consolidation_rules.report_generation_lost,
+    drift.CompareReadings: drift_rules.compare_readings,
+    drift.FindIndexDrift: drift_rules.find_index_drift,
+    drift.ListGenerations: drift_rules.list_generations,
+    drift.ListHeldLeases: drift_rules.list_held_leases,
+    drift.ListThreadRows: drift_rules.list_thread_rows,
+    drift.LookUpRollouts: drift_rules.look_up_rollouts,
+    drift.RecordLostFiles: drift_rules.record_lost_files,
+    drift.RereadRollouts: drift_rules.reread_rollouts,
     extraction.ClaimExtraction: extraction_rules.claim_extraction,
     extraction.FailExtraction: extraction_rules.fail_extraction,
     extraction.FinishExtraction: extraction_rules.finish_extraction,

@@ -15,7 +15,7 @@ from state.rollouts.model import DynamicTool
 from state.rules.prefixes import ids_with_prefix
 from state.transaction import SqlValue, Transaction, in_list
 
-_COLUMNS = ", ".join(
+COLUMNS = ", ".join(
     (
         "id, rollout_path, created_at_ms, updated_at_ms, recency_at_ms, archived_at_ms, source, originator",
         "thread_source, parent_thread_id, forked_from_id, agent_nickname, agent_role, agent_path, model_provider",
@@ -58,7 +58,7 @@ async def list_threads(tx: Transaction, request: ListThreads, at: Instant) -> Th
         parameters.update(anchor_at_ms=request.anchor.at_ms, anchor_id=request.anchor.id)
     threads = await tx.all(
         Thread,
-        f"SELECT {_COLUMNS} FROM threads WHERE {' AND '.join(where)} ORDER BY {column} DESC, id DESC LIMIT :limit",
+        f"SELECT {COLUMNS} FROM threads WHERE {' AND '.join(where)} ORDER BY {column} DESC, id DESC LIMIT :limit",
         **parameters,
     )
     page = tuple(threads[: request.limit])
@@ -73,7 +73,7 @@ async def get_thread(tx: Transaction, request: GetThread, at: Instant) -> Thread
     ids = await ids_with_prefix(tx, "threads", "id", request.thread_id)
     if len(ids) != 1:
         return ThreadNotFound(similar=tuple(ids))
-    thread = await tx.one(Thread, f"SELECT {_COLUMNS} FROM threads WHERE id = :id", id=ids[0])
+    thread = await tx.one(Thread, f"SELECT {COLUMNS} FROM threads WHERE id = :id", id=ids[0])
     assert thread is not None, "the id was read in this transaction"
     tools = await tx.all(
         DynamicTool,

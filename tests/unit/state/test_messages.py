@@ -16,6 +16,14 @@ from state.messages.backfill import (
 )
 from state.messages.base import Lane, Request
 from state.messages.consolidation import GetConsolidationTotals, ListPublishedScopes, LoadScopeMemories
+from state.messages.drift import (
+    CompareReadings,
+    FindIndexDrift,
+    ListGenerations,
+    ListHeldLeases,
+    ListThreadRows,
+    LookUpRollouts,
+)
 from state.messages.extraction import GetExtractionTotals
 from state.messages.jobs import GetJob, JobKind, ListJobs
 from state.messages.memories import GetMemories, ListMemories, MemoryAnchor
@@ -24,7 +32,7 @@ from state.messages.threads import GetThread, ListThreads, ThreadAnchor
 from state.rules.registry import RULES
 from tests.fakes.extraction import EVERYTHING
 from tests.fakes.memory_state import MemoryState
-from tests.fakes.readings import facts, index, path_of, thread_id
+from tests.fakes.readings import facts, found, index, path_of, read, thread_id
 
 MESSAGES = [message for message in RULES if message.__module__.startswith("state.messages.")]
 
@@ -55,19 +63,25 @@ READS: list[Request[object]] = [
         title_contains="task",
     ),
     GetThread(thread_id=thread_id(1)),
+    CompareReadings(readings=(read(found(path_of(1)), facts(1)),), model_provider_default="openai"),
+    FindIndexDrift(),
+    ListGenerations(),
+    ListHeldLeases(),
+    ListThreadRows(),
+    LookUpRollouts(paths=(path_of(1),), threads=(thread_id(1),)),
 ]
 
 
 def test_every_read_is_tried_here() -> None:
-    assert {type(read) for read in READS} == {message for message in MESSAGES if not message.mutates}
+    assert {type(one) for one in READS} == {message for message in MESSAGES if not message.mutates}
 
 
-@pytest.mark.parametrize("read", READS, ids=lambda read: type(read).__name__)
-def test_read_is_answered_where_nothing_can_be_written(read: Request[object], state: MemoryState) -> None:
+@pytest.mark.parametrize("request_", READS, ids=lambda request: type(request).__name__)
+def test_read_is_answered_where_nothing_can_be_written(request_: Request[object], state: MemoryState) -> None:
     index(state, facts(1))
     state.rows("PRAGMA query_only = ON")
 
-    state.ask(read)
+    state.ask(request_)
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message.__name__)
