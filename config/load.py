@@ -70,6 +70,10 @@ _TYPES: dict[tuple[str, str], Any] = {
 }
 
 
+_TRUTHS = {"true": True, "false": False}
+"""How a truth value is written in the environment and in flags: as in TOML, and in no other way."""
+
+
 def _from_toml(file: Path) -> dict[tuple[str, str], _Given]:
     try:
         tables = tomllib.loads(file.read_text(encoding="utf-8"))
@@ -145,6 +149,10 @@ def _parsed(section: str, key: str, text: str, source: str) -> Any:
     if text == "" and _may_be_unset(kind):
         return None
     kind = _without_none(kind)
+    if kind is bool:
+        if text not in _TRUTHS:
+            raise _wrong(section, key, _Given(value=text, source=source))
+        return _TRUTHS[text]
     if kind in (int, float):
         try:
             return kind(text)
@@ -181,7 +189,7 @@ def _wrong(section: str, key: str, one: _Given) -> ConfigError:
 def _expected(section: str, key: str) -> str:
     kind = _without_none(_TYPES[section, key])
     unit = next((unit for unit in ("seconds", "hours", "days", "bytes") if unit in key.split("_")), "")
-    words = {int: "a whole number", float: "a number", str: "a text"}.get(kind, "a list of texts")
+    words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}.get(kind, "a list of texts")
     return f"{words} of {unit}" if unit else words
 
 
@@ -201,7 +209,7 @@ def _without_none(kind: Any) -> Any:
 
 
 def _strict_converter() -> cattrs.Converter:
-    """A converter that takes no text for a number, no number for a text and no truth value for either."""
+    """A converter that takes no text for a number, no number for a text, no truth value for either, no other for one."""
     converter = cattrs.Converter(forbid_extra_keys=True)
 
     def strict(*allowed: type) -> Callable[[Any, Any], Any]:
@@ -212,6 +220,7 @@ def _strict_converter() -> cattrs.Converter:
 
         return structure
 
+    converter.register_structure_hook(bool, _only_truth)
     converter.register_structure_hook(int, strict(int))
     converter.register_structure_hook(float, strict(int, float))
     converter.register_structure_hook(str, strict(str))
@@ -220,6 +229,12 @@ def _strict_converter() -> cattrs.Converter:
         lambda value, _: tuple(_only_texts(value)),
     )
     return converter
+
+
+def _only_truth(value: Any, _kind: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError("expected a truth value")
+    return value
 
 
 def _only_texts(value: Any) -> list[str]:

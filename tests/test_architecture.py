@@ -113,6 +113,7 @@ def test_no_worker_imports_another_worker() -> None:
         "workers.backfill": sources("workers/backfill"),
         "workers.extraction": sources("workers/extraction"),
         "workers.consolidation": sources("workers/consolidation"),
+        "workers.publishing": sources("workers/publishing"),
         "workers.reaper": [ROOT / "workers/reaper.py"],
     }
 
