@@ -1,6 +1,7 @@
 """memoryd's entry point: what starts in which order, what restarts and how often, and how it stops.
 
-    open the store -> take over from dead processes -> ready -> reaper, backfill, extraction, consolidation
+    open the store -> take over from dead processes -> ready -> reaper, backfill, extraction, consolidation,
+                                                                publishing
 
 The store is open as long as anything may ask it. A worker's crash is that worker's: it is restarted with back-off, and
 stays down, visibly, when it crashes too often. A store that cannot go on stops the service. The first SIGTERM or SIGINT
@@ -25,11 +26,21 @@ import structlog
 import trio
 
 from config import Paths, Settings
-from interfaces.service import BackfillReport, ConsolidationReport, ExtractionReport, OnceReport, ProgressView
+from interfaces.service import (
+    BackfillReport,
+    ConsolidationReport,
+    ExtractionReport,
+    KeptFile,
+    OnceReport,
+    ProgressView,
+    PublishedState,
+    PublishingReport,
+    PublishReport,
+)
 from state.errors import StoreBrokenError, StoreError, first_cause
 from state.folder import StateFolder
 from state.messages.service import ReportWorker, WorkerState
-from state.store import StateHandle, open_store
+from state.store import StateHandle, open_store, open_store_for_reading
 
 log = structlog.get_logger("memoryd")
 
@@ -77,11 +88,20 @@ async def _consolidation(handle: StateHandle, paths: Paths, settings: Settings) 
     await consolidation.serve(handle, paths.codex_home, settings)
 
 
+async def _publishing(handle: StateHandle, paths: Paths, settings: Settings) -> None:
+    if not settings.publish.codex:
+        await trio.sleep_forever()
+    from workers import publishing
+
+    await publishing.serve(handle, paths.codex_home)
+
+
 WORKERS: tuple[tuple[str, Worker], ...] = (
     ("reaper", _reaper),
     ("backfill", _backfill),
     ("extraction", _extraction),
     ("consolidation", _consolidation),
+    ("publishing", _publishing),
 )
 """In the order in which they start. Each imports what it needs when it starts, so that being ready does not wait."""
 
@@ -159,7 +179,64 @@ async def once(paths: Paths, settings: Settings, progress: ProgressView, phases:
         backfill=BackfillReport(**attrs.asdict(done.backfill), seconds=done.backfill_seconds),
         extraction=ExtractionReport(**attrs.asdict(done.extraction)),
         consolidation=ConsolidationReport(**attrs.asdict(done.consolidation), scopes=done.scopes),
+        publishing=None if done.publishing is None else PublishingReport(**attrs.asdict(done.publishing)),
         memories_dir=handle.folder.memories_dir,
+    )
+
+
+async def publish(paths: Paths, *, dry_run: bool, undo: bool) -> PublishReport:
+    """Write the memories into the Codex home, say what that would do, or take them out again.
+
+    Raises:
+      PublishError: why it did not work.
+      StateError: the store cannot be opened or read.
+    """
+    from workers import publishing
+
+    folder = StateFolder(path=paths.state_dir)
+    if undo:
+        outcome = await publishing.undo(folder, paths.codex_home, dry_run=dry_run)
+    else:
+        async with open_store_for_reading(folder, str(paths.codex_home)) as handle:
+            if handle is None:
+                raise publishing.PublishError(
+                    f"nothing of {paths.codex_home} is indexed yet", hint="run `memoryd once` first"
+                )
+            do = publishing.survey if dry_run else publishing.publish
+            outcome = await do(handle, paths.codex_home)
+    return PublishReport(
+        codex_home=paths.codex_home,
+        folder=outcome.folder,
+        dry_run=dry_run,
+        undone=undo,
+        written=outcome.written,
+        restored=outcome.restored,
+        removed=outcome.removed,
+        unchanged=outcome.unchanged,
+        kept=tuple(KeptFile(path=one.path, reason=one.reason, hint=one.hint) for one in outcome.kept),
+        notes=outcome.notes,
+    )
+
+
+def published(paths: Paths) -> PublishedState | None:
+    """What memoryd has in the Codex home, by its own list; None when it has nothing there."""
+    folder = StateFolder(path=paths.state_dir)
+    if not folder.publish_dir.exists():
+        return None
+    from workers import publishing
+
+    try:
+        manifest = publishing.last_outcome(folder, paths.codex_home)
+    except publishing.PublishError as error:
+        return PublishedState(problem=str(error))
+    if manifest is None:
+        return None
+    return PublishedState(
+        folder=manifest.folder,
+        files=len(manifest.files),
+        published_at_ms=manifest.published_at_ms,
+        kept=tuple(KeptFile(path=one.path, reason=one.reason, hint=one.hint) for one in manifest.kept),
+        problem=manifest.problem,
     )
 
 
@@ -236,6 +313,8 @@ class _Memoryd:
 
     once = staticmethod(once)
     run = staticmethod(run)
+    publish = staticmethod(publish)
+    published = staticmethod(published)
 
     @staticmethod
     def redact(text: str) -> str:

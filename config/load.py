@@ -189,7 +189,9 @@ def _wrong(section: str, key: str, one: _Given) -> ConfigError:
 def _expected(section: str, key: str) -> str:
     kind = _without_none(_TYPES[section, key])
     unit = next((unit for unit in ("seconds", "hours", "days", "bytes") if unit in key.split("_")), "")
-    words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}.get(kind, "a list of texts")
+    words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}.get(
+        kind, "a list of texts"
+    )
     return f"{words} of {unit}" if unit else words
 
 
@@ -209,7 +211,7 @@ def _without_none(kind: Any) -> Any:
 
 
 def _strict_converter() -> cattrs.Converter:
-    """A converter that takes no text for a number, no number for a text, no truth value for either, no other for one."""
+    """A converter that takes no text for a number, no number for a text, and a truth value for nothing else."""
     converter = cattrs.Converter(forbid_extra_keys=True)
 
     def strict(*allowed: type) -> Callable[[Any, Any], Any]:

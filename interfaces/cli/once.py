@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import attrs
 from cyclopts import App, Parameter
 
+from interfaces.cli.errors import EXIT_FAILED, EXIT_OK
 from interfaces.cli.options import CommonOptions
 from interfaces.cli.output import print_json
 from interfaces.cli.progress import progress_view
@@ -41,7 +42,8 @@ def add_to(app: App, service: Service) -> None:
             print_json(report)
         else:
             _print(report)
-        return 0
+        failed = report.publishing is not None and report.publishing.problem is not None
+        return EXIT_FAILED if failed else EXIT_OK
 
 
 def _level(level: str) -> str:
@@ -62,5 +64,13 @@ def _print(report: OnceReport) -> None:
         f" ({consolidation.unchanged} unchanged, {consolidation.failed} failed)",
         f"memories      {report.memories_dir}",
     ]
+    if (publishing := report.publishing) is not None:
+        lines.append(
+            f"published     {publishing.written + publishing.restored} files into the Codex home"
+            f" ({publishing.restored} of them put back, {publishing.removed} removed, {publishing.unchanged} unchanged,"
+            f" {publishing.kept} left to you)"
+            if publishing.problem is None
+            else f"published     nothing: {publishing.problem}"
+        )
     lines.append("`memoryd status` says which sessions wait or were left out, and why")
     sys.stdout.write("\n".join(lines) + "\n")

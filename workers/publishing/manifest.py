@@ -130,7 +130,9 @@ def _path(text: Any) -> str:
 
 def _replace(path: Path, data: bytes) -> None:
     other = path.with_name(path.name + ".new")
-    with open(os.open(other, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), "wb") as file:
+    with open(
+        os.open(other, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), "wb"
+    ) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
