@@ -41,8 +41,6 @@ class Application:
         """
         before = self.manifest
         writes = [step for step in steps if step.action in (Action.WRITE, Action.RESTORE)]
-        for name in before.temporary:
-            self._files.discard(name)
         folders = self._folders_to_make(writes)
         changes = any(step.action is Action.REMOVE for step in steps) or bool(writes)
         if changes:

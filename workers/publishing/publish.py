@@ -82,7 +82,7 @@ async def publish(handle: StateHandle, codex_home: Path) -> Outcome:
             now = await current(handle)
             if now is None:
                 return _nothing_yet(codex_home)
-            return await _in_pool(lambda: _publish(codex_home, folder, now))
+            return await _in_pool(lambda: publish_now(codex_home, folder, now))
         except PublishError as error:
             problem = str(error)
             await _in_pool(lambda: _note_problem(codex_home, folder, problem))
@@ -110,9 +110,9 @@ async def undo(folder: StateFolder, codex_home: Path, *, dry_run: bool = False) 
       PublishError: why it did not work; trying again is safe.
     """
     if dry_run or not folder.publish_dir.is_dir():
-        return await _in_pool(lambda: _undo(codex_home, folder, dry_run=True))
+        return await _in_pool(lambda: undo_now(codex_home, folder, dry_run=True))
     async with _alone(folder):
-        return await _in_pool(lambda: _undo(codex_home, folder, dry_run=False))
+        return await _in_pool(lambda: undo_now(codex_home, folder, dry_run=False))
 
 
 def last_outcome(folder: StateFolder, codex_home: Path) -> Manifest | None:
@@ -125,8 +125,14 @@ def last_outcome(folder: StateFolder, codex_home: Path) -> Manifest | None:
     return None if manifest.is_empty and not manifest.kept else manifest
 
 
-def _publish(codex_home: Path, folder: StateFolder, now: Current) -> Outcome:
+def publish_now(codex_home: Path, folder: StateFolder, now: Current) -> Outcome:
+    """One pass, for a caller that holds the lock and runs in a pool thread.
+
+    Raises:
+      PublishError: why it did not work.
+    """
     with _opened(codex_home) as files:
+        _discard_leftovers(files, load(folder.publish_dir, codex_home))
         pass_ = _Pass.prepare(files, folder, now)
         work = Application(files, folder.publish_dir, pass_.manifest, pass_.wanted)
         return _outcome(work.apply(pass_.steps, folder=pass_.target.folder), pass_.target)
@@ -138,15 +144,28 @@ def _survey(codex_home: Path, folder: StateFolder, now: Current) -> Outcome:
         return _outcome(pass_.steps, pass_.target)
 
 
-def _undo(codex_home: Path, folder: StateFolder, *, dry_run: bool) -> Outcome:
+def undo_now(codex_home: Path, folder: StateFolder, *, dry_run: bool) -> Outcome:
+    """Undo, for a caller that holds the lock and runs in a pool thread.
+
+    Raises:
+      PublishError: why it did not work.
+    """
     manifest = load(folder.publish_dir, codex_home)
     if manifest.is_empty and not manifest.kept:
         return Outcome()
     with _opened(codex_home) as files:
+        if not dry_run:
+            _discard_leftovers(files, manifest)
         steps = plan({}, manifest, files.look, lambda _path, _found: False)
         if not dry_run:
             steps = Application(files, folder.publish_dir, manifest, {}).apply(steps, folder=None)
         return _outcome(steps, None)
+
+
+def _discard_leftovers(files: HomeFiles, manifest: Manifest) -> None:
+    """Remove the temporary files of a pass that was killed; before any look, since one may be a file's second name."""
+    for name in manifest.temporary:
+        files.discard(name)
 
 
 @attrs.frozen(kw_only=True)
