@@ -9,7 +9,7 @@ from state.folder import StateFolder
 from state.ids import Scope
 from state.messages.consolidation import HOME_SCOPE, PublishedScope
 from workers.publishing import Outcome
-from workers.publishing.publish import Current, publish_now, undo_now
+from workers.publishing.one_pass import Current, publish_now, undo_now
 
 Tree = Mapping[str, tuple[int, bytes]]
 

@@ -15,7 +15,7 @@ from state.store import StateHandle
 from workers.publishing.errors import PublishError, explained
 from workers.publishing.home_files import opened
 from workers.publishing.manifest import Manifest, load
-from workers.publishing.publish import Current, Outcome, current, publish
+from workers.publishing.one_pass import Current, Outcome, current, publish
 from workers.publishing.target import CONFIG, V1
 
 log = structlog.get_logger(__name__)
@@ -67,8 +67,12 @@ class _Publishing:
 
     async def _publish(self, now: Current | None) -> None:
         try:
+            before = await self._signatures()
             outcome = await publish(self._handle, self._codex_home)
-            self._left = await self._signatures()
+            # Only what was the same before and after is known to be what the pass saw. After a pass that wrote, the
+            # next look is another pass; it finds nothing to do.
+            left = await self._signatures()
+            self._left = left if left == before else None
         except PublishError as error:
             wait_seconds = min(RETRY_SECONDS_MIN * 2**self._failures, RETRY_SECONDS_MAX)
             self._failures = min(self._failures + 1, 16)

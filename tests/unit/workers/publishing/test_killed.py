@@ -6,7 +6,7 @@ import pytest
 
 from tests.fakes.dying_os import Killed, die_after
 from tests.fakes.published_home import PublishedHome
-from workers.publishing.publish import Current
+from workers.publishing.one_pass import Current
 
 MODULES = ("workers.publishing.home_files", "workers.publishing.manifest", "workers.publishing.apply")
 CHANGES_MAX = 200
