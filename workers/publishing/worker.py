@@ -60,10 +60,7 @@ class _Publishing:
         if trio.current_time() < self._look_at:
             return False
         self._look_at = trio.current_time() + LOOK_SECONDS
-        try:
-            return self._left is None or await self._signatures() != self._left
-        except PublishError:
-            return True  # the pass says what is wrong
+        return self._left is None or await self._signatures() != self._left
 
     async def _publish(self, now: Current | None) -> None:
         try:
@@ -99,8 +96,11 @@ class _Publishing:
             log.warning("not everything is published", reason=problem)
         self._last_problem = problem
 
-    async def _signatures(self) -> Signatures:
-        return await trio.to_thread.run_sync(_signatures, self._handle.folder.publish_dir, self._codex_home)
+    async def _signatures(self) -> Signatures | None:
+        try:
+            return await trio.to_thread.run_sync(_signatures, self._handle.folder.publish_dir, self._codex_home)
+        except PublishError:
+            return None  # the pass says what is wrong
 
 
 def _signatures(publish_dir: Path, codex_home: Path) -> Signatures:
