@@ -78,15 +78,10 @@ async def publish(handle: StateHandle, codex_home: Path) -> Outcome:
     """
     folder = handle.folder
     async with _alone(folder):
-        try:
-            now = await current(handle)
-            if now is None:
-                return _nothing_yet(codex_home)
-            return await _in_pool(lambda: publish_now(codex_home, folder, now))
-        except PublishError as error:
-            problem = str(error)
-            await _in_pool(lambda: _note_problem(codex_home, folder, problem))
-            raise
+        now = await current(handle)
+        if now is None:
+            return _nothing_yet(codex_home)
+        return await _in_pool(lambda: _publish_or_note(codex_home, folder, now))
 
 
 async def survey(handle: StateHandle, codex_home: Path) -> Outcome:
@@ -237,11 +232,16 @@ def _nothing_yet(codex_home: Path) -> Outcome:
     return Outcome(notes=(f"nothing of {codex_home} is consolidated yet",))
 
 
-def _note_problem(codex_home: Path, folder: StateFolder, problem: str) -> None:
-    with suppress(PublishError):
-        manifest = load(folder.publish_dir, codex_home)
-        if manifest.problem != problem:
-            save(folder.publish_dir, attrs.evolve(manifest, problem=problem))
+def _publish_or_note(codex_home: Path, folder: StateFolder, now: Current) -> Outcome:
+    """One pass; why it failed is entered where `memoryd status` finds it."""
+    try:
+        return publish_now(codex_home, folder, now)
+    except PublishError as error:
+        with suppress(PublishError):
+            manifest = load(folder.publish_dir, codex_home)
+            if manifest.problem != str(error):
+                save(folder.publish_dir, attrs.evolve(manifest, problem=str(error)))
+        raise
 
 
 @contextmanager
