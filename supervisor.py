@@ -1,10 +1,11 @@
 """memoryd's entry point: what starts in which order, what restarts and how often, and how it stops.
 
-    open the store -> take over from dead processes -> ready -> reaper, backfill, extraction, consolidation
+    open the store -> take over from dead processes -> ready -> reaper, backfill, extraction, consolidation,
+                                                                publishing
 
 The store is open as long as anything may ask it. A worker's crash is that worker's: it is restarted with back-off, and
-stays down, visibly, when it crashes too often. A store that cannot go on stops the service. The first SIGTERM or SIGINT
-gives workers their grace period to hand leases back; a second one ends the process at once.
+stays down, visibly, when it crashes too often. A store that cannot go on stops the service. `stopping` says what
+signals do, `commands` what the other commands ask of the workers.
 """
 
 import signal
@@ -18,45 +19,21 @@ import os
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
 
-import attrs
 import structlog
 import trio
 
+import commands
 from config import Paths, Settings
-from interfaces.service import (
-    BackfillReport,
-    ConsolidationReport,
-    DoctorReport,
-    ExtractionReport,
-    FindingReport,
-    OnceReport,
-    ProgressView,
-)
 from state.errors import StoreBrokenError, StoreError, first_cause
 from state.folder import StateFolder
 from state.messages.service import ReportWorker, WorkerState
 from state.store import StateHandle, open_store
+from stopping import until_stopped
 
 log = structlog.get_logger("memoryd")
 
-T = TypeVar("T")
-
 EXIT_STORE_BROKEN = 4
-EXIT_STOPPED_AT_ONCE = 130
-
-SAME_SIGNAL_SECONDS = 0.2
-"""timeout(1) and terminals send one stop to a process and to its group: what comes so soon after is the same signal."""
-
-
-class InterruptedRunError(Exception):
-    """A signal ended `once`."""
-
-    code = "interrupted"
-    retryable = True
-    hint = "what was done is kept; the next run goes on from there"
-
 
 Worker = Callable[[StateHandle, Paths, Settings], Awaitable[None]]
 
@@ -85,11 +62,20 @@ async def _consolidation(handle: StateHandle, paths: Paths, settings: Settings) 
     await consolidation.serve(handle, paths.codex_home, settings)
 
 
+async def _publishing(handle: StateHandle, paths: Paths, settings: Settings) -> None:
+    if not settings.publish.codex:
+        await trio.sleep_forever()
+    from workers import publishing
+
+    await publishing.serve(handle, paths.codex_home)
+
+
 WORKERS: tuple[tuple[str, Worker], ...] = (
     ("reaper", _reaper),
     ("backfill", _backfill),
     ("extraction", _extraction),
     ("consolidation", _consolidation),
+    ("publishing", _publishing),
 )
 """In the order in which they start. Each imports what it needs when it starts, so that being ready does not wait."""
 
@@ -97,7 +83,7 @@ WORKERS: tuple[tuple[str, Worker], ...] = (
 async def run(paths: Paths, settings: Settings, *, workers: tuple[tuple[str, Worker], ...] = WORKERS) -> int:
     """Serve until a signal or until the store cannot go on; answer the exit code."""
     started = time.monotonic()
-    _refuse_unusable_model(settings)
+    commands.refuse_unusable_model(settings)
     broken: list[StoreError] = []
     async with open_store(StateFolder(path=paths.state_dir), str(paths.codex_home)) as handle:
 
@@ -109,7 +95,7 @@ async def run(paths: Paths, settings: Settings, *, workers: tuple[tuple[str, Wor
                 _notify_systemd("READY=1")
                 log.info("ready", seconds=round(time.monotonic() - started, 3), state_dir=str(paths.state_dir))
 
-        await _until_stopped(serve, settings.service.grace_seconds)
+        await until_stopped(serve, settings.service.grace_seconds)
         _notify_systemd("STOPPING=1")
     if broken:
         log.error("the store cannot go on", reason=str(broken[0]), hint=broken[0].hint)
@@ -148,101 +134,6 @@ async def keep_running(handle: StateHandle, paths: Paths, settings: Settings, na
         await _report(handle, name, WorkerState.RUNNING, total, reason)
 
 
-async def once(paths: Paths, settings: Settings, progress: ProgressView, phases: frozenset[str]) -> OnceReport:
-    """Backfill, extract, consolidate and publish what there is, then return what was done.
-
-    Raises:
-      BackfillWaitError: another process scans for longer than the bound.
-      ConfigError: the model needs a key, and there is none that may be used.
-      InterruptedRunError: a signal; leases were handed back.
-      StateError: the store cannot be opened or used.
-    """
-    from workers.once import do_once
-
-    if "extract" in phases:
-        _refuse_unusable_model(settings)
-    async with open_store(StateFolder(path=paths.state_dir), str(paths.codex_home)) as handle:
-        done = await _until_stopped(
-            lambda: do_once(handle, paths.codex_home, settings, progress, phases), settings.service.grace_seconds
-        )
-    if done is None:
-        raise InterruptedRunError("interrupted")
-    return OnceReport(
-        backfill=BackfillReport(**attrs.asdict(done.backfill), seconds=done.backfill_seconds),
-        extraction=ExtractionReport(**attrs.asdict(done.extraction, recurse=False)),
-        consolidation=ConsolidationReport(**attrs.asdict(done.consolidation), scopes=done.scopes),
-        memories_dir=handle.folder.memories_dir,
-    )
-
-
-async def doctor(
-    paths: Paths, settings: Settings, progress: ProgressView, config_trouble: str | None, deep: bool, repair: bool
-) -> DoctorReport:
-    """Compare files, index and Codex's own database, look at the environment, and repair what can be, if told.
-
-    Raises:
-      InterruptedRunError: a signal; what was repaired stays repaired.
-    """
-    from workers.doctor import Patient, do_doctor
-
-    patient = Patient(paths=paths, settings=settings, config_trouble=config_trouble, deep=deep)
-    done = await _until_stopped(lambda: do_doctor(patient, progress, repair=repair), settings.service.grace_seconds)
-    if done is None:
-        raise InterruptedRunError("interrupted")
-    return DoctorReport(
-        ok=done.ok,
-        repaired=done.repaired,
-        actions=done.actions,
-        **attrs.asdict(done.examined),
-        counts=done.counts,
-        findings=tuple(
-            FindingReport(**{**attrs.asdict(one), "area": one.area.value, "severity": one.severity.value})
-            for one in done.findings
-        ),
-    )
-
-
-async def _until_stopped(work: Callable[[], Awaitable[T]], grace_seconds: float) -> T | None:
-    """Do the work; the first signal cancels it, and then the answer is None."""
-    results: list[T] = []
-    failures: list[Exception] = []
-    scope = trio.CancelScope()
-    async with trio.open_nursery() as watchers:
-        with scope:
-            # Started, not start_soon: signals are watched before the work says that it is ready.
-            await watchers.start(_stop_on_signal, scope, grace_seconds)
-            try:
-                results.append(await work())
-            except Exception as error:
-                failures.append(error)
-        watchers.cancel_scope.cancel()
-    if failures:
-        raise failures[0]
-    return results[0] if results else None
-
-
-async def _stop_on_signal(
-    work: trio.CancelScope, grace_seconds: float, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-) -> None:
-    """First signal: cancel the work, which gives its leases back. A second one, or work that does not end within the
-    grace period, ends the process at once; that is safe at any instruction."""
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
-        task_status.started()
-        async for number in signals:
-            log.info("stopping", signal=signal.Signals(number).name)
-            work.cancel()
-            same_until = trio.current_time() + SAME_SIGNAL_SECONDS
-            break
-        with trio.move_on_after(grace_seconds):
-            async for number in signals:
-                if trio.current_time() < same_until:
-                    continue
-                log.warning("stopped at once by a second signal", signal=signal.Signals(number).name)
-                os._exit(EXIT_STOPPED_AT_ONCE)
-    log.warning("stopped at once: the workers did not end in time", grace_seconds=grace_seconds)
-    os._exit(EXIT_STOPPED_AT_ONCE)
-
-
 async def _stop_when_broken(handle: StateHandle, workers: trio.CancelScope, broken: list[StoreError]) -> None:
     broken.append(await handle.wait_broken())
     workers.cancel()
@@ -273,9 +164,11 @@ def _notify_systemd(message: str) -> None:
 class _Memoryd:
     """The service that the command line is given."""
 
-    once = staticmethod(once)
-    doctor = staticmethod(doctor)
+    once = staticmethod(commands.once)
+    doctor = staticmethod(commands.doctor)
     run = staticmethod(run)
+    publish = staticmethod(commands.publish)
+    published = staticmethod(commands.published)
 
     @staticmethod
     def redact(text: str) -> str:

@@ -124,6 +124,18 @@ class ConsolidationSettings:
 
 
 @attrs.frozen(kw_only=True)
+class PublishSettings:
+    """About handing memories to agents.
+
+    Attributes:
+      codex: write them into the Codex home's own memory folder too, so that the next session begins with them. Off
+        until a person asks for it: nothing else of memoryd writes into a Codex home.
+    """
+
+    codex: bool = False
+
+
+@attrs.frozen(kw_only=True)
 class ServiceSettings:
     """About the running service.
 
@@ -167,5 +179,6 @@ class Settings:
     extraction: ExtractionSettings = ExtractionSettings()
     responses: ResponsesSettings = ResponsesSettings()  # noqa: RUF009  # frozen
     consolidation: ConsolidationSettings = ConsolidationSettings()
+    publish: PublishSettings = PublishSettings()
     service: ServiceSettings = ServiceSettings()
     logs: LogSettings = LogSettings()

@@ -55,12 +55,68 @@ class ConsolidationReport:
 
 
 @attrs.frozen(kw_only=True)
+class PublishingReport:
+    """By number of files in the Codex home. problem: why nothing could be published; None when it worked."""
+
+    written: int = 0
+    restored: int = 0
+    removed: int = 0
+    unchanged: int = 0
+    kept: int = 0
+    problem: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class KeptFile:
+    """A file in the Codex home that was left as it is. The path is relative to the home."""
+
+    path: str
+    reason: str
+    hint: str
+
+
+@attrs.frozen(kw_only=True)
+class PublishReport:
+    """What `memoryd publish` did, or would do. Paths are relative to the Codex home.
+
+    Attributes:
+      folder: the memory folder that was published to; None for an undo, and when there is nothing to publish.
+      restored: files that were gone, or that Codex rewrote.
+      unchanged: how many files were as they should be.
+      notes: what a person should know about the home.
+    """
+
+    codex_home: Path
+    folder: str | None
+    dry_run: bool
+    undone: bool
+    written: tuple[str, ...]
+    restored: tuple[str, ...]
+    removed: tuple[str, ...]
+    unchanged: int
+    kept: tuple[KeptFile, ...]
+    notes: tuple[str, ...]
+
+
+@attrs.frozen(kw_only=True)
+class PublishedState:
+    """What memoryd has in the Codex home, by its own list. problem: why the last attempt failed."""
+
+    folder: str | None = None
+    files: int = 0
+    published_at_ms: int | None = None
+    kept: tuple[KeptFile, ...] = ()
+    problem: str | None = None
+
+
+@attrs.frozen(kw_only=True)
 class OnceReport:
-    """What `memoryd once` did; its JSON form is part of the interface."""
+    """What `memoryd once` did; its JSON form is part of the interface. publishing: None where it is not switched on."""
 
     backfill: BackfillReport
     extraction: ExtractionReport
     consolidation: ConsolidationReport
+    publishing: PublishingReport | None
     memories_dir: Path
 
 
@@ -141,6 +197,14 @@ class Service(Protocol):
 
     async def run(self, paths: Paths, settings: Settings) -> int:
         """Serve until stopped; answer the exit code."""
+        ...
+
+    async def publish(self, paths: Paths, *, dry_run: bool, undo: bool) -> PublishReport:
+        """Write the memories into the Codex home, say what that would do, or take them out again."""
+        ...
+
+    def published(self, paths: Paths) -> PublishedState | None:
+        """What memoryd has in the Codex home, by its own list; None when it has nothing there."""
         ...
 
     def redact(self, text: str) -> str:

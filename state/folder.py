@@ -57,6 +57,11 @@ class StateFolder:
     def quarantine_dir(self) -> Path:
         return self.path / "quarantine"
 
+    @property
+    def publish_dir(self) -> Path:
+        """What was written into the Codex home, and how it is told from other people's files."""
+        return self.path / "publish"
+
     def process_lock(self, process: ProcessUuid) -> Path:
         return self.processes_dir / f"{process}.lock"
 
@@ -97,7 +102,7 @@ def prepare(folder: StateFolder, *, codex_home: Path | None = None) -> None:
 _OTHER_FOLDER = "name another folder with --state-dir or MEMORYD_HOME"
 
 _OWN_ENTRIES = frozenset(
-    {"memories", "processes", "logs", "quarantine", "state.lock", "migrate.lock", "suspect",
+    {"memories", "processes", "logs", "publish", "quarantine", "state.lock", "migrate.lock", "suspect",
      "state.sqlite", "state.sqlite-wal", "state.sqlite-shm"}
 )  # fmt: skip
 """What a state folder may hold before it has a database: what a crash or a quarantine left behind."""

@@ -51,11 +51,16 @@ def importers(files: list[Path], *modules: str) -> list[str]:
     ]
 
 
-APPLICATION_FILES = [ROOT / "supervisor.py", *sources(*APPLICATION)]
+AT_THE_TOP = [ROOT / name for name in ("supervisor.py", "commands.py", "stopping.py")]
+"""What puts the rest together."""
+
+TOP = tuple(path.stem for path in AT_THE_TOP)
+
+APPLICATION_FILES = [*AT_THE_TOP, *sources(*APPLICATION)]
 
 
 def test_only_state_knows_sqlite() -> None:
-    assert importers([ROOT / "supervisor.py", *sources("config", "interfaces", "workers")], "apsw", "sqlite3") == []
+    assert importers([*AT_THE_TOP, *sources("config", "interfaces", "workers")], "apsw", "sqlite3") == []
 
 
 def test_rules_know_no_event_loop_no_clock_no_randomness_and_no_engine() -> None:
@@ -93,19 +98,19 @@ def test_only_opening_and_group_commit_connect() -> None:
 
 def test_config_imports_nothing_of_ours() -> None:
     assert importers(sources("config"), "state", "workers", "interfaces") == []
-    assert importers([path for path in sources("config") if "launcher" not in path.parts], "supervisor") == []
+    assert importers([path for path in sources("config") if "launcher" not in path.parts], *TOP) == []
 
 
 def test_state_imports_at_most_config() -> None:
-    assert importers(sources("state"), "workers", "interfaces", "supervisor") == []
+    assert importers(sources("state"), "workers", "interfaces", *TOP) == []
 
 
 def test_workers_know_neither_the_interfaces_nor_the_supervisor() -> None:
-    assert importers(sources("workers"), "interfaces", "supervisor") == []
+    assert importers(sources("workers"), "interfaces", *TOP) == []
 
 
 def test_interfaces_know_neither_the_workers_nor_the_supervisor() -> None:
-    assert importers(sources("interfaces"), "workers", "supervisor") == []
+    assert importers(sources("interfaces"), "workers", *TOP) == []
 
 
 def test_no_worker_imports_another_worker() -> None:
@@ -113,6 +118,7 @@ def test_no_worker_imports_another_worker() -> None:
         "workers.backfill": sources("workers/backfill"),
         "workers.extraction": sources("workers/extraction"),
         "workers.consolidation": sources("workers/consolidation"),
+        "workers.publishing": sources("workers/publishing"),
         "workers.reaper": [ROOT / "workers/reaper.py"],
     }
 

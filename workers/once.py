@@ -64,14 +64,28 @@ class ConsolidationDone:
 
 
 @attrs.frozen(kw_only=True)
+class PublishingDone:
+    """By number of files in the Codex home. problem: why nothing could be published; None when it worked."""
+
+    written: int = 0
+    restored: int = 0
+    removed: int = 0
+    unchanged: int = 0
+    kept: int = 0
+    problem: str | None = None
+
+
+@attrs.frozen(kw_only=True)
 class Done:
-    """What was done; parts that were not asked for are zeros. scopes: projects with memories."""
+    """What was done; parts that were not asked for are zeros. scopes: projects with memories. publishing: None where
+    it is not switched on."""
 
     backfill: BackfillSummary = attrs.field(factory=BackfillSummary)
     backfill_seconds: float = 0.0
     extraction: ExtractionDone = ExtractionDone()
     consolidation: ConsolidationDone = ConsolidationDone()
     scopes: int = 0
+    publishing: PublishingDone | None = None
 
 
 async def do_once(
@@ -95,6 +109,8 @@ async def do_once(
     if "consolidate" in phases:
         consolidation, scopes = await _consolidate(handle, codex_home, settings, progress)
         done = attrs.evolve(done, consolidation=consolidation, scopes=scopes)
+        if settings.publish.codex:
+            done = attrs.evolve(done, publishing=await _publish(handle, codex_home))
     return done
 
 
@@ -155,3 +171,22 @@ async def _consolidate(
     published, failed = consolidation.summary.published, consolidation.summary.failed
     unchanged = max(scopes - published - failed, 0)
     return ConsolidationDone(published=published, unchanged=unchanged, failed=failed), scopes
+
+
+async def _publish(handle: StateHandle, codex_home: Path) -> PublishingDone:
+    from workers.publishing import PublishError, publish
+
+    try:
+        outcome = await publish(handle, codex_home)
+    except PublishError as error:
+        log.warning("publishing failed", reason=str(error), hint=error.hint)
+        return PublishingDone(problem=str(error))
+    for note in outcome.notes:
+        log.warning("published all the same", reason=note)
+    return PublishingDone(
+        written=len(outcome.written),
+        restored=len(outcome.restored),
+        removed=len(outcome.removed),
+        unchanged=outcome.unchanged,
+        kept=len(outcome.kept),
+    )

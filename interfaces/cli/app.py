@@ -15,7 +15,7 @@ from pathlib import Path
 from cyclopts import App, CycloptsError, Parameter
 
 from config.version import VERSION
-from interfaces.cli import doctor, jobs, memories, once, paths, run, status, threads
+from interfaces.cli import doctor, jobs, memories, once, paths, publish, run, status, threads
 from interfaces.cli.errors import (
     EXIT_FAILED,
     EXIT_INTERNAL,
@@ -43,7 +43,8 @@ def build_app(service: Service) -> App:
     )
     once.add_to(app, service)
     run.add_to(app, service)
-    status.add_to(app)
+    publish.add_to(app, service)
+    status.add_to(app, service)
     doctor.add_to(app, service)
     paths.add_to(app)
     threads.add_to(app)

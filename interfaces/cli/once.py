@@ -46,7 +46,8 @@ def add_to(app: App, service: Service) -> None:
         if stopped is not None:
             # The report is the answer, also of a run that could not extract; why it could not is said beside it.
             print_error(CommandError(stopped, hint=report.extraction.stopped_hint), as_json=False)
-        return EXIT_OK if stopped is None else EXIT_FAILED
+        failed = report.publishing is not None and report.publishing.problem is not None
+        return EXIT_FAILED if failed or stopped is not None else EXIT_OK
 
 
 def _level(level: str) -> str:
@@ -69,5 +70,13 @@ def _print(report: OnceReport) -> None:
     ]
     if extraction.tokens.model_calls:
         lines.insert(2, f"tokens        {tokens(extraction.tokens)}")
+    if (publishing := report.publishing) is not None:
+        lines.append(
+            f"published     {publishing.written + publishing.restored} files into the Codex home"
+            f" ({publishing.restored} of them put back, {publishing.removed} removed, {publishing.unchanged} unchanged,"
+            f" {publishing.kept} left to you)"
+            if publishing.problem is None
+            else f"published     nothing: {publishing.problem}"
+        )
     lines.append("`memoryd status` says which sessions wait or were left out, and why")
     sys.stdout.write("\n".join(lines) + "\n")

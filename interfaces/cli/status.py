@@ -12,6 +12,7 @@ from config import Paths, Settings
 from interfaces.cli.options import CommonOptions
 from interfaces.cli.output import ago, print_json, tokens
 from interfaces.cli.reading import reading
+from interfaces.service import PublishedState, Service
 from state.folder import StateFolder, dead_process_lock
 from state.messages.backfill import GetBackfillState, ListTroubledRollouts
 from state.messages.consolidation import GetConsolidationTotals
@@ -20,7 +21,7 @@ from state.messages.service import ListProcesses, ListWorkers
 from state.store import StateHandle
 
 
-def add_to(app: App) -> None:
+def add_to(app: App, service: Service) -> None:
     """Add the command."""
 
     @app.command
@@ -31,6 +32,7 @@ def add_to(app: App) -> None:
         settings = common.settings(paths)
         async with reading(paths) as handle:
             report = await _collect(handle, paths, settings)
+        report["publishing"] = _publishing(service.published(paths), settings)
         if common.json:
             print_json(report)
         else:
@@ -81,6 +83,26 @@ async def _collect(handle: StateHandle | None, paths: Paths, settings: Settings)
     return report
 
 
+def _publishing(state: PublishedState | None, settings: Settings) -> dict[str, Any] | None:
+    if state is None and not settings.publish.codex:
+        return None
+    return {"codex": settings.publish.codex, **attrs.asdict(state or PublishedState())}
+
+
+def _print_publishing(publishing: dict[str, Any] | None, now_ms: int) -> list[str]:
+    if publishing is None:
+        return []
+    where = f"{publishing['files']} files in {publishing['folder']}/" if publishing["folder"] else "nothing yet"
+    when = f", changed {ago(publishing['published_at_ms'], now_ms)}" if publishing["published_at_ms"] else ""
+    kept_up = "" if publishing["codex"] else ", not kept up to date (publish.codex is false)"
+    lines = [f"publishing     {where}{when}{kept_up}"]
+    if publishing["problem"]:
+        lines.append(f"               failed: {publishing['problem']}")
+    return lines + [
+        f"               left alone: {kept['path']}: {kept['reason']}; {kept['hint']}" for kept in publishing["kept"]
+    ]
+
+
 def _is_dead(paths: Paths, process: Any) -> bool:
     with dead_process_lock(StateFolder(path=paths.state_dir), process) as is_dead:
         return is_dead
@@ -114,6 +136,7 @@ def _print(report: dict[str, Any]) -> None:
         f"consolidation  {totals['scopes']} projects: {totals['published']} published, {totals['dirty']} to do,"
         f" {totals['failing']} failing"
     )
+    out += _print_publishing(report["publishing"], now_ms)
     for process in report["processes"]:
         life = "" if process["alive"] else "  (dead; its work is taken over by the next process)"
         out.append(f"process        {process['pid']}, started {ago(process['started_at_ms'], now_ms)}{life}")

@@ -109,6 +109,11 @@ class ListPublishedScopes(SmallRead[tuple[PublishedScope, ...]]):
 
 
 @attrs.frozen(kw_only=True)
+class GetHomeGeneration(SmallRead[PublishedScope | None]):
+    """The current generation of the home-wide files; None before there is one."""
+
+
+@attrs.frozen(kw_only=True)
 class ConsolidationPublished:
     """The staged folder is the scope's current generation."""
 

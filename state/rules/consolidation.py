@@ -19,6 +19,7 @@ from state.messages.consolidation import (
     ConsolidationUnchanged,
     FailConsolidation,
     GetConsolidationTotals,
+    GetHomeGeneration,
     ListPublishedScopes,
     LoadScopeMemories,
     NothingPublished,
@@ -175,6 +176,16 @@ class _PublishedRow:
     generation_folder: str
     source_at_ms: int
 
+    def published(self) -> PublishedScope:
+        scope = Scope(kind=self.scope_kind, key=self.scope_key)
+        return PublishedScope(
+            scope=scope,
+            scope_folder=scope_folder(scope),
+            generation=self.generation,
+            generation_folder=self.generation_folder,
+            source_at_ms=self.source_at_ms,
+        )
+
 
 async def list_published_scopes(
     tx: Transaction, request: ListPublishedScopes, at: Instant
@@ -187,16 +198,18 @@ async def list_published_scopes(
         " ORDER BY source_at_ms DESC, scope_kind, scope_key",
         home=HOME_SCOPE.kind,
     )
-    return tuple(
-        PublishedScope(
-            scope=(scope := Scope(kind=row.scope_kind, key=row.scope_key)),
-            scope_folder=scope_folder(scope),
-            generation=row.generation,
-            generation_folder=row.generation_folder,
-            source_at_ms=row.source_at_ms,
-        )
-        for row in rows
+    return tuple(row.published() for row in rows)
+
+
+async def get_home_generation(tx: Transaction, request: GetHomeGeneration, at: Instant) -> PublishedScope | None:
+    """Which generation of the home-wide files is current."""
+    row = await tx.one(
+        _PublishedRow,
+        "SELECT scope_kind, scope_key, generation, generation_folder, coalesce(source_at_ms, 0) AS source_at_ms"
+        " FROM scopes WHERE generation > 0 AND scope_kind = :home",
+        home=HOME_SCOPE.kind,
     )
+    return None if row is None else row.published()
 
 
 async def publish_consolidation(

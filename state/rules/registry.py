@@ -40,6 +40,7 @@ RULES: Mapping[type[Request[Any]], Rule] = {
     consolidation.ClaimConsolidation: consolidation_rules.claim_consolidation,
     consolidation.FailConsolidation: consolidation_rules.fail_consolidation,
     consolidation.GetConsolidationTotals: consolidation_rules.get_consolidation_totals,
+    consolidation.GetHomeGeneration: consolidation_rules.get_home_generation,
     consolidation.ListPublishedScopes: consolidation_rules.list_published_scopes,
     consolidation.LoadScopeMemories: consolidation_rules.load_scope_memories,
     consolidation.PointCurrent: consolidation_rules.point_current,

@@ -16,9 +16,9 @@ from workers.consolidation.text import cut_at_line, day, one_line, quoted_block,
 
 MEMORY_LINES_MAX = 200
 MEMORY_CHARS_MAX = 25_000
-"""Agents load the first 200 lines or 25 kB of such a file; what does not fit is in raw_memories.md."""
+"""Agents load the first 200 lines or 25 kB of such a file; what does not fit is in rollout_summaries/."""
 
-_REST_IS_ELSEWHERE = "(older entries are in raw_memories.md)"
+_REST_IS_ELSEWHERE = "(older entries are in rollout_summaries/)"
 
 SUMMARY_CHARS_MAX = 9_000
 """The Codex CLI cuts an injected summary in the middle at about 10,000 characters; below that nothing is lost."""

@@ -14,9 +14,9 @@ import attrs
 import trio
 
 from config import Settings
+from state.codex_copy import CodexDatabaseError
 from state.codex_database import (
     CodexDatabase,
-    CodexDatabaseError,
     CodexRow,
     find_codex_database,
     open_codex_database,

@@ -14,7 +14,7 @@ import attrs
 import trio
 
 from config import Paths, Settings
-from state.codex_database import forsaken_copies
+from state.codex_copy import forsaken_copies
 from state.errors import StateError
 from state.folder import StateFolder
 from state.store import StateHandle, open_store_for_reading
@@ -24,6 +24,7 @@ from workers.doctor.environment import check_configuration, check_machine, check
 from workers.doctor.files import Survey, check_files, survey_unindexed
 from workers.doctor.finding import Area, Finding, Findings, Severity
 from workers.doctor.folds import check_folds
+from workers.doctor.handed_over import check_handed_over
 from workers.doctor.processes import check_locks, check_processes
 from workers.doctor.provider import check_provider
 from workers.doctor.publications import check_publications
@@ -143,6 +144,9 @@ class _OfIndex:
         if handle is not None:
             await self._try("index", self._check_index(handle))
             await self._try("memories", check_publications(self._findings, handle))
+            patient = self._patient
+            handed_over = check_handed_over(self._findings, handle, patient.paths.codex_home, patient.settings)
+            await self._try("publishing", handed_over)
         if self._survey is None:
             self._survey = await survey_unindexed(
                 self._findings,

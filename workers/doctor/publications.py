@@ -1,7 +1,6 @@
 """Published memories: every link names what its row says, every published folder is there, nothing lies around.
 
-What is published into a Codex home is another survey's matter; its findings come in at `check_publications`, beside
-these.
+What is published into a Codex home is looked at in `workers.doctor.handed_over`.
 """
 
 import contextlib

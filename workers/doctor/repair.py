@@ -17,7 +17,7 @@ import structlog
 import trio
 
 from config.settings import BACKFILL_LEASE_MS
-from state.codex_database import forsaken_copies
+from state.codex_copy import forsaken_copies
 from state.errors import StateError
 from state.ids import OwnershipToken, ThreadId
 from state.messages.backfill import BackfillHeld, ClaimBackfill, FinishBackfill

@@ -112,7 +112,7 @@ def test_unknown_section_is_refused_with_the_nearest_one(toml: Any) -> None:
 
 def test_unknown_section_without_a_near_one_is_refused_with_all_of_them(toml: Any) -> None:
     assert refused(toml("[zzz]\n")).hint == (
-        "sections are [codex], [backfill], [extraction], [responses], [consolidation], [service], [logs]"
+        "sections are [codex], [backfill], [extraction], [responses], [consolidation], [publish], [service], [logs]"
     )
 
 
@@ -165,6 +165,28 @@ def test_value_of_the_wrong_type_is_refused_with_what_was_expected(
 
     assert str(error) == f"{message} (in {file})"
     assert ("write the bare number" in error.hint) is has_unit_hint
+
+
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("false", False)])
+def test_truth_value_is_written_alike_everywhere(toml: Any, text: str, value: bool) -> None:
+    assert load(toml(f"[publish]\ncodex = {text}\n"), {}, []).publish.codex is value
+    assert load(None, {"MEMORYD_PUBLISH_CODEX": text}, []).publish.codex is value
+    assert load(None, {}, [f"publish.codex={text}"]).publish.codex is value
+
+
+@pytest.mark.parametrize("text", ["1", "yes", "True", "on", ""])
+def test_what_is_neither_true_nor_false_is_refused(toml: Any, text: str) -> None:
+    message = f'publish.codex must be true or false, not "{text}"'
+
+    assert str(refused(None, {}, f"publish.codex={text}")) == f"{message} (in --set publish.codex={text})"
+    file = toml(f'[publish]\ncodex = "{text}"\n')
+    assert str(refused(file)) == f"{message} (in {file})"
+
+
+def test_number_is_no_truth_value(toml: Any) -> None:
+    file = toml("[publish]\ncodex = 1\n")
+
+    assert str(refused(file)) == f"publish.codex must be true or false, not 1 (in {file})"
 
 
 @pytest.mark.parametrize(
@@ -263,8 +285,7 @@ def test_wrong_value_of_an_earlier_source_does_not_matter_when_a_later_one_repla
 def test_every_setting_can_be_given_by_its_variable_and_by_its_flag(section: str, key: str) -> None:
     default = getattr(getattr(Settings(), section), key)
     text = ",".join(default) if isinstance(default, tuple) else "" if default is None else str(default)
-    if isinstance(default, bool):
-        text = text.lower()
+    text = text.lower() if isinstance(default, bool) else text
 
     assert load(None, {f"MEMORYD_{section}_{key}".upper(): text}, []) == Settings()
     assert load(None, {}, [f"{section}.{key}={text}"]) == Settings()

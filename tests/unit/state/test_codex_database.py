@@ -9,13 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from state import codex_database
-from state.codex_database import (
-    CodexDatabaseError,
-    find_codex_database,
-    forsaken_copies,
-    open_codex_database,
-)
+from state import codex_copy
+from state.codex_copy import CodexDatabaseError, forsaken_copies
+from state.codex_database import find_codex_database, open_codex_database
 
 ROWS = 700
 """More than a page."""
@@ -27,7 +23,7 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "tmp"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    monkeypatch.setattr(codex_database, "COPY_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(codex_copy, "COPY_PAUSE_SECONDS", 0.0)
     return folder
 
 
@@ -122,7 +118,7 @@ def test_copy_during_a_checkpoint_and_a_new_log_is_made_again(home: Path, monkey
     path = write(home / "state_5.sqlite", rows=300)
     codex = sqlite3.connect(path, isolation_level=None)
     copied: list[str] = []
-    copy_file = codex_database._copy_file
+    copy_file = codex_copy._copy_file
 
     def copy_and_be_disturbed(source: Path, target: Path) -> None:
         copy_file(source, target)
@@ -133,7 +129,7 @@ def test_copy_during_a_checkpoint_and_a_new_log_is_made_again(home: Path, monkey
             codex.execute("INSERT INTO threads VALUES ('new', '/p', 'changed', 0)")
 
     codex.execute("UPDATE threads SET title = 'first'")
-    monkeypatch.setattr(codex_database, "_copy_file", copy_and_be_disturbed)
+    monkeypatch.setattr(codex_copy, "_copy_file", copy_and_be_disturbed)
     with closing(codex), open_codex_database(path) as database:
         titles = {row.columns["title"] for row in database.rows("", 500)}
 
@@ -143,13 +139,13 @@ def test_copy_during_a_checkpoint_and_a_new_log_is_made_again(home: Path, monkey
 
 def test_codex_that_never_rests_is_given_up_with_a_reason(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(home / "state_5.sqlite", mode="DELETE")
-    copy_file = codex_database._copy_file
+    copy_file = codex_copy._copy_file
 
     def copy_and_be_disturbed(source: Path, target: Path) -> None:
         copy_file(source, target)
         os.utime(path, ns=(0, os.stat(path).st_mtime_ns + 1_000_000_000))
 
-    monkeypatch.setattr(codex_database, "_copy_file", copy_and_be_disturbed)
+    monkeypatch.setattr(codex_copy, "_copy_file", copy_and_be_disturbed)
     with pytest.raises(CodexDatabaseError, match="changed again and again"):
         ids(path)
 

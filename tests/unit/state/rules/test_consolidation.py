@@ -13,6 +13,7 @@ from state.messages.consolidation import (
     ConsolidationTotals,
     ConsolidationUnchanged,
     GetConsolidationTotals,
+    GetHomeGeneration,
     ListPublishedScopes,
     LoadScopeMemories,
     NothingPublished,
@@ -380,6 +381,19 @@ def test_scope_whose_files_hold_no_memory_is_not_listed(dirty: MemoryState) -> N
     publish(dirty, "one", memories=0)
 
     assert dirty.ask(ListPublishedScopes()) == ()
+
+
+def test_the_homes_generation_is_known_once_it_is_published(dirty: MemoryState) -> None:
+    claimed(dirty, "one")
+    publish(dirty, "one")
+    assert dirty.ask(GetHomeGeneration()) is None
+    claimed(dirty, "home")
+    publish(dirty, "home", source_at_ms=7)
+    home = dirty.ask(GetHomeGeneration())
+
+    assert home is not None
+    assert (home.scope, home.generation, home.source_at_ms) == (HOME_SCOPE, 1, 7)
+    assert home.generation_folder == "generations/shop/home"
 
 
 def test_totals_count_projects_and_not_the_home(dirty: MemoryState) -> None:

@@ -174,6 +174,6 @@ def test_files_that_agents_load_stay_within_their_limits_and_say_where_the_rest_
 
     assert len(files["MEMORY.md"]) <= MEMORY_CHARS_MAX
     assert len(files["MEMORY.md"].splitlines()) <= MEMORY_LINES_MAX
-    assert files["MEMORY.md"].endswith("(older entries are in raw_memories.md)\n")
+    assert files["MEMORY.md"].endswith("(older entries are in rollout_summaries/)\n")
     assert len(files["memory_summary.md"]) <= SUMMARY_CHARS_MAX
     assert all(thread_id(number) in files["raw_memories.md"] for number in range(1, 300))

@@ -1,0 +1,148 @@
+"""What the commands that end by themselves ask of the workers: once, doctor, publish. Each opens the store for itself.
+
+The doors know nothing of the workers, so what the workers answer is put into the doors' words here.
+"""
+
+import attrs
+
+from config import Paths, Settings
+from config.settings import FREE_MODELS
+from interfaces.service import (
+    BackfillReport,
+    ConsolidationReport,
+    DoctorReport,
+    ExtractionReport,
+    FindingReport,
+    KeptFile,
+    OnceReport,
+    ProgressView,
+    PublishedState,
+    PublishingReport,
+    PublishReport,
+)
+from state.folder import StateFolder
+from state.store import open_store, open_store_for_reading
+from stopping import InterruptedRunError, until_stopped
+
+
+def refuse_unusable_model(settings: Settings) -> None:
+    """Say that a key is missing before anything is done, and not when the first session has been read.
+
+    Raises:
+      ConfigError: the model needs a key, and there is none that may be used.
+    """
+    if settings.extraction.model not in FREE_MODELS:
+        from workers.models.choose import provider_named
+
+        provider_named(settings)
+
+
+async def once(paths: Paths, settings: Settings, progress: ProgressView, phases: frozenset[str]) -> OnceReport:
+    """Backfill, extract, consolidate and publish what there is, then return what was done.
+
+    Raises:
+      BackfillWaitError: another process scans for longer than the bound.
+      ConfigError: the model needs a key, and there is none that may be used.
+      InterruptedRunError: a signal; leases were handed back.
+      StateError: the store cannot be opened or used.
+    """
+    from workers.once import do_once
+
+    if "extract" in phases:
+        refuse_unusable_model(settings)
+    async with open_store(StateFolder(path=paths.state_dir), str(paths.codex_home)) as handle:
+        done = await until_stopped(
+            lambda: do_once(handle, paths.codex_home, settings, progress, phases), settings.service.grace_seconds
+        )
+    if done is None:
+        raise InterruptedRunError("interrupted")
+    return OnceReport(
+        backfill=BackfillReport(**attrs.asdict(done.backfill), seconds=done.backfill_seconds),
+        extraction=ExtractionReport(**attrs.asdict(done.extraction, recurse=False)),
+        consolidation=ConsolidationReport(**attrs.asdict(done.consolidation), scopes=done.scopes),
+        publishing=None if done.publishing is None else PublishingReport(**attrs.asdict(done.publishing)),
+        memories_dir=handle.folder.memories_dir,
+    )
+
+
+async def doctor(
+    paths: Paths, settings: Settings, progress: ProgressView, config_trouble: str | None, deep: bool, repair: bool
+) -> DoctorReport:
+    """Compare files, index and Codex's own database, look at the environment, and repair what can be, if told.
+
+    Raises:
+      InterruptedRunError: a signal; what was repaired stays repaired.
+    """
+    from workers.doctor import Patient, do_doctor
+
+    patient = Patient(paths=paths, settings=settings, config_trouble=config_trouble, deep=deep)
+    done = await until_stopped(lambda: do_doctor(patient, progress, repair=repair), settings.service.grace_seconds)
+    if done is None:
+        raise InterruptedRunError("interrupted")
+    return DoctorReport(
+        ok=done.ok,
+        repaired=done.repaired,
+        actions=done.actions,
+        **attrs.asdict(done.examined),
+        counts=done.counts,
+        findings=tuple(
+            FindingReport(**{**attrs.asdict(one), "area": one.area.value, "severity": one.severity.value})
+            for one in done.findings
+        ),
+    )
+
+
+async def publish(paths: Paths, *, dry_run: bool, undo: bool) -> PublishReport:
+    """Write the memories into the Codex home, say what that would do, or take them out again.
+
+    Raises:
+      PublishError: why it did not work.
+      StateError: the store cannot be opened or read.
+    """
+    from workers import publishing
+
+    folder = StateFolder(path=paths.state_dir)
+    if undo:
+        outcome = await publishing.undo(folder, paths.codex_home, dry_run=dry_run)
+    else:
+        async with open_store_for_reading(folder, str(paths.codex_home)) as handle:
+            if handle is None:
+                raise publishing.PublishError(
+                    f"nothing of {paths.codex_home} is indexed yet", hint="run `memoryd once` first"
+                )
+            do = publishing.survey if dry_run else publishing.publish
+            outcome = await do(handle, paths.codex_home)
+    return PublishReport(
+        codex_home=paths.codex_home,
+        folder=outcome.folder,
+        dry_run=dry_run,
+        undone=undo,
+        written=outcome.written,
+        restored=outcome.restored,
+        removed=outcome.removed,
+        unchanged=outcome.unchanged,
+        kept=tuple(KeptFile(path=one.path, reason=one.reason, hint=one.hint) for one in outcome.kept),
+        notes=outcome.notes,
+    )
+
+
+def published(paths: Paths) -> PublishedState | None:
+    """What memoryd has in the Codex home, by its own list; None when it has nothing there."""
+    folder = StateFolder(path=paths.state_dir)
+    if not folder.publish_dir.exists():
+        return None
+    from workers import publishing
+
+    try:
+        manifest = publishing.last_outcome(folder, paths.codex_home)
+    except publishing.PublishError as error:
+        return PublishedState(problem=str(error))
+    if manifest is None:
+        return None
+    return PublishedState(
+        folder=manifest.folder,
+        files=len(manifest.files),
+        published_at_ms=manifest.published_at_ms,
+        kept=tuple(KeptFile(path=one.path, reason=one.reason, hint=one.hint) for one in manifest.kept),
+        problem=manifest.problem,
+    )
