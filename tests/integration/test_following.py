@@ -206,9 +206,18 @@ def test_folder_on_another_disk_is_followed(home: CodexHome, memoryd: Memoryd, t
         following.until_whole(rollout)
 
 
-def test_service_that_may_not_watch_says_so_and_looks_instead(home: CodexHome, memoryd: Memoryd) -> None:
-    """It gets a user namespace of its own, in which nobody may watch anything."""
-    limits = 'echo 0 > /proc/sys/user/max_inotify_instances && exec "$@"'
+@pytest.mark.parametrize(
+    ("limit", "value", "reason", "hint"),
+    [
+        ("max_inotify_instances", 0, "limit of watches", "max_user_instances"),
+        ("max_inotify_watches", 2, "limit of watched folders", "max_user_watches"),
+    ],
+)
+def test_service_that_may_not_watch_says_so_and_looks_instead(
+    home: CodexHome, memoryd: Memoryd, limit: str, value: int, reason: str, hint: str
+) -> None:
+    """It gets a user namespace of its own, in which hardly anything may be watched."""
+    limits = f'echo {value} > /proc/sys/user/{limit} && exec "$@"'
     prefix = ("unshare", "--user", "--map-root-user", "sh", "-c", limits, "sh")
     try:
         refused = subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode
@@ -227,10 +236,10 @@ def test_service_that_may_not_watch_says_so_and_looks_instead(home: CodexHome, m
         (entry,) = memoryd("status", "--json").json["processes"]
         shown = memoryd("status").stdout
 
-        assert "max_user_instances" in warning["hint"]
-        (reason,) = [one["reason"] for one in entry["workers"] if one["worker"] == "backfill"]
-        assert "limit of watches" in reason
-        assert reason in shown
+        assert hint in warning["hint"]
+        (said,) = [one["reason"] for one in entry["workers"] if one["worker"] == "backfill"]
+        assert reason in said
+        assert said in shown
         assert following.rows("SELECT crashes FROM workers WHERE worker = 'backfill'") == [(0,)]
 
 

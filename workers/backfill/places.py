@@ -61,11 +61,11 @@ def _place_below(rest: str, root: Root, *, is_gone: bool) -> str | None:
 
 
 def folders_below(tops: Iterable[str]) -> tuple[list[str], bool]:
-    """Every folder of these trees, and whether a link among them leads to another folder."""
+    """Every folder of these trees that can be listed, and whether that is all: no link to a folder, none unreadable."""
     folders: list[str] = []
-    is_linked = False
+    others: list[OSError | str] = []
     for top in tops:
-        for folder, names, _ in os.walk(top):
+        for folder, names, _ in os.walk(top, onerror=others.append):
             folders.append(folder)
-            is_linked = is_linked or any(os.path.islink(f"{folder}/{name}") for name in names)
-    return folders, is_linked
+            others += [name for name in names if os.path.islink(f"{folder}/{name}")]
+    return folders, not others

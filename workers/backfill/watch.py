@@ -117,11 +117,12 @@ def hear(roots: Sequence[Root], stop: threading.Event, report: Report) -> None:
         _hear([roots[0].folder], stop, report, recursive=False)
         return
     tops = [root.folder for root in roots]
-    folders, is_linked = folders_below(tops)
-    if not is_linked:
+    folders, is_plain = folders_below(tops)
+    if is_plain:
         _hear(tops, stop, report, recursive=True)
         return
-    # The library would follow the link, to anywhere; so each folder is watched by itself, until there is another one.
+    # The library would follow a link, to anywhere, and give up at a folder that may not be read; so each folder is
+    # watched by itself, until there is another one.
     _hear(folders, stop, report, recursive=False, ends_with_new_folder=True)
 
 
@@ -145,7 +146,7 @@ def _hear(
         raise_interrupt=False,
         force_polling=False,  # it would look at the whole tree three times a second; the rescan is cheaper
         recursive=recursive,
-        ignore_permission_denied=True,
+        ignore_permission_denied=False,  # it would ignore the limits of the system as well
     ):
         report({(change.name, path) for change, path in changes})
         if ends_with_new_folder and any(change.name == "added" and os.path.isdir(path) for change, path in changes):

@@ -1,6 +1,8 @@
 """Which reports matter, and what they are about."""
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -88,9 +90,25 @@ def test_folders_are_listed_and_a_link_to_one_is_told_and_not_followed(tmp_path:
     (tmp_path / "elsewhere" / "deep").mkdir(parents=True)
     (top / "readme").symlink_to(tmp_path / "missing")
     every = {str(top), str(top / "2026"), str(top / "2026" / "11")}
-    folders, is_linked = folders_below([str(top)])
-    assert (set(folders), is_linked) == (every, False)
+    folders, is_plain = folders_below([str(top)])
+    assert (set(folders), is_plain) == (every, True)
 
     (top / "2026" / "more").symlink_to(tmp_path / "elsewhere")
-    folders, is_linked = folders_below([str(top)])
-    assert (set(folders), is_linked) == (every, True)
+    folders, is_plain = folders_below([str(top)])
+    assert (set(folders), is_plain) == (every, False)
+
+
+def test_folder_that_cannot_be_listed_is_left_out_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "open").mkdir()
+    real = os.scandir
+
+    def scandir(path: str) -> Any:
+        if path.endswith("secret"):
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    folders, is_plain = folders_below([str(tmp_path)])
+
+    assert (set(folders), is_plain) == ({str(tmp_path), str(tmp_path / "open")}, False)
