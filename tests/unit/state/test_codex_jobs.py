@@ -50,11 +50,12 @@ def test_what_cannot_be_read_says_nothing(tmp_path: Path, data: bytes | None) ->
     assert not (tmp_path / "copy").exists()
 
 
-def test_a_link_is_not_followed(database: Path, tmp_path: Path) -> None:
-    link = tmp_path / "memories_1.sqlite"
+def test_a_link_is_followed_as_codex_follows_it(database: Path, tmp_path: Path) -> None:
+    link = tmp_path / "linked.sqlite"
     link.symlink_to(database)
 
-    assert last_consolidation(link) is None
+    assert last_consolidation(link) == last_consolidation(database)
+    assert last_consolidation(link) is not None
 
 
 def test_a_database_of_another_shape_says_nothing(tmp_path: Path) -> None:

@@ -15,7 +15,12 @@ from state.messages.backfill import (
     LoadCheckpoints,
 )
 from state.messages.base import Lane, Request
-from state.messages.consolidation import GetConsolidationTotals, ListPublishedScopes, LoadScopeMemories
+from state.messages.consolidation import (
+    GetConsolidationTotals,
+    GetHomeGeneration,
+    ListPublishedScopes,
+    LoadScopeMemories,
+)
 from state.messages.drift import (
     CompareReadings,
     FindIndexDrift,
@@ -47,6 +52,7 @@ READS: list[Request[object]] = [
     ListTroubledRollouts(),
     LoadScopeMemories(scope=SHOP, limit=5, unused_ms_max=5),
     ListPublishedScopes(),
+    GetHomeGeneration(),
     GetConsolidationTotals(),
     GetExtractionTotals(eligibility=EVERYTHING),
     ListJobs(kind=JobKind.EXTRACTION, status="pending"),
