@@ -4,8 +4,10 @@ A fork in the legacy format, and a sub-agent that is given its parent's context,
 again in one go with new stamps, behind the parent's session_meta. They give the fork its title and its settings, but
 they are not the fork's content: the parent's memory is made of them already. A paginated fork copies nothing.
 
-The copy begins with the session_meta of another thread, unless this thread has content of its own before. It ends with
-the first line that only the fork can have written:
+The copy begins with the session_meta of another thread, unless this thread has content of its own before. `codex
+migrate-rollouts` takes that line away, and gives the copied items the fork's id: then it begins, in a thread that says
+what it was forked from, with a first turn that is older than the thread. It ends with the first line that only the fork
+can have written:
 
 1. a line that names this thread: its settings, or a patch of its session_meta;
 2. the beginning of a turn that is younger than the thread, by the times in their UUIDs of version 7. Where turns have
@@ -47,14 +49,30 @@ _NAMING = _DATED | {b"session_meta", b"event_msg/thread_settings_applied"}
 
 def begin_copy(state: FoldState) -> None:
     """Take note that a session_meta of another thread was met."""
-    if not state.content_lines:
+    if not (state.content_lines or state.is_own):
         state.is_copying = True
+
+
+def begin_copy_at_turn(state: FoldState, turn_id: str | None) -> None:
+    """Take note of a turn that was met outside of a copy. The first one of a fork tells whether there is a copy."""
+    if not state.forked_from_id or state.is_copying or state.is_own:
+        return
+    is_own = _is_own_turn(state, turn_id)
+    if is_own is False:
+        state.is_copying = state.has_dated_turns = True
+        # What stands before a copied turn is its context, and as little this thread's.
+        state.content_at_ms = None
+        state.content_lines = 0
+        state.content_digest = b""
+    elif is_own:
+        state.is_own = True
 
 
 def look_for_end(state: FoldState, kind: bytes, stamp: str, text: bytes) -> None:
     """Look at the next line of a copy; when it is the thread's own, `state` is no longer copying."""
     if _is_own(state, kind, text, instant_ms(stamp)):
         state.is_copying = False
+        state.is_own = True
 
 
 def _is_own(state: FoldState, kind: bytes, text: bytes, at_ms: int | None) -> bool:
@@ -68,10 +86,16 @@ def _is_own(state: FoldState, kind: bytes, text: bytes, at_ms: int | None) -> bo
             return names.id is not None and thread_id_of(names.id) == state.thread_id
         if names.thread_id == state.thread_id:
             return True
-        turn_ms, thread_ms = birth_ms(names.turn_id or ""), birth_ms(state.thread_id)
-        if turn_ms is not None and thread_ms is not None:
+        is_own = _is_own_turn(state, names.turn_id)
+        if is_own is not None:
             state.has_dated_turns = True
-            return turn_ms >= thread_ms
+            return is_own
     if state.has_dated_turns or kind not in TURN_BEGINNINGS or at_ms is None or before_ms is None:
         return False
     return at_ms - before_ms >= PAUSE_MS
+
+
+def _is_own_turn(state: FoldState, turn_id: str | None) -> bool | None:
+    """Whether a turn began in this thread; None when the ids do not tell."""
+    turn_ms, thread_ms = birth_ms(turn_id or ""), birth_ms(state.thread_id)
+    return None if turn_ms is None or thread_ms is None else turn_ms >= thread_ms

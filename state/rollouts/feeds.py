@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import msgspec
 
-from state.rollouts.copies import begin_copy
+from state.rollouts.copies import begin_copy, begin_copy_at_turn
 from state.rollouts.envelope import compact, decode_line
 from state.rollouts.filename import thread_id_of
 from state.rollouts.fold_state import DEFAULT_HISTORY_MODE, DEFAULT_SOURCE, FoldState
@@ -94,6 +94,7 @@ def _take_turn_context(state: FoldState, line: TurnContextLine) -> None:
     state.approval_mode = approval or state.approval_mode
     state.model = turn.model if turn.model is not None else state.model
     state.reasoning_effort = turn.effort
+    begin_copy_at_turn(state, turn.turn_id)
 
 
 def _take_thread_settings(state: FoldState, line: ThreadSettingsLine) -> None:
@@ -109,6 +110,9 @@ def _take_thread_settings(state: FoldState, line: ThreadSettingsLine) -> None:
 
 
 def _take_turn_started(state: FoldState, line: TurnStartedLine) -> None:
+    begin_copy_at_turn(state, line.payload.turn_id)
+    if state.is_copying:
+        return  # its stamp is that of the copy
     started_at_ms = instant_ms(line.timestamp)
     state.turn_started_at_ms = started_at_ms if started_at_ms is not None else state.turn_started_at_ms
 

@@ -79,6 +79,7 @@ class Fold:
         understood, find, size, end = 0, lines.find, len(lines), -1
         while (begin := end + 1) < size:
             if state.is_copying:
+                undated.clear()
                 end = self._take_copied(lines, begin) - 1
                 continue
             end = find(b"\n", begin)
@@ -109,7 +110,7 @@ class Fold:
                     state.content_digest = _chained(state.content_digest, end - begin, lines, begin, end)
             understood += 1
         state.lines_understood += understood
-        for begin in reversed(undated):
+        for begin in reversed(() if state.is_copying else undated):
             if self._date(usual_stamp(lines, begin)):
                 break
 

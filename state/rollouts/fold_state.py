@@ -19,7 +19,7 @@ from state.rollouts.permissions import READ_ONLY
 Redact = Callable[[str], str]
 """Takes a text and gives it back without its secrets. Idempotent."""
 
-FORMAT = 2
+FORMAT = 3
 """Grows with every change of FoldState, and of what the fold makes of a line, so that files are folded anew."""
 
 DEFAULT_SOURCE = "vscode"
@@ -37,6 +37,7 @@ class FoldState(msgspec.Struct, omit_defaults=True, tag_field="format", tag=FORM
       content_digest: BLAKE2b-64, chained over the meaningful lines.
       is_copying: the lines are copies of another thread's; see `state.rollouts.copies`.
       copied_at_ms: stamp of the last of them.
+      is_own: the thread's own part has begun; from here on no line can begin a copy.
       has_dated_turns: turns among them have ids that say when they began.
       lines_understood: lines that were JSON objects with a type, whatever type that was.
       lines_not_utf8, lines_malformed, lines_oversized: lines that could not be understood, by reason.
@@ -79,6 +80,7 @@ class FoldState(msgspec.Struct, omit_defaults=True, tag_field="format", tag=FORM
     is_copying: bool = False
     copied_at_ms: int | None = None
     has_dated_turns: bool = False
+    is_own: bool = False
     lines_understood: int = 0
     lines_not_utf8: int = 0
     lines_malformed: int = 0
@@ -205,6 +207,7 @@ def thread_facts(state: FoldState, name: RolloutName | None) -> ThreadFacts | No
         content_lines=state.content_lines,
         content_digest=state.content_digest.hex(),
         dynamic_tools=state.dynamic_tools,
+        is_all_copied=state.is_copying,
     )
 
 

@@ -76,6 +76,7 @@ class ThreadFacts:
       content_lines: how many meaningful lines there are. Grows with appended content, and only with it.
       content_digest: chained digest over the meaningful lines; equal digests mean equal content.
       turn_started_at_ms: time stamp of the last turn's start, Unix ms, or None.
+      is_all_copied: a fork that has copied another thread and has said nothing itself (yet).
     """
 
     thread_id: ThreadId
@@ -109,6 +110,7 @@ class ThreadFacts:
     content_lines: int
     content_digest: str
     dynamic_tools: tuple[DynamicTool, ...]
+    is_all_copied: bool = False
 
 
 @attrs.frozen(kw_only=True)

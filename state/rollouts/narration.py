@@ -64,10 +64,11 @@ class Narration:
         self.ended = OPEN
         self._speech = speech = Speech(log, cleaner, Place(0, None))
         self._actions = actions = Actions(log, cleaner, Place(0, None))
+        self._open_turn = _teller(_Line[TurnMark], partial(self._mark_turn, OPEN))
         self._tellers = {
             **dict.fromkeys(FACTS, self._take_fact),
-            b"event_msg/task_started": _teller(_Line[TurnMark], partial(self._mark_turn, OPEN)),
-            b"event_msg/turn_started": _teller(_Line[TurnMark], partial(self._mark_turn, OPEN)),
+            b"event_msg/task_started": self._begin_turn,
+            b"event_msg/turn_started": self._begin_turn,
             b"event_msg/turn_aborted": _teller(_Line[TurnMark], partial(self._mark_turn, ABORTED)),
             b"event_msg/task_complete": _teller(_Line[TurnMark], self._complete_turn),
             b"event_msg/turn_complete": _teller(_Line[TurnMark], self._complete_turn),
@@ -115,6 +116,10 @@ class Narration:
 
     def _take_fact(self, text: bytes) -> None:
         self.facts.take(text + b"\n")
+
+    def _begin_turn(self, text: bytes) -> None:
+        self._open_turn(text)
+        self._take_fact(text)  # which may tell that this turn is a copy
 
     def _mark_turn(self, ended: str, _turn: TurnMark) -> None:
         self.ended = ended

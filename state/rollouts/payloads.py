@@ -66,15 +66,23 @@ class TurnContext(msgspec.Struct):
     sandbox_policy: SandboxPolicy | None = None
     model: str | None = None
     effort: str | None = None
+    turn_id: str | None = None
 
 
 class TurnContextLine(msgspec.Struct):
     payload: TurnContext
 
 
-class TurnStartedLine(msgspec.Struct):
-    """The beginning of a turn; all that counts is when."""
+class TurnStarted(msgspec.Struct):
+    """Payload of `task_started`, or `turn_started`."""
 
+    turn_id: str | None = None
+
+
+class TurnStartedLine(msgspec.Struct):
+    """The beginning of a turn; all that counts is when, and whose it is."""
+
+    payload: TurnStarted
     timestamp: str = ""
 
 

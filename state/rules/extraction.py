@@ -97,15 +97,43 @@ async def refresh_job(tx: Transaction, thread_id: ThreadId, cwd: str, revision: 
     )
 
 
-async def _move_job(tx: Transaction, thread_id: ThreadId, old: Scope, cwd: str) -> None:
+async def empty_job(tx: Transaction, thread_id: ThreadId, revision: int) -> None:
+    """End the job of a thread whose words turned out to be copies, and forget what it made: they are another thread's.
+
+    The job's numbers stay, and words of the thread's own open it again.
+    """
+    job = await tx.one(
+        _ScopeKey,
+        "SELECT scope_key FROM extraction_jobs WHERE thread_id = :thread_id AND scope_kind = :kind",
+        thread_id=thread_id,
+        kind=CWD_KIND,
+    )
+    if job is None:
+        return
+    await _forget(tx, thread_id, Scope(kind=CWD_KIND, key=job.scope_key))
+    await tx.execute(
+        f"UPDATE extraction_jobs SET status = 'empty', {leases.FREE}, attempts = 0, given_back = 0,"
+        " next_attempt_at_ms = NULL, reason = NULL, claimed_revision = NULL, done_revision = :revision,"
+        " done_input_digest = NULL WHERE thread_id = :thread_id AND scope_kind = :kind",
+        thread_id=thread_id,
+        kind=CWD_KIND,
+        revision=revision,
+    )
+
+
+async def _forget(tx: Transaction, thread_id: ThreadId, scope: Scope) -> None:
     forgotten = await tx.execute(
         "DELETE FROM memories WHERE thread_id = :thread_id AND scope_kind = :kind AND scope_key = :key",
         thread_id=thread_id,
-        kind=old.kind,
-        key=old.key,
+        kind=scope.kind,
+        key=scope.key,
     )
     if forgotten:
-        await mark_scope_dirty(tx, old)
+        await mark_scope_dirty(tx, scope)
+
+
+async def _move_job(tx: Transaction, thread_id: ThreadId, old: Scope, cwd: str) -> None:
+    await _forget(tx, thread_id, old)
     # A worker in the middle of the old scope's job loses its token here: what it has made belongs nowhere now.
     await tx.execute(
         f"UPDATE extraction_jobs SET scope_key = :cwd, status = 'pending', {leases.FREE}, attempts = 0,"

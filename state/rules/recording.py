@@ -19,7 +19,7 @@ from state.messages.leases import NotOwner
 from state.rollouts.model import RolloutReading, ThreadFacts
 from state.rules.backfill import is_owner
 from state.rules.backoff import backoff_ms
-from state.rules.extraction import refresh_job
+from state.rules.extraction import empty_job, refresh_job
 from state.rules.scopes import mark_scope_dirty_if_known
 from state.transaction import SqlValue, Transaction
 
@@ -254,6 +254,8 @@ async def _write_thread(tx: Transaction, outcome: RolloutRead, facts: ThreadFact
         await mark_scope_dirty_if_known(tx, before.cwd)
     if facts.preview and facts.content_at_ms is not None:
         await refresh_job(tx, facts.thread_id, facts.cwd, revision, facts.content_at_ms)
+    elif facts.is_all_copied:
+        await empty_job(tx, facts.thread_id, revision)
 
 
 def _memory_mode(text: str) -> str:

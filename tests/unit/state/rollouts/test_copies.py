@@ -133,3 +133,73 @@ def test_fork_that_is_read_in_two_passes_is_read_as_if_at_once(tmp_path: Path, c
     second = read_rollout(tmp_path, listed(tmp_path, path), first.checkpoint, redact=unchanged)
 
     assert second.facts == _facts(tmp_path, whole)
+
+
+MIGRATED_META = _line(
+    COPY_MS,
+    "session_meta",
+    id=THREAD,
+    timestamp="2026-11-20T10:00:00.456Z",
+    cwd="/shop",
+    source="cli",
+    forked_from_id=OTHER_THREAD,
+    history_mode="paginated",
+)
+"""What `codex migrate-rollouts` leaves of a fork's two: its own."""
+
+CONTEXT = _line(
+    COPY_MS, "response_item/message", role="user", content=[{"type": "input_text", "text": "<environment_context>"}]
+)
+
+
+def test_migrated_fork_is_known_by_the_age_of_its_first_turn(tmp_path: Path) -> None:
+    copy = MIGRATED_META + _turn("copied", COPY_MS, _turn_id(-1000))
+    facts, talk = _facts(tmp_path, copy + OWN_DATED), _talk(tmp_path, copy + OWN_DATED)
+
+    assert [event.text for event in talk.events] == ["own", "answer to own"]
+    assert (facts.content_lines, facts.content_at_ms, facts.title) == (2, COPY_MS + 8, "copied")
+
+
+@pytest.mark.parametrize("context", [b"", CONTEXT], ids=["", "context before the turn"])
+def test_migrated_fork_without_a_turn_of_its_own_has_no_content(tmp_path: Path, context: bytes) -> None:
+    copy = MIGRATED_META + context + _turn("copied", COPY_MS, _turn_id(-1000))
+    facts, talk = _facts(tmp_path, copy), _talk(tmp_path, copy)
+
+    assert facts.is_all_copied
+    assert (facts.content_lines, facts.content_at_ms, facts.content_digest) == (0, None, "")
+    assert (talk.events, talk.ended) == ((), "open")
+
+
+def test_older_turn_in_a_thread_that_is_no_fork_is_its_own(tmp_path: Path) -> None:
+    data = _meta(THREAD) + _turn("own", COPY_MS, _turn_id(-1000))
+
+    assert [event.text for event in _talk(tmp_path, data).events] == ["own", "answer to own"]
+    assert _facts(tmp_path, data).content_lines == 2
+
+
+def test_older_turn_behind_an_own_one_is_own_too(tmp_path: Path) -> None:
+    """As after a clock that was set back; whoever resumes a fork has no copy to make."""
+    for copy in (DATED_COPY, MIGRATED_META + _turn("copied", COPY_MS, _turn_id(-1000)), MIGRATED_META):
+        data = copy + OWN_DATED + _turn("late", COPY_MS + 20, _turn_id(-5))
+
+        assert [event.text for event in _talk(tmp_path, data).events if event.kind == "user"] == ["own", "late"]
+        assert _facts(tmp_path, data).content_lines == 4
+
+
+@pytest.mark.parametrize("turns_after", [b"", OWN_DATED], ids=["bare", "with a turn"])
+def test_start_of_a_copied_turn_is_not_the_fork_s(tmp_path: Path, turns_after: bytes) -> None:
+    """It is stamped with the time of copying, and would make a fork look as if somebody had just talked in it."""
+    expected = COPY_MS + 8 if turns_after else None
+    for copy in (DATED_COPY, MIGRATED_META + _turn("copied", COPY_MS, _turn_id(-1000))):
+        assert _facts(tmp_path, copy + turns_after).turn_started_at_ms == expected
+
+
+@pytest.mark.parametrize("cut", range(0, len(MIGRATED_META + DATED_COPY + OWN_DATED), 211))
+def test_migrated_fork_that_is_read_in_two_passes_is_read_as_if_at_once(tmp_path: Path, cut: int) -> None:
+    whole = MIGRATED_META + CONTEXT + _turn("copied", COPY_MS, _turn_id(-1000)) + OWN_DATED
+    path = write_rollout(tmp_path, whole[:cut])
+    first = read_rollout(tmp_path, listed(tmp_path, path), None, redact=unchanged)
+    path.write_bytes(whole)
+    second = read_rollout(tmp_path, listed(tmp_path, path), first.checkpoint, redact=unchanged)
+
+    assert second.facts == _facts(tmp_path, whole)

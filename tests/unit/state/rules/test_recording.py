@@ -11,9 +11,12 @@ from state.messages.backfill import (
     RolloutsRecorded,
     RolloutUnreadable,
 )
+from state.messages.extraction import NothingToExtract
+from state.messages.leases import NotOwner
 from state.messages.threads import GetThread, Thread, ThreadFound
 from state.rollouts.model import DynamicTool
 from state.rules.backoff import BACKOFF_MS_MIN
+from tests.fakes.extraction import claim, claimed, draft, finish
 from tests.fakes.memory_state import MemoryState
 from tests.fakes.readings import CONTENT_AT_MS, SCAN, facts, found, index, path_of, read, thread_id
 
@@ -287,3 +290,58 @@ def test_change_of_the_memory_mode_makes_a_known_scope_dirty(state: MemoryState)
     assert state.value("SELECT inputs_mark FROM scopes") == 5
     index(state, facts(1, memory_mode="disabled"), size_bytes=300)
     assert state.value("SELECT inputs_mark FROM scopes") == 6
+
+
+ALL_COPIED = {"content_at_ms": None, "content_lines": 0, "content_digest": "", "is_all_copied": True}
+
+
+def test_thread_whose_words_turn_out_to_be_copies_is_not_remembered(state: MemoryState) -> None:
+    """As when a newer memoryd sees a copy where an older one saw a thread's own words."""
+    index(state, facts(1))
+    index(state, facts(2))
+    for token in ("first", "second"):
+        claimed(state, token)
+        finish(state, token, draft())
+    marks = state.value("SELECT inputs_mark FROM scopes")
+    index(state, facts(1, **ALL_COPIED), mtime_ns=1)
+
+    assert state.rows("SELECT thread_id FROM memories") == [(thread_id(2),)]
+    assert state.value("SELECT inputs_mark FROM scopes") == marks + 1
+    assert isinstance(claim(state, "third"), NothingToExtract)
+
+
+def test_extraction_of_words_that_turn_out_to_be_copies_comes_too_late(state: MemoryState) -> None:
+    index(state, facts(1))
+    claimed(state, "slow")
+    index(state, facts(1, **ALL_COPIED), mtime_ns=1)
+
+    assert isinstance(finish(state, "slow", draft()), NotOwner)
+    assert state.rows("SELECT * FROM memories") == []
+
+
+def test_fork_that_says_something_itself_is_remembered_again(state: MemoryState) -> None:
+    index(state, facts(1))
+    before = claimed(state, "first")
+    finish(state, "first", draft())
+    index(state, facts(1, **ALL_COPIED), mtime_ns=1)
+    index(state, facts(1, content_digest="own"), mtime_ns=2)
+    job = claimed(state, "second")
+
+    assert job.fencing_number > before.fencing_number
+    assert job.last is None
+
+
+def test_thread_without_content_keeps_its_memory_if_nothing_says_that_it_was_copied(state: MemoryState) -> None:
+    """A file that was cut off has not become somebody else's."""
+    index(state, facts(1))
+    claimed(state, "first")
+    finish(state, "first", draft())
+    index(state, facts(1, **ALL_COPIED | {"is_all_copied": False}), mtime_ns=1)
+
+    assert state.rows("SELECT thread_id FROM memories") == [(thread_id(1),)]
+
+
+def test_copy_without_a_job_gets_none(state: MemoryState) -> None:
+    index(state, facts(1, **ALL_COPIED))
+
+    assert state.rows("SELECT * FROM extraction_jobs") == []
