@@ -111,8 +111,6 @@ def _take_thread_settings(state: FoldState, line: ThreadSettingsLine) -> None:
 
 def _take_turn_started(state: FoldState, line: TurnStartedLine) -> None:
     begin_copy_at_turn(state, line.payload.turn_id)
-    if state.is_copying:
-        return  # its stamp is that of the copy
     started_at_ms = instant_ms(line.timestamp)
     state.turn_started_at_ms = started_at_ms if started_at_ms is not None else state.turn_started_at_ms
 

@@ -207,7 +207,7 @@ def thread_facts(state: FoldState, name: RolloutName | None) -> ThreadFacts | No
         content_lines=state.content_lines,
         content_digest=state.content_digest.hex(),
         dynamic_tools=state.dynamic_tools,
-        is_all_copied=state.is_copying,
+        is_all_copied=not state.content_lines and (state.is_copying or state.copied_at_ms is not None),
     )
 
 

@@ -6,12 +6,11 @@ gives what was copied the fork's own id; only the ids of the copied turns still 
 
 import shutil
 import subprocess
-from pathlib import Path
 
 import attrs
 import pytest
 
-from state.rollouts import Conversation, EventKind, find_rollouts, read_conversation, read_rollout
+from state.rollouts import Conversation, EventKind, FoundRollout, find_rollouts, read_conversation, read_rollout
 from tests.interop.genuine_home import GenuineHome
 from tests.interop.processes import PROCESS_SECONDS_MAX
 from tests.interop.varieties import Variety
@@ -27,18 +26,20 @@ def migrated(codex_home: GenuineHome, tmp_path_factory: pytest.TempPathFactory) 
     shutil.copytree(codex_home.path, copy.path)
     with copy.codex.app_server(copy.codex.person) as server:
         server.initialize()
-    command = [copy.codex.binary, "migrate-rollouts", "--apply"]
+    command = [str(copy.codex.binary), "migrate-rollouts", "--apply"]
     subprocess.run(
         command, cwd=root, env=copy.codex.environment, check=True, capture_output=True, timeout=PROCESS_SECONDS_MAX
     )
     return copy
 
 
+def _found(home: GenuineHome, variety: Variety) -> FoundRollout:
+    (found,) = (file for file in find_rollouts(home.path)[0] if file.path.endswith(f"{home.threads[variety]}.jsonl"))
+    return found
+
+
 def _talk(home: GenuineHome, variety: Variety) -> Conversation:
-    (path,) = (
-        found.path for found in find_rollouts(home.path)[0] if found.path.endswith(f"{home.threads[variety]}.jsonl")
-    )
-    return read_conversation(home.path, path, home.threads[variety], redact=str)
+    return read_conversation(home.path, _found(home, variety).path, home.threads[variety], redact=str)
 
 
 def _said(talk: Conversation) -> list[tuple[EventKind, str]]:
@@ -65,12 +66,7 @@ def test_migrated_thread_says_what_it_said_before(
 
 
 def test_migrated_fork_that_adds_nothing_has_no_content(migrated: GenuineHome) -> None:
-    (found,) = (
-        found
-        for found in find_rollouts(migrated.path)[0]
-        if found.path.endswith(f"{migrated.threads[Variety.LEGACY_FORKED]}.jsonl")
-    )
-    facts = read_rollout(Path(migrated.path), found, None, redact=str).facts
+    facts = read_rollout(migrated.path, _found(migrated, Variety.LEGACY_FORKED), None, redact=str).facts
 
     assert facts is not None
     assert (facts.content_lines, facts.content_at_ms, facts.is_all_copied) == (0, None, True)

@@ -170,6 +170,16 @@ def test_migrated_fork_without_a_turn_of_its_own_has_no_content(tmp_path: Path, 
     assert (talk.events, talk.ended) == ((), "open")
 
 
+@pytest.mark.parametrize(
+    "own", [b"", _line(COPY_MS, "event_msg/thread_settings_applied", thread_id=THREAD, thread_settings={})]
+)
+def test_fork_that_has_said_nothing_yet_is_all_copied(tmp_path: Path, own: bytes) -> None:
+    """Today's Codex notes the fork's settings right behind the copy."""
+    assert _facts(tmp_path, DATED_COPY + own).is_all_copied
+    assert not _facts(tmp_path, DATED_COPY + own + OWN_DATED).is_all_copied
+    assert not _facts(tmp_path, _meta(THREAD) + own).is_all_copied
+
+
 def test_older_turn_in_a_thread_that_is_no_fork_is_its_own(tmp_path: Path) -> None:
     data = _meta(THREAD) + _turn("own", COPY_MS, _turn_id(-1000))
 
@@ -186,12 +196,11 @@ def test_older_turn_behind_an_own_one_is_own_too(tmp_path: Path) -> None:
         assert _facts(tmp_path, data).content_lines == 4
 
 
-@pytest.mark.parametrize("turns_after", [b"", OWN_DATED], ids=["bare", "with a turn"])
-def test_start_of_a_copied_turn_is_not_the_fork_s(tmp_path: Path, turns_after: bytes) -> None:
-    """It is stamped with the time of copying, and would make a fork look as if somebody had just talked in it."""
-    expected = COPY_MS + 8 if turns_after else None
+def test_fork_began_its_last_turn_when_it_was_copied_unless_it_has_one_of_its_own(tmp_path: Path) -> None:
+    """That is what Codex's live rows say, too: whoever forks a thread is there."""
     for copy in (DATED_COPY, MIGRATED_META + _turn("copied", COPY_MS, _turn_id(-1000))):
-        assert _facts(tmp_path, copy + turns_after).turn_started_at_ms == expected
+        assert _facts(tmp_path, copy).turn_started_at_ms == COPY_MS
+        assert _facts(tmp_path, copy + OWN_DATED).turn_started_at_ms == COPY_MS + 8
 
 
 @pytest.mark.parametrize("cut", range(0, len(MIGRATED_META + DATED_COPY + OWN_DATED), 211))
