@@ -282,7 +282,7 @@ def test_file_that_grows_and_changes_its_form_in_any_steps_is_read_as_if_at_once
 def test_compressed_file_that_is_cut_anywhere_says_what_its_beginning_says(
     taken: list[bytes], data: st.DataObject
 ) -> None:
-    """One frame a line, so that each cut leaves some lines whole; of the frame that is cut the line may be whole too."""
+    """One frame a line, so that a cut leaves some lines whole; the line of the frame that is cut may be whole too."""
     frames = [zstd.compress(line) for line in taken]
     size = sum(map(len, frames))
     ends = [sum(map(len, frames[:count])) for count in range(len(frames) + 1)]
