@@ -114,6 +114,7 @@ class LeaseMachine(RuleBasedStateMachine):
         key, fencing_number = self._ask_claim(
             kind, terms(token, process=process, lease_ms=LEASE_MS, stale_after_ms=stale_after_ms)
         )
+        self._bury_the_dead()
         if key is None:
             for (row_kind, _), model in self.rows.items():
                 assert row_kind != kind or self._may_not_be_claimed(kind, model, stale_after_ms)
@@ -194,7 +195,7 @@ class LeaseMachine(RuleBasedStateMachine):
     def owned_rows_have_token_owner_and_lease_and_no_others_have(self) -> None:
         for (kind, key), model in self.rows.items():
             token, process, worker, boot_id, until, renewed = self._lease_columns(kind, key)
-            if model.held is None or self._is_buried(kind, key):
+            if model.held is None:
                 assert (token, process, worker, boot_id, until, renewed) == (None,) * 6
             else:
                 assert (token, process, worker) == (model.held.token, model.held.process, "worker")
@@ -227,8 +228,7 @@ class LeaseMachine(RuleBasedStateMachine):
             thread_id(2),
         ):
             model = self.rows["extraction", thread]
-            in_work = model.held is not None and not self._is_buried("extraction", thread)
-            assert attempts - given_back == min(model.deaths, ATTEMPTS_MAX) + in_work
+            assert attempts - given_back == min(model.deaths, ATTEMPTS_MAX) + (model.held is not None)
 
     def _may_not_be_claimed(self, kind: str, model: Model, stale_after_ms: int | None) -> bool:
         if model.held is not None and self._holds(model.held, stale_after_ms):
@@ -244,17 +244,20 @@ class LeaseMachine(RuleBasedStateMachine):
         return now.boot_ms - held.renewed_boot_ms < stale_after_ms
 
     def _owned_row(self, token: str) -> Model | None:
-        for (kind, key), model in self.rows.items():
-            if model.held is not None and model.held.token == token and not self._is_buried(kind, key):
+        for model in self.rows.values():
+            if model.held is not None and model.held.token == token:
                 return model
         return None
 
-    def _is_buried(self, kind: str, key: str) -> bool:
-        """A claim buries a job whose owners died too often; its last token is dead with it."""
-        return (
-            kind == "extraction"
-            and self.state.value("SELECT status FROM extraction_jobs WHERE thread_id = ?", key) == "dead"
-        )
+    def _bury_the_dead(self) -> None:
+        """A claim buries the jobs whose owners died too often; the last token of each is dead with it."""
+        for (kind, key), model in self.rows.items():
+            if kind == "extraction" and model.held is not None and self._is_buried(key):
+                model.held = None
+                model.deaths += 1
+
+    def _is_buried(self, key: str) -> bool:
+        return bool(self.state.value("SELECT status = 'dead' FROM extraction_jobs WHERE thread_id = ?", key))
 
     def _ask_claim(self, kind: str, claim: ClaimTerms) -> tuple[str | None, int]:
         match kind:
