@@ -1,4 +1,4 @@
-"""Migration 5: forks, and threads without content, are read once more from their start; nothing else changes."""
+"""Migration 3: every rollout in the index is read once more from its start; nothing else changes."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,18 +11,17 @@ from state.migrate import migrations
 
 @pytest.fixture
 def database() -> Iterator[apsw.Connection]:
-    """An index that schema 4 made: a fork, a thread without content, a usual one; a file of each status for each."""
+    """An index that schema 2 made: a fork and a usual thread, with a file of each status for each."""
     connection = apsw.Connection(":memory:")
     connection.pragma("foreign_keys", True)
-    for migration in migrations()[:4]:
+    for migration in migrations()[:2]:
         connection.execute(migration.sql).fetchall()
-    for thread, forked_from, content_at_ms in (("fork", "parent", 1), ("silent", None, None), ("usual", None, 1)):
+    for thread, forked_from in (("fork", "parent"), ("usual", None)):
         _insert(
             connection,
             "threads",
             id=thread,
             forked_from_id=forked_from,
-            content_at_ms=content_at_ms,
             memory_mode="enabled",
         )
         for status in ("pending", "indexed", "shadowed", "skipped", "failed", "vanished"):
@@ -40,11 +39,11 @@ def _insert(connection: apsw.Connection, table: str, **row: Any) -> None:
     connection.execute(f"INSERT INTO {table} ({names}) VALUES ({values})", whole)
 
 
-def test_only_files_whose_content_may_be_a_copy_are_read_anew(database: apsw.Connection) -> None:
+def test_files_that_were_read_are_read_anew(database: apsw.Connection) -> None:
     before = database.execute("SELECT path, status, fold_state FROM rollout_files").fetchall()
-    database.execute(migrations()[4].sql).fetchall()
+    database.execute(migrations()[2].sql).fetchall()
     after = database.execute("SELECT path, status, fold_state FROM rollout_files").fetchall()
-    reread = {f"{thread} {status}" for thread in ("fork", "silent") for status in ("indexed", "shadowed")}
+    reread = {f"{thread} {status}" for thread in ("fork", "usual") for status in ("indexed", "shadowed")}
 
     assert {row[0] for row in after if row not in before} == reread
     assert {row[1:] for row in after if row[0] in reread} == {("pending", None)}
@@ -52,6 +51,6 @@ def test_only_files_whose_content_may_be_a_copy_are_read_anew(database: apsw.Con
 
 def test_threads_stay_as_they_are_until_then(database: apsw.Connection) -> None:
     before = database.execute("SELECT * FROM threads ORDER BY id").fetchall()
-    database.execute(migrations()[4].sql).fetchall()
+    database.execute(migrations()[2].sql).fetchall()
 
     assert database.execute("SELECT * FROM threads ORDER BY id").fetchall() == before
