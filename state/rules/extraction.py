@@ -1,4 +1,4 @@
-"""Extraction jobs: when there is work, who may do it, and how it ends.
+"""Extraction jobs: who may do the work, and how it ends. `state.rules.extraction_work` says when there is work.
 
     pending --claim--> running --finish--> succeeded | empty      (pending at once if the thread grew meanwhile)
        ^                  |------fail----> retry --(next_attempt_at_ms)--> claimable
@@ -39,7 +39,7 @@ from state.messages.extraction import (
 from state.messages.leases import NotOwner, Released, Renewed
 from state.rules import leases
 from state.rules.backoff import backoff_ms
-from state.rules.scopes import CWD_KIND, mark_scope_dirty
+from state.rules.scopes import mark_scope_dirty
 from state.transaction import SqlValue, Transaction, in_list
 
 _OWNED = " WHERE ownership_token = :token AND status = 'running'"
@@ -49,100 +49,6 @@ _COST = (
     " output_tokens = output_tokens + :output_tokens, model_calls = model_calls + :model_calls"
 )
 """What the work has cost is added in the transaction that records how it ended; it is never set back."""
-
-
-@attrs.frozen(kw_only=True)
-class _ScopeKey:
-    scope_key: str
-
-
-async def refresh_job(tx: Transaction, thread_id: ThreadId, cwd: str, revision: int, content_at_ms: int) -> None:
-    """Make sure that a thread with content has its job, and that new content opens it again.
-
-    A thread that moved to another working folder takes its job along; what it left in the old scope is removed there.
-    """
-    job = await tx.one(
-        _ScopeKey,
-        "SELECT scope_key FROM extraction_jobs WHERE thread_id = :thread_id AND scope_kind = :kind",
-        thread_id=thread_id,
-        kind=CWD_KIND,
-    )
-    if job is None:
-        await tx.execute(
-            "INSERT INTO extraction_jobs (thread_id, scope_kind, scope_key, status, content_at_ms, attempts,"
-            " given_back, fencing_number) VALUES (:thread_id, :kind, :key, 'pending', :content_at_ms, 0, 0, 0)",
-            thread_id=thread_id,
-            kind=CWD_KIND,
-            key=cwd,
-            content_at_ms=content_at_ms,
-        )
-        return
-    if job.scope_key != cwd:
-        await _move_job(tx, thread_id, Scope(kind=CWD_KIND, key=job.scope_key), cwd)
-    await tx.execute(
-        "UPDATE extraction_jobs SET content_at_ms = :content_at_ms WHERE thread_id = :thread_id"
-        " AND scope_kind = :kind AND content_at_ms <> :content_at_ms",
-        thread_id=thread_id,
-        kind=CWD_KIND,
-        content_at_ms=content_at_ms,
-    )
-    await tx.execute(
-        "UPDATE extraction_jobs SET status = 'pending', attempts = 0, given_back = 0, next_attempt_at_ms = NULL,"
-        " reason = NULL, claimed_revision = NULL WHERE thread_id = :thread_id AND scope_kind = :kind"
-        " AND status <> 'running'"
-        " AND (claimed_revision < :revision OR (claimed_revision IS NULL AND done_revision < :revision))",
-        thread_id=thread_id,
-        kind=CWD_KIND,
-        revision=revision,
-    )
-
-
-async def empty_job(tx: Transaction, thread_id: ThreadId, revision: int) -> None:
-    """End the job of a thread whose words turned out to be copies, and forget what it made: they are another thread's.
-
-    The job's numbers stay, and words of the thread's own open it again.
-    """
-    job = await tx.one(
-        _ScopeKey,
-        "SELECT scope_key FROM extraction_jobs WHERE thread_id = :thread_id AND scope_kind = :kind",
-        thread_id=thread_id,
-        kind=CWD_KIND,
-    )
-    if job is None:
-        return
-    await _forget(tx, thread_id, Scope(kind=CWD_KIND, key=job.scope_key))
-    await tx.execute(
-        f"UPDATE extraction_jobs SET status = 'empty', {leases.FREE}, attempts = 0, given_back = 0,"
-        " next_attempt_at_ms = NULL, reason = NULL, claimed_revision = NULL, done_revision = :revision,"
-        " done_input_digest = NULL WHERE thread_id = :thread_id AND scope_kind = :kind",
-        thread_id=thread_id,
-        kind=CWD_KIND,
-        revision=revision,
-    )
-
-
-async def _forget(tx: Transaction, thread_id: ThreadId, scope: Scope) -> None:
-    forgotten = await tx.execute(
-        "DELETE FROM memories WHERE thread_id = :thread_id AND scope_kind = :kind AND scope_key = :key",
-        thread_id=thread_id,
-        kind=scope.kind,
-        key=scope.key,
-    )
-    if forgotten:
-        await mark_scope_dirty(tx, scope)
-
-
-async def _move_job(tx: Transaction, thread_id: ThreadId, old: Scope, cwd: str) -> None:
-    await _forget(tx, thread_id, old)
-    # A worker in the middle of the old scope's job loses its token here: what it has made belongs nowhere now.
-    await tx.execute(
-        f"UPDATE extraction_jobs SET scope_key = :cwd, status = 'pending', {leases.FREE}, attempts = 0,"
-        " given_back = 0, next_attempt_at_ms = NULL, reason = NULL, claimed_revision = NULL, done_revision = NULL,"
-        " done_input_digest = NULL WHERE thread_id = :thread_id AND scope_kind = :kind",
-        thread_id=thread_id,
-        kind=old.kind,
-        cwd=cwd,
-    )
 
 
 @attrs.frozen(kw_only=True)

@@ -19,7 +19,7 @@ from state.messages.leases import NotOwner
 from state.rollouts.model import RolloutReading, ThreadFacts
 from state.rules.backfill import is_owner
 from state.rules.backoff import backoff_ms
-from state.rules.extraction import empty_job, refresh_job
+from state.rules.extraction_work import empty_job, refresh_job
 from state.rules.scopes import mark_scope_dirty_if_known
 from state.transaction import SqlValue, Transaction
 

@@ -7,7 +7,7 @@ why, and when it is tried again.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -44,6 +44,7 @@ from state.store import StateHandle
 from workers.backfill.changes import Changes, Places
 from workers.backfill.names import record_names
 from workers.backfill.survey import REGISTER_FILES_MAX, look, slices
+from workers.chunks import chunks
 from workers.lease_keeper import LeaseLostError, hold_lease
 from workers.progress import Progress
 from workers.redaction import redact
@@ -200,7 +201,7 @@ class _Scan:
     async def _read_chunks(self, files: Sequence[FoundRollout], send: trio.MemorySendChannel[_Chunk]) -> None:
         later = Changes()
         async with send:
-            for part in _chunks(files):
+            for part in chunks(files, files_max=CHUNK_FILES_MAX, bytes_max=CHUNK_BYTES_MAX):
                 await self._read_changed(send, later)
                 await send.send(_Chunk(outcomes=await self._read(part), is_planned=True))
         self._changes.add(later.take())
@@ -214,7 +215,7 @@ class _Scan:
         if not places:
             return
         survey = await look(self._handle, self._codex_home, places, retry_failed_now=False)
-        for part in _chunks(survey.plan.to_read):
+        for part in chunks(survey.plan.to_read, files_max=CHUNK_FILES_MAX, bytes_max=CHUNK_BYTES_MAX):
             _owned(await self._handle.ask(RegisterRollouts(token=self._token, found=tuple(part))))
             await send.send(_Chunk(outcomes=await self._read(part), is_planned=False))
         later.add(places - {file.path for file in survey.found})
@@ -293,17 +294,3 @@ def _read_file(
     except Exception as error:
         # A defect of ours: it costs this file, is seen in its row, and the next version reads it again.
         return RolloutUnreadable(path=file.path, reason=f"internal error: {type(error).__name__}: {error}")
-
-
-def _chunks(files: Sequence[FoundRollout]) -> Iterator[list[FoundRollout]]:
-    """Cut files, in order, into chunks of at most CHUNK_FILES_MAX files and about CHUNK_BYTES_MAX bytes."""
-    chunk: list[FoundRollout] = []
-    size_bytes = 0
-    for file in files:
-        if chunk and (len(chunk) == CHUNK_FILES_MAX or size_bytes + file.size_bytes > CHUNK_BYTES_MAX):
-            yield chunk
-            chunk, size_bytes = [], 0
-        chunk.append(file)
-        size_bytes += file.size_bytes
-    if chunk:
-        yield chunk

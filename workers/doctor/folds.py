@@ -3,7 +3,7 @@
 By default the newest files are, within a bound; `--deep` takes all. Which of the two was done is said.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import trio
@@ -13,6 +13,7 @@ from state.messages.backfill import RolloutRead
 from state.messages.drift import CompareReadings, ReadingDrift
 from state.rollouts import FoundRollout, read_rollout
 from state.store import StateHandle
+from workers.chunks import chunks
 from workers.doctor.files import Survey
 from workers.doctor.finding import Area, Findings, Severity, shown
 from workers.progress import Progress
@@ -41,7 +42,7 @@ async def check_folds(
     files = [file for file in survey.found if file.path in survey.current]
     chosen = files if deep else _sample(files)
     folded = 0
-    for chunk in _chunks(chosen):
+    for chunk in chunks(chosen, files_max=CHUNK_FILES_MAX, bytes_max=CHUNK_BYTES_MAX):
         progress.report("folding", folded, len(chosen))
         for drift in await compare(handle, codex_home, settings, chunk):
             report_drift(findings, drift)
@@ -93,19 +94,6 @@ def _sample(files: Sequence[FoundRollout]) -> list[FoundRollout]:
             break
         chosen.append(file)
     return chosen
-
-
-def _chunks(files: Sequence[FoundRollout]) -> Iterable[list[FoundRollout]]:
-    chunk: list[FoundRollout] = []
-    size_bytes = 0
-    for file in files:
-        if chunk and (len(chunk) == CHUNK_FILES_MAX or size_bytes + file.size_bytes > CHUNK_BYTES_MAX):
-            yield chunk
-            chunk, size_bytes = [], 0
-        chunk.append(file)
-        size_bytes += file.size_bytes
-    if chunk:
-        yield chunk
 
 
 def _fold(codex_home: Path, files: Sequence[FoundRollout]) -> list[RolloutRead]:
