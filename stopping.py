@@ -23,7 +23,7 @@ SAME_SIGNAL_SECONDS = 0.2
 
 
 class InterruptedRunError(Exception):
-    """A signal ended `once`."""
+    """A signal ended a command before it was done."""
 
     code = "interrupted"
     retryable = True

@@ -77,10 +77,6 @@ _TRUTHS = {"true": True, "false": False}
 """How a truth value is written in the environment and in flags: as in TOML, and in no other way."""
 
 
-_TRUTHS = {"true": True, "false": False}
-"""How a truth value is written in the environment and in flags: as in TOML, and in no other way."""
-
-
 def _from_toml(file: Path) -> dict[tuple[str, str], _Given]:
     try:
         tables = tomllib.loads(file.read_text(encoding="utf-8"))

@@ -130,13 +130,11 @@ async def claim_extraction(
         return mine.claimed(mine.fencing_number, mine.attempts)
     clause, parameters = eligible_clause(request.eligibility, at)
     while True:
-        candidate = await _stale_job(tx, request, clause, parameters, at) or await tx.one(
-            _Candidate,
-            _CANDIDATE + f" WHERE j.status IN ('pending', 'retry') AND {clause}"
-            " AND (j.next_attempt_at_ms IS NULL OR j.next_attempt_at_ms <= :wall_ms)"
-            " ORDER BY j.content_at_ms DESC, j.thread_id DESC LIMIT 1",
-            **parameters,
-            wall_ms=at.wall_ms,
+        # What failed comes after what was not tried, so that a job that fails again and again is in nobody's way.
+        candidate = (
+            await _stale_job(tx, request, clause, parameters, at)
+            or await _waiting_job(tx, "pending", clause, parameters, at)
+            or await _waiting_job(tx, "retry", clause, parameters, at)
         )
         if candidate is None:
             return NothingToExtract(next_due_in_ms=await _next_due_in_ms(tx, request.eligibility, at))
@@ -157,6 +155,22 @@ async def claim_extraction(
         key=candidate.scope_key,
     )
     return candidate.claimed(candidate.fencing_number + 1, attempt)
+
+
+async def _waiting_job(
+    tx: Transaction, status: str, clause: str, parameters: dict[str, SqlValue], at: Instant
+) -> _Candidate | None:
+    """The newest job of this status that is due."""
+    return await tx.one(
+        _Candidate,
+        # Both conditions on the status: the first one is that of the index.
+        _CANDIDATE + f" WHERE j.status IN ('pending', 'retry') AND j.status = :status AND {clause}"
+        " AND (j.next_attempt_at_ms IS NULL OR j.next_attempt_at_ms <= :wall_ms)"
+        " ORDER BY j.content_at_ms DESC, j.thread_id DESC LIMIT 1",
+        **parameters,
+        status=status,
+        wall_ms=at.wall_ms,
+    )
 
 
 async def _stale_job(
@@ -373,7 +387,9 @@ async def fail_extraction(
     grown = job.content_revision > job.claimed_revision
     is_its_own = request.failure is not FailureClass.UNAVAILABLE
     dead = not grown and is_its_own and (request.failure is FailureClass.PERMANENT or spent >= ATTEMPTS_MAX)
-    wait_ms = max(backoff_ms(spent, request.jitter_permille), request.retry_after_ms or 0)
+    # Claims that were given back do not count, but for the wait of an outage: it goes on although it was asked again.
+    tries = spent if is_its_own else job.attempts
+    wait_ms = max(backoff_ms(tries, request.jitter_permille), request.retry_after_ms or 0)
     next_attempt_at_ms = at.wall_ms + wait_ms
     await tx.execute(
         f"UPDATE extraction_jobs SET status = :status, {leases.FREE}, finished_at_ms = :wall_ms, reason = :reason,"

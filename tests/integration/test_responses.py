@@ -126,7 +126,9 @@ class Trouble:
 
 
 TROUBLES = {
-    "429": Trouble(steps=(Refuse(429, {"retry-after": "0.1"}),), requests=3, reason="answered 429"),
+    "429": Trouble(
+        steps=(Refuse(429, {"retry-after": "0.1"}),), requests=3, reason="answered 429", code=1, given_back=1
+    ),
     "500": Trouble(steps=(Refuse(500, {"retry-after": "0.1"}),), requests=3, reason="answered 500"),
     "cut": Trouble(steps=(Stream(text=memory(2), ending="none"),), reason="ended before the answer was completed"),
     "wrong JSON": Trouble(steps=(Stream(text='{"notes": ['),), reason="gave a wrong answer", input_tokens=1),

@@ -47,6 +47,7 @@ class Job:
     revision: int = 1
     status: str = "pending"
     spent: int = 0
+    given_back: int = 0
     due_at_ms: int = 0
     token: str | None = None
     process: str = ""
@@ -62,7 +63,7 @@ class Job:
 
     def reopen(self) -> None:
         """Wait with all attempts left."""
-        self.status, self.spent, self.due_at_ms, self.token = "pending", 0, 0, None
+        self.status, self.spent, self.given_back, self.due_at_ms, self.token = "pending", 0, 0, 0, None
 
     def end(self, status: str) -> None:
         """Belong to nobody."""
@@ -140,19 +141,21 @@ class ExtractionMachine(RuleBasedStateMachine):
         assert (reply.thread_id, reply.content_revision) == (thread_id(expected.number), expected.revision)
         expected.status, expected.token, expected.process = "running", token, process
         expected.spent = expected.tries + 1
+        if expected.claimed_revision != expected.revision:
+            expected.given_back = 0
         expected.claimed_revision = expected.revision
         expected.until_boot_ms = self.state.clock.boot_ms + LEASE_MS
         return token
 
     def _next_job(self) -> Job | None:
-        """Bury what has no attempts left; answer the oldest stale job, else the newest that waits and is due."""
+        """Bury what has no attempts left; answer the oldest stale job, else the newest untried one, else the newest."""
         now = self.state.clock
         stale = [job for job in self.jobs.values() if job.status == "running" and job.until_boot_ms <= now.boot_ms]
         stale.sort(key=lambda job: (job.until_boot_ms, job.number))
         waiting = [
             job for job in self.jobs.values() if job.status in ("pending", "retry") and job.due_at_ms <= now.wall_ms
         ]
-        waiting.sort(key=lambda job: job.number, reverse=True)
+        waiting.sort(key=lambda job: (job.status == "pending", job.number), reverse=True)
         for job in stale + waiting:
             if job.tries < ATTEMPTS_MAX:
                 return job
@@ -179,6 +182,7 @@ class ExtractionMachine(RuleBasedStateMachine):
         if job is not None:
             job.end("pending")
             job.spent -= 1
+            job.given_back += 1
 
     @rule(token=tokens, answer=st.sampled_from(ANSWERS))
     def finish(self, token: str, answer: MemoryDraft | None) -> None:
@@ -220,10 +224,12 @@ class ExtractionMachine(RuleBasedStateMachine):
             assert reply == DeadLettered()
             job.end("dead")
             return
-        job.due_at_ms = self.state.clock.wall_ms + backoff_ms(job.spent, 1000)
+        tries = job.spent if is_its_own else job.spent + job.given_back
+        job.due_at_ms = self.state.clock.wall_ms + backoff_ms(tries, 1000)
         assert reply == RetryScheduled(next_attempt_at_ms=job.due_at_ms)
         if not grown and not is_its_own:
             job.spent -= 1
+            job.given_back += 1
         job.end("retry")
 
     @rule(process=PROCESSES)

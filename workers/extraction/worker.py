@@ -45,6 +45,7 @@ from state.messages.extraction import (
 from state.messages.leases import ClaimTerms, NotOwner
 from state.rollouts import Conversation, plain_reason, read_conversation
 from state.store import StateHandle
+from workers.extraction.allowance import allowance_of
 from workers.lease_keeper import LeaseLostError, hold_lease
 from workers.models.choose import provider_named
 from workers.models.protocol import (
@@ -69,6 +70,9 @@ IDLE_POLL_SECONDS_MAX = 2.0
 PAUSE_SECONDS_MIN = 30.0
 PAUSE_SECONDS_MAX = 3_600.0
 """How long nothing is claimed after the model was not available; doubles from the one to the other."""
+
+RECORD_AGAIN_SECONDS = (1.0, 2.0, 4.0, 8.0)
+"""Waits before a busy store is asked again to record what was paid for."""
 
 GIVE_BACK_SECONDS_MAX = 2.0
 """How long a cancelled slot may take to give its job back; the process's lock does it otherwise."""
@@ -113,7 +117,8 @@ class Extraction:
         self._workers = settings.extraction.workers
         self._eligibility = Eligibility.from_settings(settings.extraction)
         self._extractor = ExtractorId(name=provider.name, version=provider.version)
-        self._claims_left = settings.extraction.rollouts_max()
+        self._allowance = allowance_of(handle.process, settings.extraction)
+        self._claiming = trio.Lock()
         self._total: int | None = None
         self.summary = ExtractionSummary()
         self.unavailable: ModelUnavailableError | None = None
@@ -129,37 +134,45 @@ class Extraction:
         if until_done:
             totals = await self._handle.ask(GetExtractionTotals(eligibility=self._eligibility))
             self._total = totals.waiting_by_reason.get("ready", 0)
-            if self._claims_left is not None:
-                self._total = min(self._total, self._claims_left)
+            if self._allowance.left is not None:
+                self._total = min(self._total, self._allowance.left)
         async with trio.open_nursery() as nursery:
             for slot in range(self._workers):
                 nursery.start_soon(self._serve, f"extraction-{slot}")
 
     async def _serve(self, worker: str) -> None:
-        while self._claims_left is None or self._claims_left > 0:
+        while True:
             if self._until_done and self.unavailable is not None:
                 return
             await trio.sleep_until(self._paused_until)
             token = self._handle.mint_token()
-            terms = ClaimTerms(token=token, owner=self._handle.owner(worker), lease_ms=EXTRACTION_LEASE_MS)
-            claimed = await self._handle.ask(ClaimExtraction(terms=terms, eligibility=self._eligibility))
+            async with self._claiming:
+                # One slot at a time, so that no two take the last claim of the allowance.
+                if self._allowance.is_used_up:
+                    return
+                claimed = await self._claim(worker, token)
             if isinstance(claimed, NothingToExtract):
                 if self._until_done:
                     return
                 due_seconds = (claimed.next_due_in_ms or 0) / 1000 or IDLE_POLL_SECONDS_MAX
                 await trio.sleep(min(due_seconds, IDLE_POLL_SECONDS_MAX))
                 continue
-            if self._claims_left is not None:
-                self._claims_left -= 1
             self._count("claimed")
             await self._work(claimed, token)
+
+    async def _claim(self, worker: str, token: OwnershipToken) -> ExtractionClaimed | NothingToExtract:
+        terms = ClaimTerms(token=token, owner=self._handle.owner(worker), lease_ms=EXTRACTION_LEASE_MS)
+        claimed = await self._handle.ask(ClaimExtraction(terms=terms, eligibility=self._eligibility))
+        if isinstance(claimed, ExtractionClaimed):
+            self._allowance.take()
+        return claimed
 
     async def _work(self, job: ExtractionClaimed, token: OwnershipToken) -> None:
         renewal = RenewExtraction(token=token, lease_ms=EXTRACTION_LEASE_MS)
         try:
             async with hold_lease(self._handle, renewal, lease_ms=EXTRACTION_LEASE_MS):
                 finish = await self._extract(job, token)
-                reply = await self._record(finish)
+                reply = await self._record(finish, finish.usage)
         except LeaseLostError as lost:
             log.warning("extraction abandoned", thread=job.thread_id, reason=str(lost))
         except trio.Cancelled:
@@ -180,17 +193,27 @@ class Extraction:
         else:
             self._note_finish(job, finish, reply)
 
-    async def _record(self, request: Request[ReplyT]) -> ReplyT:
+    async def _record(self, request: Request[ReplyT], usage: TokenUsage) -> ReplyT:
         """Ask to record how the job ended, also when cancelled meanwhile: what was paid for is not thrown away.
 
         A request that was cancelled has been withdrawn, so it is asked once more; had it not been, the second one
-        would change nothing.
+        would change nothing. A store that is busy is asked again for a while, which the lease outlasts.
         """
         try:
+            for wait_seconds in RECORD_AGAIN_SECONDS:
+                try:
+                    return await self._handle.ask(request)
+                except StoreError as error:
+                    if not error.retryable:
+                        raise
+                await trio.sleep(wait_seconds)
             return await self._handle.ask(request)
         except trio.Cancelled:
             with trio.CancelScope(shield=True, deadline=trio.current_time() + GIVE_BACK_SECONDS_MAX):
                 await self._handle.ask(request)
+            raise
+        except StoreError:
+            log.error("what the model answered could not be recorded", **attrs.asdict(usage))
             raise
 
     def _pause(self, error: ModelUnavailableError) -> None:
@@ -198,8 +221,8 @@ class Extraction:
 
         What another slot finds out meanwhile is the same outage, so it neither lengthens the pause nor is said again.
         """
-        if self._claims_left is not None:
-            self._claims_left += 1  # nothing was spent
+        if not error.usage.output_tokens:
+            self._allowance.give_back()  # nothing was spent
         now = trio.current_time()
         if now < self._paused_until:
             return
@@ -207,6 +230,7 @@ class Extraction:
         if self._until_done:
             return  # whoever asked is told at the end
         seconds = min(PAUSE_SECONDS_MIN * 2 ** min(self._pauses, 20), PAUSE_SECONDS_MAX)
+        seconds = max(seconds, (error.retry_after_ms or 0) / 1_000)
         self._pauses += 1
         self._paused_until = now + seconds
         log.warning("extraction pauses", reason=redact(str(error)), hint=error.hint, seconds=seconds)
@@ -244,7 +268,8 @@ class Extraction:
                 jitter_permille=random.randint(0, 1000),
                 retry_after_ms=error.retry_after_ms,
                 usage=error.usage,
-            )
+            ),
+            error.usage,
         )
         self._spent(error.usage)
         if isinstance(reply, NotOwner):

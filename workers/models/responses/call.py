@@ -17,7 +17,7 @@ from state.messages.extraction import TokenUsage
 from workers.models.protocol import ModelError, ModelPermanentError
 from workers.models.responses.events import Answer, Ending
 from workers.models.responses.failures import Failures, retry_after_ms
-from workers.models.responses.http import Attempts, attempts_of_this_call, import_sdk, new_client, said_of
+from workers.models.responses.http import Attempts, attempts_of_this_call, new_client, said_of
 from workers.models.responses.prompt import INSTRUCTIONS
 from workers.models.responses.schema import NAME, SCHEMA
 
@@ -105,9 +105,9 @@ class ModelServer:
     async def _open(self) -> "AsyncOpenAI":
         async with self._opening:
             if self._client is None:
-                # The import takes most of a second, which leases and signals must not wait for.
-                await trio.to_thread.run_sync(import_sdk)
-                self._client = new_client(self._settings, self._key)
+                # The import takes most of a second, which leases and signals must not wait for; making a client, which
+                # reads certificates, and what the SDK builds at its first use take some more.
+                self._client = await trio.to_thread.run_sync(new_client, self._settings, self._key)
             return self._client
 
     async def _stream(self, client: "AsyncOpenAI", question: str, answer: Answer, attempts: Attempts) -> None:
@@ -120,6 +120,8 @@ class ModelServer:
                 # Read to its end, or cancelled: the SDK's generators do not like to be left in the middle.
                 async for event in stream:
                     if answer.take(event):
+                        # Shielded: a stop that comes now must not lose what was paid for.
+                        reading.shield = True
                         reading.deadline = min(reading.deadline, trio.current_time() + LINGER_SECONDS_MAX)
         except openai.APIStatusError as error:
             raise self._refused(error) from None

@@ -2,7 +2,7 @@
 
 too big      the session does not fit: the provider asks again with less of it
 permanent    this session will never get an answer: refused, filtered, an answer without an end
-unavailable  no session will, until somebody does something: key, money, model, address
+unavailable  no session will, for now: key, money, model, address, too many requests, a server that is down
 transient    everything else
 
 Whatever a server writes is data: it is redacted, cut to one line, and the key is taken out wherever it stands.
@@ -24,6 +24,11 @@ RETRY_AFTER_MS_MAX = 86_400_000
 """A server that wants to be left alone for longer than a day is asked again after a day."""
 
 SAID_CHARS_MAX = 200
+READ_CHARS_MAX = 4_096
+"""Of a server's words; what comes behind would not be shown."""
+
+_OUT_OF_ORDER = frozenset({429, 502, 503, 504, 529})
+"""Too many requests of this account, or nobody behind the door: whatever was asked, and not for ever."""
 
 _TOO_BIG_CODES = frozenset({"context_length_exceeded", "request_too_large", "string_above_max_length"})
 _TOO_BIG_WORDS = ("context length", "context window", "maximum context", "too many tokens", "prompt is too long")
@@ -59,6 +64,8 @@ class Failures:
 
     def clean(self, text: str) -> str:
         """A server's words on one line, without secrets, at most SAID_CHARS_MAX characters."""
+        if len(text) > READ_CHARS_MAX:
+            text = "".join(text[:READ_CHARS_MAX].rsplit(maxsplit=1)[:-1])  # no half of a secret
         if self._key:
             text = text.replace(self._key, MARKER)
         line = " ".join("".join(char if char.isprintable() else " " for char in redact(text)).split())
@@ -75,7 +82,7 @@ class Failures:
             return TooBigError(reason)
         hint = self._hint_if_unavailable(said)
         if hint is not None:
-            return ModelUnavailableError(reason, hint=hint)
+            return ModelUnavailableError(reason, hint=hint, retry_after_ms=retry_after_ms)
         if said.code in _PERMANENT_CODES or "policy" in said.code:
             return ModelPermanentError(reason)
         return ModelTransientError(reason, retry_after_ms=retry_after_ms)
@@ -86,7 +93,11 @@ class Failures:
         settings = self._settings
         if said.code in ("insufficient_quota", "billing_hard_limit_reached") or status == 402:
             return "the account has no credit left: add some, or choose another model"
-        if status in (401, 403) or said.code in ("invalid_api_key", "account_deactivated"):
+        if status in _OUT_OF_ORDER:
+            return "wait, or ask for less at a time: extraction.workers"
+        # A bare 403 may be a firewall's, about what this one session says.
+        is_refused = status == 401 or (status == 403 and (said.code or said.message))
+        if is_refused or said.code in ("invalid_api_key", "account_deactivated"):
             source = settings.api_key_file or f"the environment variable {settings.api_key_env}"
             return f"check the key in {source}; a running service reads it when it starts"
         if status in (404, 405, 410) or said.code in _UNAVAILABLE_CODES:

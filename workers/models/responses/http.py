@@ -64,7 +64,12 @@ def import_sdk() -> None:
 
 
 def new_client(settings: ResponsesSettings, key: str | None) -> "AsyncOpenAI":
-    """A client for the server of these settings. The SDK has been imported before."""
+    """A client for the server of these settings. Takes most of a second the first time; blocks.
+
+    What the SDK would take from the environment and send along (organization, project, headers of a person's own) was
+    not meant for this server, and stays out.
+    """
+    import_sdk()
     import openai
 
     bytes_max = max(BYTES_MIN, settings.output_tokens_max * BYTES_PER_TOKEN_MAX)
@@ -72,7 +77,7 @@ def new_client(settings: ResponsesSettings, key: str | None) -> "AsyncOpenAI":
     async def bound(response: "httpx2.Response") -> None:
         await _bound(response, bytes_max)
 
-    return openai.AsyncOpenAI(
+    client = openai.AsyncOpenAI(
         api_key=key or KEY_ON_LOOPBACK,
         base_url=settings.base_url,
         max_retries=settings.retries_max,
@@ -88,6 +93,10 @@ def new_client(settings: ResponsesSettings, key: str | None) -> "AsyncOpenAI":
             event_hooks={"request": [_count_request], "response": [bound, _note_refusal]},
         ),
     )
+    client.organization = client.project = None
+    client._custom_headers = {}
+    _ = client.responses  # built at its first use
+    return client
 
 
 def said_of(body: object, status: int | None, otherwise: str = "") -> Said:

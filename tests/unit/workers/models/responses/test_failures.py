@@ -20,16 +20,17 @@ NOW_SECONDS = 1_800_000_000.0
 @pytest.mark.parametrize(
     ("said", "kind"),
     [
-        (Said(status=429), ModelTransientError),
-        (Said(status=429, code="rate_limit_exceeded"), ModelTransientError),
         (Said(status=500), ModelTransientError),
-        (Said(status=503, message="overloaded"), ModelTransientError),
+        (Said(status=403), ModelTransientError),  # nobody says why: a firewall's word about this session
         (Said(status=408), ModelTransientError),
         (Said(status=400, message="no idea"), ModelTransientError),
         (Said(code="server_error"), ModelTransientError),
         (Said(), ModelTransientError),
         (Said(status=401), ModelUnavailableError),
-        (Said(status=403), ModelUnavailableError),
+        (Said(status=403, message="not for you"), ModelUnavailableError),
+        (Said(status=429), ModelUnavailableError),
+        (Said(status=429, code="rate_limit_exceeded"), ModelUnavailableError),
+        (Said(status=503, message="overloaded"), ModelUnavailableError),
         (Said(status=402), ModelUnavailableError),
         (Said(status=404), ModelUnavailableError),
         (Said(status=308), ModelUnavailableError),

@@ -92,7 +92,7 @@ async def test_nothing_to_remember_is_an_answer(model: FakeModelServer, provider
 @pytest.mark.parametrize(
     ("step", "kind", "reason", "calls", "is_counted"),
     [
-        (Refuse(429, SOON), ModelTransientError, "answered 429", 3, False),
+        (Refuse(429, SOON), ModelUnavailableError, "answered 429", 3, False),
         (Refuse(500, SOON), ModelTransientError, "answered 500", 3, False),
         (Refuse(400), ModelTransientError, "answered 400: refused by the script", 1, False),
         (Stream(text=memory(2), ending="none"), ModelTransientError, "ended before the answer was completed", 1, False),
@@ -196,7 +196,7 @@ async def test_a_wait_that_the_call_has_no_time_for_is_handed_on_at_once(
     model.remember(Refuse(429, {"retry-after": str(seconds)}, error_body("rate_limit_exceeded", "slow down")))
     error = await failure(provider)
 
-    assert isinstance(error, ModelTransientError)
+    assert isinstance(error, ModelUnavailableError)
     assert str(error).endswith("answered 429: rate_limit_exceeded: slow down")
     assert error.retry_after_ms == seconds * 1_000
     assert len(model.requests) == 1
@@ -296,7 +296,7 @@ async def test_check_reaches_the_server_and_asks_no_model(
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"), [(401, ModelUnavailableError), (403, ModelUnavailableError), (500, ModelTransientError)]
+    ("status", "kind"), [(401, ModelUnavailableError), (403, ModelTransientError), (500, ModelTransientError)]
 )
 async def test_check_says_what_is_wrong(
     model: FakeModelServer, provider: ResponsesProvider, status: int, kind: type[ModelError]
