@@ -79,6 +79,10 @@ class Actions:
     place: Place
     _running: dict[str, Draft] = attrs.field(factory=dict, init=False)
 
+    def clear(self) -> None:
+        """Forget what runs."""
+        self._running.clear()
+
     def function_call(self, call: FunctionCall) -> None:
         """A call of a tool by its name."""
         running = self._running.get(polled_session(call.arguments)) if call.name == STDIN_TOOL else None

@@ -14,10 +14,8 @@ import msgspec
 
 from state.ids import ThreadId
 from state.rollouts.cleaning import Cleaner
-from state.rollouts.envelope import usual_kind
 from state.rollouts.event_log import EventLog
 from state.rollouts.filename import rollout_name
-from state.rollouts.fold import MEANINGFUL
 from state.rollouts.fold_state import Redact, redacted
 from state.rollouts.lines import LineRun
 from state.rollouts.model import Conversation, ConversationEvent
@@ -68,7 +66,7 @@ def read_conversation(
     with open_rollout(absolute, looks_max=LOOKS_MAX) as file:
         for number, text, is_oversized in _numbered_lines(file):
             if is_oversized:
-                omitted_lines += usual_kind(text) in MEANINGFUL
+                omitted_lines += narration.pass_over(text)
             else:
                 narration.take(number, text)
             if narration.facts.state.thread_id not in ("", thread_id):

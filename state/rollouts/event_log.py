@@ -90,6 +90,12 @@ class EventLog:
         self._by_call: dict[str, Draft] = {}
         self._chars = 0
 
+    def clear(self) -> None:
+        """Forget everything, as if nothing had been told."""
+        self.omitted = self._chars = 0
+        self._drafts = []
+        self._by_call = {}
+
     def add(self, draft: Draft) -> None:
         """Append a draft; `changed` must be called whenever its texts change later."""
         self._drafts.append(draft)

@@ -67,6 +67,7 @@ def _take_session_meta(state: FoldState, line: SessionMetaLine) -> None:
             state.parent_thread_id = meta.parent_thread_id or _spawning_thread(meta.source)
             state.forked_from_id = meta.forked_from_id
             state.history_mode = meta.history_mode or DEFAULT_HISTORY_MODE
+            state.has_base = bytes(meta.history_base) != NULL
             state.dynamic_tools = _dynamic_tools(meta.dynamic_tools)
         state.source = source
         state.thread_source = thread_source

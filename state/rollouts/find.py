@@ -6,6 +6,7 @@ like a rollout but cannot be used is reported with its reason and never stops th
 file where it happened.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
@@ -145,7 +146,7 @@ class _Search:
         while folders:
             folder = folders.pop()
             entries = self._entries(folder) if names is None else self._named(folder, names)
-            for logical, entry in _without_shadowed(entries):
+            for logical, entry in _by_name(entries):
                 path = f"{folder}/{logical}"
                 name = rollout_name(logical)
                 try:
@@ -181,12 +182,15 @@ class _Search:
             return []
         entries: list[_Entry] = []
         for name in names:
-            for form in (name, name + COMPRESSED_SUFFIX):
+            forms = (name, name + COMPRESSED_SUFFIX) if rollout_name(name) is not None else (name,)
+            for form in forms:
                 try:
                     entries.append(_NamedEntry.of(self.home / folder, form))
                 except (FileNotFoundError, NotADirectoryError):
                     continue  # gone, with or without its folder; or in its other form
                 except OSError as error:
+                    if error.errno == errno.ENAMETOOLONG and form != name:
+                        continue  # so it cannot be in that form
                     self.report(f"{folder}/{name}", plain_reason(error))
                 break
         return entries
@@ -210,8 +214,8 @@ class _Search:
         return True
 
 
-def _without_shadowed(entries: Sequence[_Entry]) -> Iterator[tuple[str, _Entry]]:
-    """Each entry with its logical name, but for a compressed file whose plain form is there too."""
+def _by_name(entries: Sequence[_Entry]) -> Iterator[tuple[str, _Entry]]:
+    """Each entry with the name of its rollout, but for a compressed file whose plain form is there too."""
     names = {entry.name for entry in entries}
     for entry in entries:
         logical = logical_name(entry.name)

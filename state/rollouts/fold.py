@@ -9,13 +9,12 @@ believed to be what its first bytes say, if it ends as an object does. A line th
 from contextlib import suppress
 from hashlib import blake2b
 
-from state.rollouts.copies import look_for_end
+from state.rollouts.copies import look_for_end, pass_over
 from state.rollouts.envelope import (
     UNFINISHED_KINDS,
     USUAL_SHAPE,
     decoded_kind,
     finished_kind,
-    told_kind,
     usual_kind,
     usual_stamp,
     written_kind,
@@ -117,7 +116,11 @@ class Fold:
     def take_oversized(self, prefix: bytes, length_bytes: int) -> None:
         """Take in a line of which only the beginning was kept: its kind and length count, what it says is lost."""
         self.state.lines_oversized += 1
-        if usual_kind(prefix) in MEANINGFUL and not self.state.is_copying:
+        kind = usual_kind(prefix)
+        if self.state.is_copying:
+            if kind is not None:
+                pass_over(self.state, usual_stamp(prefix, 0))
+        elif kind in MEANINGFUL:
             self.state.content_lines += 1
             self.state.content_digest = _chained(self.state.content_digest, length_bytes, prefix, 0, len(prefix))
             self._date(usual_stamp(prefix, 0))
@@ -127,13 +130,31 @@ class Fold:
         while begin < len(lines):
             end = lines.index(b"\n", begin)
             text = lines[begin:end]
-            with suppress(ValueError):
-                look_for_end(self.state, *told_kind(text), text)
-            if not self.state.is_copying:
-                return begin
-            self._take_unusual(text)
+            kind = usual_kind(text)
+            if kind is not None and text[-1] == _CLOSING_BRACE:
+                look_for_end(self.state, kind, usual_stamp(text, 0), text)
+                if not self.state.is_copying:
+                    return begin
+                self._take_fed(kind, text)
+            elif text.strip():
+                with suppress(ValueError):
+                    look_for_end(self.state, *decoded_kind(text), text)
+                if not self.state.is_copying:
+                    return begin
+                self._take_unusual(text)
             begin = end + 1
         return begin
+
+    def _take_fed(self, kind: bytes, text: bytes) -> None:
+        """Take in what a line that is not the thread's content says about the thread."""
+        feed = FEEDS.get(kind)
+        if feed is not None:
+            try:
+                feed(self.state, text)
+            except ValueError:
+                self._give_up(text)
+                return
+        self.state.lines_understood += 1
 
     def _take_unusual(self, text: bytes) -> bool:
         """Take in a line in another shape; True when it says when the content was last added to."""

@@ -19,7 +19,7 @@ from state.rollouts.permissions import READ_ONLY
 Redact = Callable[[str], str]
 """Takes a text and gives it back without its secrets. Idempotent."""
 
-FORMAT = 3
+FORMAT = 4
 """Grows with every change of FoldState, and of what the fold makes of a line, so that files are folded anew."""
 
 DEFAULT_SOURCE = "vscode"
@@ -35,6 +35,7 @@ class FoldState(msgspec.Struct, omit_defaults=True, tag_field="format", tag=FORM
       meta_line_ms: stamp of the line that held the first session_meta; a last resort for `created_at_ms`.
       title_is_first, preview_is_first: the text is `first_user_message`, which can be megabytes long and is kept once.
       content_digest: BLAKE2b-64, chained over the meaningful lines.
+      has_base: the fork names where it goes on in its parent, and so copies nothing.
       is_copying: the lines are copies of another thread's; see `state.rollouts.copies`.
       copied_at_ms: stamp of the last of them.
       is_own: the thread's own part has begun; from here on no line can begin a copy.
@@ -77,6 +78,7 @@ class FoldState(msgspec.Struct, omit_defaults=True, tag_field="format", tag=FORM
     content_lines: int = 0
     content_digest: bytes = b""
     dynamic_tools: tuple[DynamicTool, ...] = ()
+    has_base: bool = False
     is_copying: bool = False
     copied_at_ms: int | None = None
     has_dated_turns: bool = False

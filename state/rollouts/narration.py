@@ -13,8 +13,8 @@ import msgspec
 
 from state.rollouts.actions import Actions
 from state.rollouts.cleaning import Cleaner
-from state.rollouts.copies import look_for_end
-from state.rollouts.envelope import decode_line, told_kind
+from state.rollouts.copies import look_for_end, pass_over
+from state.rollouts.envelope import decode_line, told_kind, usual_kind, usual_stamp
 from state.rollouts.event_log import EventLog, Place
 from state.rollouts.event_payloads import (
     AgentMessage,
@@ -62,6 +62,7 @@ class Narration:
     def __init__(self, log: EventLog, cleaner: Cleaner) -> None:
         self.facts = Fold(FoldState())
         self.ended = OPEN
+        self._log = log
         self._speech = speech = Speech(log, cleaner, Place(0, None))
         self._actions = actions = Actions(log, cleaner, Place(0, None))
         self._open_turn = _teller(_Line[TurnMark], partial(self._mark_turn, OPEN))
@@ -98,24 +99,40 @@ class Narration:
 
     def take(self, number: int, text: bytes) -> None:
         """Take in one line, by its 1-based number and without its line feed."""
+        if not text or text.isspace():
+            return
         try:
             kind, stamp = told_kind(text)
             if self.facts.state.is_copying:
                 look_for_end(self.facts.state, kind, stamp, text)
             is_copied = self.facts.state.is_copying
             teller = self._tellers.get(kind)
-            if is_copied and kind not in FACTS:
-                teller = None
-            elif kind in MEANINGFUL:
-                self.facts.state.content_lines += 1  # so that no copy begins behind the thread's own words
-            if teller is not None:
+            if teller is not None and not (is_copied and kind not in FACTS):
                 self._speech.place = self._actions.place = Place(number, instant_ms(stamp))
                 teller(text)
+            if kind in MEANINGFUL and not is_copied:
+                self.facts.state.content_lines += 1  # so that no copy begins behind the thread's own words
         except ValueError:
             return
 
+    def pass_over(self, prefix: bytes) -> bool:
+        """Take note of a line that is too long to be told; say whether something of the thread's own is lost."""
+        kind = usual_kind(prefix)
+        if not self.facts.state.is_copying:
+            return kind in MEANINGFUL
+        if kind is not None:
+            pass_over(self.facts.state, usual_stamp(prefix, 0))
+        return False
+
     def _take_fact(self, text: bytes) -> None:
+        was_copying = self.facts.state.is_copying
         self.facts.take(text + b"\n")
+        if self.facts.state.is_copying and not was_copying:
+            # What was told before a copied turn is its context, and as little this thread's.
+            self._log.clear()
+            self._speech.clear()
+            self._actions.clear()
+            self.ended = OPEN
 
     def _begin_turn(self, text: bytes) -> None:
         self._open_turn(text)

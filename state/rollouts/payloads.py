@@ -50,6 +50,7 @@ class SessionMeta(msgspec.Struct):
     memory_mode: str | None = None
     git: Git | None = None
     dynamic_tools: Raw = ABSENT
+    history_base: Raw = ABSENT
 
 
 class SessionMetaLine(msgspec.Struct):
@@ -66,7 +67,7 @@ class TurnContext(msgspec.Struct):
     sandbox_policy: SandboxPolicy | None = None
     model: str | None = None
     effort: str | None = None
-    turn_id: str | None = None
+    turn_id: object = None
 
 
 class TurnContextLine(msgspec.Struct):
@@ -76,7 +77,7 @@ class TurnContextLine(msgspec.Struct):
 class TurnStarted(msgspec.Struct):
     """Payload of `task_started`, or `turn_started`."""
 
-    turn_id: str | None = None
+    turn_id: object = None
 
 
 class TurnStartedLine(msgspec.Struct):

@@ -31,7 +31,11 @@ class RegularFile:
         """
         # O_NONBLOCK: without it, opening a named pipe would wait for a writer, perhaps for ever. Files do not notice.
         self.descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-        status = os.fstat(self.descriptor)
+        try:
+            status = os.fstat(self.descriptor)
+        except OSError:
+            os.close(self.descriptor)
+            raise
         if not stat.S_ISREG(status.st_mode):
             os.close(self.descriptor)
             raise OSError(errno.EINVAL, NOT_REGULAR, path)

@@ -8,6 +8,7 @@ A compressed text is decompressed piece by piece, in bounded memory and up to a 
 decompressed costs the rest of the text, and `damage` says why; what stood before is as good as any.
 """
 
+import errno
 import itertools
 import os
 import sys
@@ -35,6 +36,12 @@ PROOF_BYTES = 4096
 PIECE_BYTES = 1 << 20
 """How much is decompressed at a time; it becomes one block of lines."""
 
+READ_BYTES = 64 << 10
+"""How much of the compressed file is read at a time. What is left of it behind a frame is copied, so it is not much."""
+
+FRAME_BYTES = 4 << 10
+"""What each frame counts for in the bound of the text: a file of nothing but frames takes time, too."""
+
 WINDOW_LOG_MAX = 27
 """A frame may ask for 2 to this power bytes of memory, 128 MiB, as the zstd command allows without being told to."""
 
@@ -44,6 +51,7 @@ EXPANSION_BYTES_FREE = 64 << 20
 times as large, since every line has ids and stamps of its own; what goes beyond is made to fill memory or time."""
 
 ENDS_EARLY = "its compressed data ends early"
+TOO_WIDE = "its compressed data asks for more memory than it is given"
 DAMAGED = "its compressed data is damaged"
 TOO_LARGE = f"it is more than {EXPANSION_MAX} times as large as its compressed form, and was not read to its end"
 
@@ -58,16 +66,12 @@ def open_rollout(path: str, *, looks_max: int = 1) -> "PlainRollout | Compressed
       OSError: it cannot be opened; FileNotFoundError when neither file was there at any look.
     """
     for look in itertools.count(1):
-        try:
-            return PlainRollout(path)
-        except FileNotFoundError as error:
-            gone = error
-        try:
-            return CompressedRollout(path)
-        except FileNotFoundError:
-            # Twice, because it may have become plain between the two tries.
-            if os.path.lexists(path):
-                continue
+        # Plain twice, because it may have become plain between the two tries.
+        for form in (PlainRollout, CompressedRollout, PlainRollout):
+            try:
+                return form(path)
+            except FileNotFoundError as error:
+                gone = error
         if look >= looks_max:
             raise gone
         time.sleep(LOOK_AGAIN_SECONDS)
@@ -112,7 +116,12 @@ class CompressedRollout(RegularFile):
         Raises:
           OSError: as for a plain file.
         """
-        super().__init__(path + COMPRESSED_SUFFIX)
+        try:
+            super().__init__(path + COMPRESSED_SUFFIX)
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
+            raise
         self.damage: str | None = None
         self._head = b""
         self._before = b""  # the text right before the current block
@@ -149,24 +158,26 @@ class CompressedRollout(RegularFile):
         return _digests(self._head[:offset], dict(self._tails)[offset])
 
     def _text(self) -> Iterator[bytes]:
+        """The text in pieces of at most PIECE_BYTES, none of them empty; up to where it is damaged."""
         left = self.size_bytes * EXPANSION_MAX + EXPANSION_BYTES_FREE
         try:
-            for block in _decompressed(self.descriptor, self.size_bytes):
-                if len(self._head) < PROOF_BYTES:
-                    self._head = (self._head + block)[:PROOF_BYTES]
-                left -= len(block)
+            for piece in _decompressed(self.descriptor, self.size_bytes):
+                left -= len(piece) or FRAME_BYTES
                 if left < 0:
                     self.damage = TOO_LARGE
                     return
-                yield block
+                if len(self._head) < PROOF_BYTES:
+                    self._head = (self._head + piece)[:PROOF_BYTES]
+                if piece:
+                    yield piece
         except EOFError:
             self.damage = ENDS_EARLY
-        except zstd.ZstdError:
-            self.damage = DAMAGED
+        except zstd.ZstdError as error:
+            self.damage = TOO_WIDE if "too much memory" in str(error) else DAMAGED
 
 
 def _decompressed(descriptor: int, size_bytes: int) -> Iterator[bytes]:
-    """The text of every frame, in pieces of at most PIECE_BYTES, none of them empty.
+    """The text of every frame, in pieces of at most PIECE_BYTES; an empty one at the end of each frame.
 
     Raises:
       EOFError: the last frame is not whole.
@@ -175,7 +186,7 @@ def _decompressed(descriptor: int, size_bytes: int) -> Iterator[bytes]:
     frame: zstd.ZstdDecompressor | None = None
     position = 0
     while position < size_bytes:
-        data = os.pread(descriptor, min(PIECE_BYTES, size_bytes - position), position)
+        data = os.pread(descriptor, min(READ_BYTES, size_bytes - position), position)
         if not data:
             break
         position += len(data)
@@ -188,6 +199,7 @@ def _decompressed(descriptor: int, size_bytes: int) -> Iterator[bytes]:
                 yield piece
             if frame.eof:
                 data, frame = frame.unused_data, None
+                yield b""
     if frame is not None:
         raise EOFError
 

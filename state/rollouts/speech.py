@@ -32,6 +32,10 @@ class Speech:
     place: Place
     _last_said: dict[EventKind, tuple[str, str]] = attrs.field(factory=dict, init=False)
 
+    def clear(self) -> None:
+        """Forget what was said."""
+        self._last_said.clear()
+
     def user_message(self, message: UserMessage) -> None:
         """The person's message, legacy form."""
         if message.kind not in INJECTED_KINDS:

@@ -203,7 +203,7 @@ class _Scan:
         async with send:
             for part in chunks(files, files_max=CHUNK_FILES_MAX, bytes_max=CHUNK_BYTES_MAX):
                 await self._read_changed(send, later)
-                await send.send(_Chunk(outcomes=await self._read(part), is_planned=True))
+                await self._read(part, send, is_planned=True)
         self._changes.add(later.take())
 
     async def _read_changed(self, send: trio.MemorySendChannel[_Chunk], later: Changes) -> None:
@@ -217,13 +217,21 @@ class _Scan:
         survey = await look(self._handle, self._codex_home, places, retry_failed_now=False)
         for part in chunks(survey.plan.to_read, files_max=CHUNK_FILES_MAX, bytes_max=CHUNK_BYTES_MAX):
             _owned(await self._handle.ask(RegisterRollouts(token=self._token, found=tuple(part))))
-            await send.send(_Chunk(outcomes=await self._read(part), is_planned=False))
+            await self._read(part, send, is_planned=False)
         later.add(places - {file.path for file in survey.found})
 
-    async def _read(self, files: Sequence[FoundRollout]) -> Outcomes:
+    async def _read(
+        self, files: Sequence[FoundRollout], send: trio.MemorySendChannel[_Chunk], *, is_planned: bool
+    ) -> None:
+        """Read files and send what they say, in as many pieces as their texts need."""
         checkpoints = await self._handle.ask(LoadCheckpoints(paths=tuple(file.path for file in files)))
-        # Abandoned on cancel: a thread in the middle of a huge file only reads, and its result is dropped.
-        return await trio.to_thread.run_sync(_read_files, self._codex_home, files, checkpoints, abandon_on_cancel=True)
+        while files:
+            # Abandoned on cancel: a thread in the middle of a huge file only reads, and its result is dropped.
+            outcomes = await trio.to_thread.run_sync(
+                _read_files, self._codex_home, files, checkpoints, abandon_on_cancel=True
+            )
+            await send.send(_Chunk(outcomes=outcomes, is_planned=is_planned))
+            files = files[len(outcomes) :]
 
     async def _record(self, chunk: Outcomes, summary: BackfillSummary) -> BackfillSummary:
         try:
@@ -268,12 +276,21 @@ def _owned(reply: ReplyT | NotOwner) -> ReplyT:
 def _read_files(codex_home: Path, files: Sequence[FoundRollout], checkpoints: dict[str, Checkpoint]) -> Outcomes:
     """Read files one after the other; whatever goes wrong with one is that one's outcome. Runs in a pool thread.
 
+    Stops behind the file with which the texts become as large as a chunk may be, since compressed files tell only then
+    how much they hold; so it answers for the first files, and at least for one.
+
     A file that is gone may just be changing its form. All that are gone are looked for again together, so that a home
     that is being deleted does not make each of its files wait.
     """
-    read = {file.path: _read_file(codex_home, file, checkpoints.get(file.path)) for file in files}
+    read: dict[str, RolloutRead | RolloutUnreadable | None] = {}
+    size_bytes = 0
+    for file in files:
+        read[file.path] = outcome = _read_file(codex_home, file, checkpoints.get(file.path))
+        size_bytes += outcome.reading.bytes_read if isinstance(outcome, RolloutRead) else 0
+        if size_bytes >= CHUNK_BYTES_MAX:
+            break
     for _ in range(LOOKS_MAX - 1):
-        gone = [file for file in files if read[file.path] is None]
+        gone = [file for file in files[: len(read)] if read[file.path] is None]
         if not gone:
             break
         time.sleep(LOOK_AGAIN_SECONDS)

@@ -212,3 +212,58 @@ def test_migrated_fork_that_is_read_in_two_passes_is_read_as_if_at_once(tmp_path
     second = read_rollout(tmp_path, listed(tmp_path, path), first.checkpoint, redact=unchanged)
 
     assert second.facts == _facts(tmp_path, whole)
+
+
+def test_what_stands_before_a_copied_turn_is_not_told_either(tmp_path: Path) -> None:
+    """A migrated fork whose parent began before turns had ids, and went on with ids."""
+    meta = _line(COPY_MS, "session_meta", id=THREAD, forked_from_id=OTHER_THREAD, cwd="/shop", source="cli")
+    data = meta + _turn("undated", COPY_MS, None) + _turn("dated", COPY_MS, _turn_id(-1000))
+
+    assert _talk(tmp_path, data).events == ()
+    assert [event.text for event in _talk(tmp_path, data + OWN_DATED).events] == ["own", "answer to own"]
+
+
+def test_fork_that_names_its_base_copies_nothing(tmp_path: Path) -> None:
+    """Whatever its first turn's id says: clocks are set back."""
+    base = {"thread_id": OTHER_THREAD, "end_ordinal_exclusive": 7}
+    meta = _line(
+        COPY_MS, "session_meta", id=THREAD, forked_from_id=OTHER_THREAD, history_base=base, cwd="/shop", source="cli"
+    )
+    data = meta + _turn("own", COPY_MS, _turn_id(-1000))
+
+    assert [event.text for event in _talk(tmp_path, data).events] == ["own", "answer to own"]
+    assert _facts(tmp_path, data).content_lines == 2
+
+
+@pytest.mark.parametrize(("pause_ms", "is_own"), [(999, False), (1_000, True)])
+def test_turn_without_an_id_behind_a_dated_copy_is_own_after_a_long_pause(
+    tmp_path: Path, pause_ms: int, is_own: bool
+) -> None:
+    data = DATED_COPY + _turn("next", COPY_MS + pause_ms, None)
+
+    assert bool(_talk(tmp_path, data).events) == is_own
+    assert bool(_facts(tmp_path, data).content_lines) == is_own
+
+
+def test_copied_line_without_a_stamp_does_not_hide_the_pause_behind_it(tmp_path: Path) -> None:
+    undated = b'{"timestamp":"never","type":"world_state","payload":{}}\n'
+
+    assert [event.text for event in _talk(tmp_path, UNDATED_COPY + undated + OWN_UNDATED).events] == [
+        "own",
+        "answer to own",
+    ]
+
+
+def test_long_line_of_a_copy_is_no_pause_and_is_not_missed(tmp_path: Path) -> None:
+    huge = _line(COPY_MS + 12, "response_item/function_call_output", call_id="c", output="x" * (17 << 20))
+    data = UNDATED_COPY + huge + _turn("copied too", COPY_MS + 14, None)
+    talk = _talk(tmp_path, data)
+
+    assert (talk.events, talk.omitted_events) == ((), 0)
+    assert _facts(tmp_path, data).content_lines == 0
+
+
+def test_turn_id_that_is_no_text_costs_nothing(tmp_path: Path) -> None:
+    data = _meta(THREAD) + _line(COPY_MS, "turn_context", cwd="/shop", model="a-model", turn_id=7)
+
+    assert _facts(tmp_path, data).model == "a-model"

@@ -19,6 +19,7 @@ from state.rollouts.representation import (
     LOOKS_MAX,
     PIECE_BYTES,
     TOO_LARGE,
+    TOO_WIDE,
     open_rollout,
     zstd,
 )
@@ -169,13 +170,33 @@ def test_text_that_is_made_to_be_too_large_is_not_read_to_its_end(tmp_path: Path
     assert reading.bytes_read < 2 * EXPANSION_BYTES_FREE
 
 
+def test_file_of_nothing_but_frames_is_not_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(representation, "EXPANSION_BYTES_FREE", 0)
+    monkeypatch.setattr(representation, "EXPANSION_MAX", 4)
+    path = write_rollout(tmp_path, TALK)
+    _compress(path, zstd.compress(TALK) + zstd.compress(b"") * 1_000)
+    reading = _read(tmp_path)
+
+    assert reading.facts is not None
+    assert reading.remark == TOO_LARGE
+
+
+def test_name_that_is_too_long_for_the_other_form_is_gone_like_any_other(tmp_path: Path) -> None:
+    name = f"rollout-{'x' * 240}.jsonl"
+    with pytest.raises(FileNotFoundError):
+        open_rollout(str(tmp_path / name))
+
+    (tmp_path / "sessions").mkdir()
+    assert find_rollouts(tmp_path, [f"sessions/{name}"]) == ([], [])
+
+
 def test_frame_that_wants_too_much_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(representation, "WINDOW_LOG_MAX", 20)
     path = write_rollout(tmp_path, TALK)
     wide: dict[int, int] = {zstd.CompressionParameter.window_log: 25}
     _compress(path, zstd.compress(TALK + _noise(64 * PIECE_BYTES), options=wide))
 
-    assert _read(tmp_path).remark is not None
+    assert _read(tmp_path).refusal == f"{TOO_WIDE}: {path}"
 
 
 def test_conversation_says_that_its_end_is_not_known(tmp_path: Path) -> None:
