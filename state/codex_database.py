@@ -117,6 +117,9 @@ class CodexDatabase:
             found = list(self._connection.execute(self._sql, (after, limit)))
         except apsw.Error as error:
             raise CodexDatabaseError(f"it is damaged: {error}") from error
+        if found and str(_plain(found[-1][0])) <= after:
+            # Ids that are not UTF-8 are shown with stand-ins, which sort elsewhere: the same page would come again.
+            raise CodexDatabaseError("it has ids of threads that are not UTF-8")
         names = (*self._texts, *self._numbers)
         return [
             CodexRow(id=str(_plain(row[0])), columns={name: _plain(v) for name, v in zip(names, row[1:], strict=True)})

@@ -78,7 +78,8 @@ def _print(report: DoctorReport) -> None:
     else:
         wrong = sum(finding.severity in ("warning", "error") for finding in report.findings)
         can = sum(finding.can_repair and finding.severity != "note" for finding in report.findings)
-        out.append(f"{wrong} findings are wrong, {can} of which --repair puts right; looked at {looked}")
+        things = "1 thing is wrong" if wrong == 1 else f"{wrong} things are wrong"
+        out.append(f"{things}, of which --repair puts right {can or 'none'}; looked at {looked}")
     sys.stdout.write("\n".join(out) + "\n")
 
 

@@ -4,9 +4,9 @@ Two watches, each in a pool thread: the folders of the rollouts with all that is
 for the file of names and for folders that come and go. A path is turned into a place below the home in that thread,
 so that the databases of the home, which change all the time, cost the event loop nothing.
 
-What is watched is told by identity. Whenever it is no longer the same, because a folder appeared, vanished or was
-replaced, the watches are begun anew, and then everything is looked at: nobody heard what changed in between. A watch
-that cannot be had is a warning and not a crash: the rescan goes on, and it is tried again.
+What is watched is told by identity, and by what is heard of it. Whenever it is no longer the same, because a folder
+appeared, vanished or was replaced, the watches are begun anew, and then everything is looked at: nobody heard what
+changed in between. A watch that cannot be had is a warning and not a crash: the rescan goes on, and it is tried again.
 """
 
 import logging
@@ -132,6 +132,7 @@ def _hear(
     # Imported here, in a pool thread: being ready does not wait for it.
     from watchfiles import watch
 
+    known = frozenset(folders)
     # At level info it would say each time how many changes there were.
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
     for changes in watch(
@@ -149,8 +150,8 @@ def _hear(
         ignore_permission_denied=False,  # it would ignore the limits of the system as well
     ):
         report({(change.name, path) for change, path in changes})
-        if ends_with_new_folder and any(change.name == "added" and os.path.isdir(path) for change, path in changes):
-            return
+        if ends_with_new_folder and any(path not in known and os.path.isdir(path) for _, path in changes):
+            return  # it is new, or may be read by now
 
 
 Hear = Callable[[Sequence[Root], threading.Event, Report], None]
@@ -169,6 +170,7 @@ class Watcher:
         self._changes = changes
         self._tell = tell
         self._moved = trio.Event()
+        self._is_stale = False
         self._silent: set[str] = set()
         self._trouble: Trouble | None = None
         self._limiter = trio.CapacityLimiter(2)  # the threads that hear are not taken from those that read
@@ -195,6 +197,7 @@ class Watcher:
         """Watch until the layout is another one (None) or until it fails."""
         stop = threading.Event()
         self._moved = trio.Event()
+        self._is_stale = False
         home = [root for root in roots if not root.place]
         tops = [root for root in roots if root.place]
         self._silent = {group[0].folder for group in (home, tops) if group}
@@ -215,7 +218,9 @@ class Watcher:
 
     async def _until_moved(self, roots: tuple[Root, ...], watches: trio.CancelScope) -> None:
         is_begun = False
-        while roots == await trio.to_thread.run_sync(roots_of, self._codex_home, abandon_on_cancel=True):
+        while not self._is_stale and roots == await trio.to_thread.run_sync(
+            roots_of, self._codex_home, abandon_on_cancel=True
+        ):
             if not is_begun and not self._silent:
                 is_begun = True
                 await self._begin_to_hear(roots)
@@ -232,15 +237,24 @@ class Watcher:
         await self._note(trouble)
 
     async def _listen(self, roots: list[Root], stop: threading.Event, watches: trio.CancelScope) -> None:
+        # A folder that goes takes its watch along, and one that comes in its place may look the same: file systems give
+        # a number that has become free to the next one that asks.
+        watched = {root.folder for root in roots}
+        watched |= {f"{root.folder}/{top}" for root in roots if not root.place for top in (SESSIONS, ARCHIVED_SESSIONS)}
+
         def report(heard: Heard) -> None:
-            trio.from_thread.run_sync(self._take, roots[0].folder, places_of(heard, roots))
+            is_stale = any(happened != "modified" and path in watched for happened, path in heard)
+            trio.from_thread.run_sync(self._take, roots[0].folder, places_of(heard, roots), is_stale)
 
         # Not abandoned when it is cancelled: `stop` ends it within a step, and a thread that is left in foreign code
         # while the interpreter ends may take the process down with it.
         await trio.to_thread.run_sync(self._hear, roots, stop, report, limiter=self._limiter)
         watches.cancel()
 
-    def _take(self, folder: str, places: set[str]) -> None:
+    def _take(self, folder: str, places: set[str], is_stale: bool) -> None:
+        if is_stale:
+            self._is_stale = True
+            self._moved.set()
         if folder in self._silent:
             self._silent.discard(folder)
             if not self._silent:

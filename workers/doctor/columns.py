@@ -174,7 +174,11 @@ def _decoded(text: str) -> object:
 def relative_path(theirs: str, codex_home: Path) -> str | None:
     """Codex's path of a rollout as ours is written: below the home, without `.zst`; None when it lies elsewhere."""
     path = Path(theirs.removesuffix(".zst"))
-    for candidate in (path, path.parent.resolve() / path.name):
+    try:
+        real = path.parent.resolve() / path.name
+    except (OSError, ValueError, RuntimeError):
+        return None  # a loop of links, or no path at all
+    for candidate in (path, real):
         if candidate.is_relative_to(codex_home):
             return candidate.relative_to(codex_home).as_posix()
     return None

@@ -5,13 +5,12 @@ import stat
 import sys
 from pathlib import Path
 
-import attrs
-
-from config import Paths, Settings
+from config import ConfigError, Paths, Settings
 from state.clock import machine_clock
 from state.errors import StateFolderError
 from state.integrity import sqlite_version
 from workers.doctor.finding import Area, Findings, Severity
+from workers.models.responses.key import api_key
 
 WATCHES_SPARE = 1_000
 """Other programs of this user watch folders too: editors, file synchronisers."""
@@ -108,26 +107,23 @@ def check_configuration(findings: Findings, paths: Paths, settings: Settings, tr
         )
     if paths.config_exists:
         _check_mode(findings, paths.config_file, 0o022, "others may change the configuration", "chmod go-w")
-    for section in attrs.fields(Settings):
-        values = getattr(settings, section.name)
-        for field in attrs.fields(type(values)):
-            value = getattr(values, field.name)
-            if field.name.endswith("key_file") and value:
-                _check_key_file(findings, f"{section.name}.{field.name}", Path(str(value)).expanduser())
+    if settings.responses.api_key_file:
+        _check_key_file(findings, settings)
 
 
-def _check_key_file(findings: Findings, setting: str, path: Path) -> None:
-    if not os.access(path, os.R_OK):
+def _check_key_file(findings: Findings, settings: Settings) -> None:
+    """Look at the key file as the model's provider does, whichever model is chosen now."""
+    try:
+        api_key(settings.responses, os.environ)
+    except ConfigError as error:
         findings.add(
             Area.ENVIRONMENT,
             "key_file",
             Severity.ERROR,
-            f"the key file {path}, which {setting} names, cannot be read",
-            subject=str(path),
-            repair="write the key into it, readable for you alone",
+            str(error),
+            subject=settings.responses.api_key_file or "",
+            repair=error.hint or "write the key into it, readable for you alone",
         )
-        return
-    _check_mode(findings, path, 0o077, "others may read the key", "chmod 600")
 
 
 def _check_mode(findings: Findings, path: Path, forbidden: int, trouble: str, command: str) -> None:

@@ -17,12 +17,14 @@ async def check_provider(findings: Findings, settings: Settings) -> None:
     """Ask the provider whether it could be asked."""
     name = settings.extraction.model
     trouble = f"the model {name} did not answer within {REACH_SECONDS_MAX:.0f} seconds"
+    repair = "see that its server runs and its key is right; sessions wait until then"
     with trio.move_on_after(REACH_SECONDS_MAX):
         try:
             await _reach(settings)
         except Exception as error:
             # Whatever a provider's library raises is that provider's trouble and not the doctor's.
             trouble = f"the model {name} cannot be used: {error}"
+            repair = str(getattr(error, "hint", "")) or repair
         else:
             findings.add(Area.ENVIRONMENT, "model", Severity.OK, f"the model {name} can be asked")
             return
@@ -32,7 +34,7 @@ async def check_provider(findings: Findings, settings: Settings) -> None:
         Severity.WARNING,
         trouble,
         subject=name,
-        repair="see that its server runs and its key is right; sessions wait until then",
+        repair=repair,
     )
 
 

@@ -19,7 +19,9 @@ from workers.publishing.errors import PublishError
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_READ_BYTES = 1 << 20
+FILE_BYTES_MAX = 16 << 20
+"""Far beyond any file of ours; what is larger is somebody else's, and is not read."""
+
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 """What a file system without hard links answers to link(2)."""
 
@@ -60,7 +62,10 @@ class HomeFiles:
         """What stands at a path; None when nothing does."""
         try:
             with self._folder_of(path) as folder:
-                return _look(folder, os.path.basename(path))
+                try:
+                    return _look(folder, os.path.basename(path))
+                except PermissionError:
+                    return Blocked(reason="it cannot be read")
         except FileNotFoundError:
             return None
         except _BlockedError as blocked:
@@ -213,8 +218,8 @@ def belongs_to_another(path: Path, owner: int) -> PublishError:
     )
 
 
-class _BlockedError(Exception):
-    """What stands at a path is not to be touched."""
+class _BlockedError(PublishError):
+    """What stands at a path is not to be touched. Where nobody expects it, it ends the pass with its reason."""
 
 
 def _open_folder(parent: int, name: str) -> int:
@@ -237,13 +242,18 @@ def _look(folder: int, name: str) -> Found | Blocked:
         return Blocked(reason="a symbolic link" if stat.S_ISLNK(status.st_mode) else "not a regular file")
     if status.st_uid != os.geteuid():
         return Blocked(reason=f"it belongs to another user (uid {status.st_uid})")
+    if status.st_size > FILE_BYTES_MAX:
+        return Found(digest="", mtime_ns=status.st_mtime_ns, identity=_identity(status))  # none of ours
     data, status = _read(folder, name)
     return Found(digest=digest_of(data), mtime_ns=status.st_mtime_ns, identity=_identity(status))
 
 
 def _read(folder: int, name: str) -> tuple[bytes, os.stat_result]:
     with open(os.open(name, _READ_FLAGS, dir_fd=folder), "rb") as file:
-        return b"".join(iter(lambda: file.read(_READ_BYTES), b"")), os.fstat(file.fileno())
+        data = file.read(FILE_BYTES_MAX + 1)
+        if len(data) > FILE_BYTES_MAX:
+            raise _BlockedError(f"{name} is larger than any file of memoryd's")
+        return data, os.fstat(file.fileno())
 
 
 def _identity(status: os.stat_result) -> tuple[int, ...]:

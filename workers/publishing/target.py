@@ -34,7 +34,8 @@ def choose(files: HomeFiles, manifest: Manifest) -> Target:
     """Find the folder that the next session of this home will read."""
     config, problem = _read_config(files)
     if problem:
-        return Target(folder=_unset(files, manifest), notes=(problem,))
+        # Half saved, perhaps: what is published stays where it is until somebody can say otherwise.
+        return Target(folder=manifest.folder or _unset(files, manifest), notes=(problem,))
     notes = []
     if _table(config, "features").get("memories") is not True:
         notes.append(f"{files.path / CONFIG} does not set features.memories = true: Codex reads no memories without it")

@@ -313,3 +313,18 @@ async def test_name_that_is_not_utf8_stops_hearing_only_for_a_moment(home: Path)
 
         assert watched.told[1] is None
         await watched.hearing()
+
+
+@pytest.mark.parametrize("happened", ["deleted", "added"])
+async def test_folder_that_goes_or_comes_begins_the_watch_anew_although_it_looks_the_same(
+    home: Path, happened: str
+) -> None:
+    """File systems give the number of a folder that was removed to the next one that is made."""
+    system = FakeSystem()
+    async with watching(home, system) as watched:
+        await watched.hearing()
+        begun = len(system.watched)
+        top = next(root.folder for root in roots_of(home) if root.place == "sessions")
+        await trio.to_thread.run_sync(system.reports["sessions"], {(happened, top)})
+        await watched.until(lambda: len(system.watched) > begun)
+        await watched.hearing()

@@ -150,3 +150,10 @@ def test_emptied_row_is_one_that_says_nothing_of_a_thread_that_says_something() 
     assert is_emptied(theirs(ours(), **nothing), ours())
     assert not is_emptied(theirs(ours(), **nothing), ours(preview=""))
     assert not is_emptied(theirs(ours()), ours())
+
+
+def test_path_that_is_none_or_leads_in_a_circle_lies_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+
+    assert relative_path("/a\0b/rollout.jsonl", HOME) is None
+    assert relative_path(f"{tmp_path}/loop/rollout.jsonl", HOME) is None

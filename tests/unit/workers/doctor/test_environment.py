@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-import attrs
 import pytest
 import trio
 
 from config import Paths, Settings
+from config.responses import ResponsesSettings
 from state import integrity
 from state.errors import StateFolderError
 from workers.doctor import environment, provider
@@ -90,36 +90,25 @@ def test_configuration_that_others_may_change_is_a_warning(tmp_path: Path) -> No
     assert only(findings, "loose_file").severity is Severity.WARNING
 
 
-@attrs.frozen(kw_only=True)
-class Keyed:
-    """A section that names a key file."""
-
-    api_key_file: str = ""
-
-
-@attrs.frozen(kw_only=True)
-class KeyedSettings:
-    """Settings with such a section."""
-
-    somewhere: Keyed = Keyed()
-
-
-@pytest.mark.parametrize(
-    ("mode", "code"), [(0o600, None), (0o644, "loose_file"), (None, "key_file")], ids=["private", "loose", "missing"]
-)
-def test_key_file_is_for_its_user_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int | None, code: str | None
-) -> None:
+@pytest.mark.parametrize("mode", [0o600, 0o644, None], ids=["private", "loose", "missing"])
+def test_key_file_is_for_its_user_alone(tmp_path: Path, mode: int | None) -> None:
     key = tmp_path / "key"
     if mode is not None:
         key.write_text("k")
         key.chmod(mode)
-    monkeypatch.setattr(environment, "Settings", KeyedSettings)
-    settings = KeyedSettings(somewhere=Keyed(api_key_file=str(key)))
     findings = Findings()
-    check_configuration(findings, paths(tmp_path, exists=False), settings, None)  # type: ignore[arg-type]
+    settings = Settings(responses=ResponsesSettings(api_key_file=str(key)))
+    check_configuration(findings, paths(tmp_path, exists=False), settings, None)
 
-    assert {one.code for one in findings.kept if one.is_wrong} == ({code} if code else set())
+    assert {one.code for one in findings.kept if one.is_wrong} == (set() if mode == 0o600 else {"key_file"})
+
+
+def test_key_file_of_nobody_is_a_finding(tmp_path: Path) -> None:
+    findings = Findings()
+    settings = Settings(responses=ResponsesSettings(api_key_file="~nobody-of-this-name/key"))
+    check_configuration(findings, paths(tmp_path, exists=False), settings, None)
+
+    assert only(findings, "key_file").severity is Severity.ERROR
 
 
 async def test_model_that_can_be_asked_is_in_order() -> None:

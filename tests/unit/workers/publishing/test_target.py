@@ -83,3 +83,9 @@ def test_a_v1_folder_of_ours_in_which_codex_works_by_now_is_codexs(tmp_path: Pat
 
     assert home.publish(one).folder == "memories"
     assert "memories" in load(home.folder.publish_dir, home.home).folders
+
+
+def test_a_configuration_that_is_half_saved_moves_nothing(tmp_path: Path) -> None:
+    published = Manifest(codex_home=str(tmp_path), folder="memories")
+
+    assert chosen(tmp_path, '[memories]\nversion = "v1\n', published).folder == "memories"
