@@ -79,7 +79,10 @@ async def _collect(handle: StateHandle | None, paths: Paths, settings: Settings)
         {**attrs.asdict(file), "status": file.status.value} for file in await handle.ask(ListTroubledRollouts())
     ]
     quarantine = StateFolder(path=paths.state_dir).quarantine_dir
-    report["quarantined"] = sorted(os.listdir(quarantine)) if quarantine.is_dir() else []
+    try:
+        report["quarantined"] = sorted(os.listdir(quarantine)) if quarantine.is_dir() else []
+    except OSError:
+        report["quarantined"] = []  # `memoryd doctor` says that it cannot be read
     return report
 
 

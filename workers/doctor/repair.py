@@ -6,6 +6,7 @@ Nothing of a Codex home is written. Every step may be done twice, and a kill bet
 was dropped to be read again is pending, and the next scan reads it.
 """
 
+import contextlib
 import os
 import shutil
 import stat
@@ -112,10 +113,11 @@ def _tighten(folder: Path) -> list[str]:
 def _remove(what: str, paths: Sequence[Path]) -> list[str]:
     removed = 0
     for path in paths:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what stays is found again by the look that follows
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
         removed += not os.path.lexists(path)
     return [f"removed {removed} forsaken {what}"] if removed else []
 

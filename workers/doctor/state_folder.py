@@ -12,6 +12,7 @@ from pathlib import Path
 from config import Settings
 from state.folder import NETWORK_FILE_SYSTEMS, StateFolder, file_system_of
 from state.integrity import Integrity, look_at_database
+from state.rollouts import plain_reason
 from workers.doctor.finding import Area, Findings, Severity, mib
 
 ENTRIES_MAX = 20_000
@@ -207,7 +208,19 @@ def _check_leftovers(findings: Findings, folder: StateFolder) -> None:
         )
     if folder.quarantine_dir.is_dir():
         count = size = 0
-        for entry in folder.quarantine_dir.iterdir():
+        try:
+            entries = list(folder.quarantine_dir.iterdir())
+        except OSError as error:
+            entries = []
+            findings.add(
+                Area.STATE,
+                "quarantine_unreadable",
+                Severity.WARNING,
+                f"{folder.quarantine_dir} cannot be read: {plain_reason(error)}",
+                subject=str(folder.quarantine_dir),
+                repair=f"chmod 700 {folder.quarantine_dir}",
+            )
+        for entry in entries:
             count += 1
             size += sum(status.st_size for _, status in entries_of(entry) if stat.S_ISREG(status.st_mode))
         if count:

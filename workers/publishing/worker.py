@@ -6,6 +6,7 @@
 Idle, it writes nothing. What fails is logged, shown by `memoryd status`, and tried again with back-off.
 """
 
+import os
 from pathlib import Path
 
 import structlog
@@ -109,6 +110,15 @@ def _signatures(publish_dir: Path, codex_home: Path) -> Signatures:
     paths = {*manifest.files, *(kept.path for kept in manifest.kept)}
     with explained("use the Codex home", codex_home), opened(codex_home) as files:
         signatures: Signatures = {path: files.signature(path) for path in paths}
-        signatures[CONFIG] = files.signature(CONFIG)
+        signatures[CONFIG] = _config_signature(codex_home / CONFIG)
         signatures[V1] = (int(files.exists(V1)),)
     return signatures
+
+
+def _config_signature(config: Path) -> tuple[int, ...] | None:
+    """Of what the configuration says; people who keep it elsewhere have a link here, which Codex follows."""
+    try:
+        status = os.stat(config)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

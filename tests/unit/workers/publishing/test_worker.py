@@ -128,3 +128,15 @@ async def test_before_anything_is_consolidated_it_does_nothing(
 
     assert home.tree() == {}
     assert not home.folder.publish_dir.exists()
+
+
+def test_configuration_behind_a_link_is_noticed_when_it_changes(tmp_path: Path) -> None:
+    """People keep their dotfiles elsewhere, and Codex follows the link."""
+    elsewhere, link = tmp_path / "elsewhere.toml", tmp_path / "config.toml"
+    elsewhere.write_text('[memories]\nversion = "v1"\n')
+    link.symlink_to(elsewhere)
+    before = worker._config_signature(link)
+    elsewhere.write_text('[memories]\nversion = "v2" # now\n')
+
+    assert before is not None
+    assert worker._config_signature(link) != before
