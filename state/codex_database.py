@@ -103,9 +103,13 @@ class CodexDatabase:
         # As blobs: a text that is not UTF-8 costs its odd characters and not the row.
         columns = [*(f"CAST({name} AS BLOB)" for name in ("id", *self._texts)), *self._numbers]
         # Ids that are no texts are nobody's threads, and would not be passed by the next page.
-        self._sql = f"SELECT {', '.join(columns)} FROM threads WHERE typeof(id) = 'text' AND id > ? ORDER BY id LIMIT ?"  # noqa: S608
+        self._sql = (
+            f"SELECT {', '.join(columns)} FROM threads"  # noqa: S608
+            " WHERE typeof(id) = 'text' AND id > CAST(? AS TEXT) ORDER BY id LIMIT ?"
+        )
         (self.threads,) = (int(row[0]) for row in connection.execute("SELECT count(*) FROM threads"))
         self.backfill_status = self._backfill_status()
+        self._last = ("", b"")
 
     def rows(self, after: str, limit: int) -> list[CodexRow]:
         """A page of rows in id order.
@@ -114,17 +118,21 @@ class CodexDatabase:
           CodexDatabaseError: the pages that hold them are damaged.
         """
         try:
-            found = list(self._connection.execute(self._sql, (after, limit)))
+            found = list(self._connection.execute(self._sql, (self._stored(after), limit)))
         except apsw.Error as error:
             raise CodexDatabaseError(f"it is damaged: {error}") from error
-        if found and str(_plain(found[-1][0])) <= after:
-            # Ids that are not UTF-8 are shown with stand-ins, which sort elsewhere: the same page would come again.
-            raise CodexDatabaseError("it has ids of threads that are not UTF-8")
+        if found:
+            self._last = (str(_plain(found[-1][0])), found[-1][0])
         names = (*self._texts, *self._numbers)
         return [
             CodexRow(id=str(_plain(row[0])), columns={name: _plain(v) for name, v in zip(names, row[1:], strict=True)})
             for row in found
         ]
+
+    def _stored(self, after: str) -> bytes:
+        """The id as it is stored: an odd one, once decoded, sorts elsewhere, and its page would come again for ever."""
+        decoded, stored = self._last
+        return stored if after == decoded else after.encode(errors="replace")
 
     def _backfill_status(self) -> str | None:
         try:

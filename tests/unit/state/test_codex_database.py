@@ -11,7 +11,7 @@ import pytest
 
 from state import codex_copy
 from state.codex_copy import CodexDatabaseError, forsaken_copies
-from state.codex_database import find_codex_database, open_codex_database
+from state.codex_database import CodexRow, find_codex_database, open_codex_database
 
 ROWS = 700
 """More than a page."""
@@ -255,6 +255,22 @@ def test_text_that_is_not_utf8_costs_its_odd_characters(home: Path) -> None:
         database.commit()
     with open_codex_database(path) as opened:
         assert opened.rows("", 10)[0].columns["title"] == "a\ufffdb"
+
+
+def test_ids_that_are_not_utf8_are_passed_by_the_next_page(home: Path) -> None:
+    path = write(home / "state_5.sqlite", rows=2)
+    with closing(sqlite3.connect(path)) as database:
+        for byte in range(0xF0, 0x100):
+            database.execute("INSERT INTO threads VALUES (CAST(? AS TEXT), '/p', 't', 0)", (bytes([byte]),))
+        database.commit()
+    pages: list[list[CodexRow]] = []
+    after = ""
+    with open_codex_database(path) as opened:
+        while len(pages) < 19 and (page := opened.rows(after, 1)):
+            pages.append(page)
+            after = page[-1].id
+
+    assert len(pages) == 18
 
 
 def test_state_of_codexs_backfill_is_told(home: Path) -> None:
