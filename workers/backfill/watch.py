@@ -98,7 +98,8 @@ def roots_of(codex_home: Path) -> tuple[Root, ...]:
             continue
         if os.path.isdir(folder):
             roots.append(Root(place=place, folder=folder, identity=(status.st_dev, status.st_ino)))
-    return tuple(roots)
+    # Without the home nothing is: it came between two looks, and is seen by the next one.
+    return tuple(roots) if roots and not roots[0].place else ()
 
 
 Report = Callable[[Heard], None]
@@ -150,8 +151,10 @@ def _hear(
         ignore_permission_denied=False,  # it would ignore the limits of the system as well
     ):
         report({(change.name, path) for change, path in changes})
-        if ends_with_new_folder and any(path not in known and os.path.isdir(path) for _, path in changes):
-            return  # it is new, or may be read by now
+        if ends_with_new_folder and any(
+            (change.name == "added" or path not in known) and os.path.isdir(path) for change, path in changes
+        ):
+            return  # it is new, or made again, or may be read by now
 
 
 Hear = Callable[[Sequence[Root], threading.Event, Report], None]
