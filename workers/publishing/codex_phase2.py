@@ -27,7 +27,7 @@ class CodexPhase2:
     def wrote(self, path: str, found: Found) -> bool:
         """Whether there is sound evidence that Codex wrote what was found at the path."""
         folder = path.partition("/")[0]
-        if folder not in DATABASES or not self._is_committed(folder, path, found):
+        if not found.digest or folder not in DATABASES or not self._is_committed(folder, path, found):
             return False
         if folder not in self._runs:
             self._runs[folder] = last_consolidation(self._files.path / DATABASES[folder])

@@ -73,3 +73,13 @@ def test_only_sound_evidence_puts_a_version_aside(
         assert "the agent's" in path.read_text()
         assert "hunter2" not in path.read_text()
     assert not (published.folder.publish_dir / "codex-jobs-copy").exists()
+
+
+def test_file_that_became_larger_than_any_of_ours_is_left_alone_and_costs_only_itself(tmp_path: Path) -> None:
+    published = PublishedHome.below(tmp_path)
+    published.publish(published.generate("one", shop={"a": "1"}))
+    os.truncate(published.home / SUMMARY, (16 << 20) + 1)
+    outcome = published.publish(published.generate("two", shop={"a": "2"}))
+
+    assert [kept.path for kept in outcome.kept] == [SUMMARY]
+    assert outcome.written
