@@ -10,7 +10,7 @@ from cyclopts import App
 
 from config import Paths, Settings
 from interfaces.cli.options import CommonOptions
-from interfaces.cli.output import ago, print_json, tokens
+from interfaces.cli.output import ago, one_line, print_json, tokens
 from interfaces.cli.reading import reading
 from interfaces.service import PublishedState, Service
 from state.folder import StateFolder, dead_process_lock
@@ -153,7 +153,7 @@ def _print(report: dict[str, Any]) -> None:
         out.append("files to look at, newest first:")
     for file in report["troubled_rollouts"]:
         again = f", tried again {ago(file['next_attempt_at_ms'], now_ms)}" if file["next_attempt_at_ms"] else ""
-        out.append(f"  {file['status']}: {file['path']}: {file['reason']}{again}")
+        out.append(f"  {file['status']}: {one_line(file['path'])}: {one_line(file['reason'])}{again}")
     if report["quarantined"]:
         out.append(f"damaged databases set aside: {len(report['quarantined'])} in {report['state_dir']}/quarantine")
     sys.stdout.write("\n".join(out) + "\n")
