@@ -31,10 +31,11 @@ async def has_work(handle: StateHandle, codex_home: Path, places: Places = None)
 
 @attrs.frozen(kw_only=True)
 class Survey:
-    """What is on disk, and what is to be done about it."""
+    """What is on disk, what the store knows of it, and what is to be done about it."""
 
     found: Sequence[FoundRollout]
     unreadable: Sequence[UnreadablePath]
+    known: Sequence[KnownRollout]
     plan: ScanPlan
 
 
@@ -48,7 +49,7 @@ async def look(handle: StateHandle, codex_home: Path, places: Places, *, retry_f
     found, unreadable = await trio.to_thread.run_sync(find_rollouts, codex_home, places, abandon_on_cancel=True)
     known = await _known_below(handle, "") if places is None else await _known_at(handle, sorted(places))
     plan = plan_scan(found, unreadable, known, wall_ms=handle.clock().wall_ms, retry_failed_now=retry_failed_now)
-    return Survey(found=found, unreadable=unreadable, plan=plan)
+    return Survey(found=found, unreadable=unreadable, known=known, plan=plan)
 
 
 async def _known_below(handle: StateHandle, folder: str) -> list[KnownRollout]:

@@ -16,14 +16,13 @@ from state.messages.backfill import (
     FileStatus,
     GetBackfillState,
     KnownRollout,
-    ListKnownRollouts,
     ListTroubledRollouts,
     TroubledRollout,
 )
 from state.messages.drift import FindIndexDrift, IndexDrift, ListThreadRows, MisplacedThread
 from state.rollouts import FoundRollout, UnreadablePath, find_rollouts, plain_reason, read_thread_names
 from state.store import StateHandle
-from workers.backfill.plan import plan_scan
+from workers.backfill.survey import look
 from workers.doctor.finding import Area, Findings, Severity, shown
 from workers.redaction import redact
 
@@ -74,15 +73,9 @@ async def check_files(
     Args:
       is_served: a running service reads what has changed by itself.
     """
-    found, unreadable = await trio.to_thread.run_sync(find_rollouts, codex_home, abandon_on_cancel=True)
-    known: list[KnownRollout] = []
-    after: str | None = ""
-    while after is not None:
-        page = await handle.ask(ListKnownRollouts(after=after))
-        known.extend(page.rollouts)
-        after = page.next_after
-    plan = plan_scan(found, unreadable, known, wall_ms=handle.clock().wall_ms, retry_failed_now=True)
-    rows = {row.path: row for row in known}
+    seen = await look(handle, codex_home, None, retry_failed_now=True)
+    found, unreadable, plan = seen.found, seen.unreadable, seen.plan
+    rows = {row.path: row for row in seen.known}
     reporter = _Reporter(
         findings, is_served=is_served, rescan_seconds=settings.backfill.rescan_seconds_while(watched=True)
     )
