@@ -60,7 +60,7 @@ CREATE TABLE memories (
     usage_count     INTEGER NOT NULL,
     last_used_at_ms INTEGER,
     invalidated_at_ms INTEGER,
-    invalid_reason  TEXT,
+    invalid_reason  TEXT, selected_source_at_ms INTEGER,
     PRIMARY KEY (thread_id, scope_kind, scope_key)
 ) STRICT;
 
@@ -144,6 +144,15 @@ CREATE TABLE thread_dynamic_tools (
     defer_loading INTEGER NOT NULL CHECK (defer_loading IN (0, 1)),
     namespace     TEXT,
     PRIMARY KEY (thread_id, position)
+) STRICT;
+
+CREATE TABLE thread_edits (
+    thread_id    TEXT    NOT NULL REFERENCES threads (id) ON DELETE CASCADE,
+    field        TEXT    NOT NULL
+        CHECK (field IN ('title', 'name', 'memory_mode', 'git_sha', 'git_branch', 'git_origin_url')),
+    value        TEXT,
+    edited_at_ms INTEGER NOT NULL,
+    PRIMARY KEY (thread_id, field)
 ) STRICT;
 
 CREATE TABLE threads (
