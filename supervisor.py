@@ -26,9 +26,8 @@ import trio
 import commands
 from config import Paths, Settings
 from state.errors import StoreBrokenError, StoreError, first_cause
-from state.folder import StateFolder
 from state.messages.service import ReportWorker, WorkerState
-from state.store import StateHandle, open_store
+from state.store import StateHandle
 from stopping import until_stopped
 
 log = structlog.get_logger("memoryd")
@@ -85,7 +84,7 @@ async def run(paths: Paths, settings: Settings, *, workers: tuple[tuple[str, Wor
     started = time.monotonic()
     commands.refuse_unusable_model(settings)
     broken: list[StoreError] = []
-    async with open_store(StateFolder(path=paths.state_dir), str(paths.codex_home)) as handle:
+    async with commands.opened_store(paths) as handle:
 
         async def serve() -> None:
             async with trio.open_nursery() as nursery:

@@ -12,6 +12,7 @@ batch id that the transaction wrote into this process's row decides, after a che
 """
 
 import contextlib
+import os
 import secrets
 import time
 from collections.abc import Iterator
@@ -77,6 +78,7 @@ class GroupCommit:
         self._clock = clock
         self._process = process
         self._busy_deadline_ms = busy_deadline_ms
+        self._identity = _identity_of(self._database)
         self.broken: StoreBrokenError | None = None
         """Set when the store can no longer vouch for its answers; nothing is served from then on."""
 
@@ -179,6 +181,10 @@ class GroupCommit:
 
     def _commit(self, answers: list[Answer], *, changed: bool) -> list[Answer]:
         batch_id = secrets.token_hex(16)
+        if _identity_of(self._database) != self._identity:
+            # What is written into a file that has lost its name is gone with this process.
+            self._abandon()
+            return _all_fail(answers, self._break(f"{self._database} was removed or replaced while it was in use"))
         try:
             if changed:
                 self._connection.execute(
@@ -249,10 +255,20 @@ class GroupCommit:
             self._break(f"the database {self._database} is damaged: {error}")
         return self.broken or _explained(error)
 
-    def _break(self, message: str) -> None:
+    def _break(self, message: str) -> StoreBrokenError:
         self.broken = StoreBrokenError(
             message, hint="start memoryd again: it checks the database and repairs what it can"
         )
+        return self.broken
+
+
+def _identity_of(database: Path) -> tuple[int, int] | None:
+    """Which file has that name now; None where there is none."""
+    try:
+        status = os.stat(database)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _all_fail(answers: list[Answer], error: StoreError) -> list[Answer]:

@@ -12,6 +12,7 @@ import secrets
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import outcome
@@ -169,11 +170,19 @@ class StateHandle:
     """The way to the store. Handed down by the entry point, which alone opens the store; safe to share among tasks."""
 
     def __init__(
-        self, folder: StateFolder, process: ProcessUuid, clock: Clock, writer: _Actor | None, reader: _Actor
+        self,
+        folder: StateFolder,
+        process: ProcessUuid,
+        clock: Clock,
+        writer: _Actor | None,
+        reader: _Actor,
+        quarantined: Path | None = None,
     ) -> None:
         self.folder = folder
         self.process = process
         self.clock = clock
+        self.quarantined = quarantined
+        """Where this opening moved a damaged database to; None when it found none."""
         self._writer = writer
         self._reader = reader
 
@@ -236,7 +245,7 @@ async def open_store(
     else:
         opened = await trio.to_thread.run_sync(open_for_writing, folder, codex_home, clock, busy_deadline_ms)
     writer, reader = _actors(opened, inline=inline)
-    handle = StateHandle(folder, opened.process, clock, writer, reader)
+    handle = StateHandle(folder, opened.process, clock, writer, reader, opened.quarantined)
     try:
         yield handle
     finally:

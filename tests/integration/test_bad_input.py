@@ -313,8 +313,10 @@ def test_a_damaged_database_is_set_aside_and_rebuilt(home: CodexHome, memoryd: M
     memoryd.once()
     database = memoryd.state_dir / "state.sqlite"
     database.write_bytes(b"garbage" * 1000)
-    answer = memoryd.once()
+    ended = memoryd("once", "--json")
+    answer = ended.json
 
+    assert "is set aside" in ended.stderr
     assert answer["backfill"]["indexed"] == 1
     assert len(memoryd("status", "--json").json["quarantined"]) == 1
     assert "pnpm" in (Path(answer["memories_dir"]) / "memory_summary.md").read_text()

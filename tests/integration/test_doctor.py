@@ -164,6 +164,10 @@ def _unlink(home: CodexHome, memoryd: Memoryd) -> None:
     (memoryd.state_dir / "memories" / "MEMORY.md").unlink()
 
 
+def _lost_file(home: CodexHome, memoryd: Memoryd) -> None:
+    next(memoryd.state_dir.glob("memories/scopes/*/MEMORY.md")).unlink()
+
+
 def _lost_generation(home: CodexHome, memoryd: Memoryd) -> None:
     (scope,) = (memoryd.state_dir / "memories" / "scopes").iterdir()
     shutil.rmtree(scope.resolve())
@@ -199,11 +203,12 @@ def _lost_generation(home: CodexHome, memoryd: Memoryd) -> None:
         (_relink, {"link_wrong"}),
         (_unlink, {"link_wrong"}),
         (_lost_generation, {"generation_lost"}),
+        (_lost_file, {"generation_lost"}),
     ],
     ids=[
         "new-file", "touched", "grown", "moved", "removed", "named", "row-deleted", "thread-deleted",
         "thread-elsewhere", "columns", "archived", "digest", "job-deleted", "never-listed", "pending", "vanished",
-        "failed", "shadowed", "loose", "dead-process", "wrong-link", "missing-link", "lost-generation",
+        "failed", "shadowed", "loose", "dead-process", "wrong-link", "missing-link", "lost-generation", "lost-file",
     ],
 )  # fmt: skip
 def test_drift_is_named_with_its_repair_and_gone_after_it(
