@@ -98,10 +98,16 @@ def open_for_reading(folder: StateFolder, codex_home: str, clock: Clock) -> Open
     Raises:
       StateFolderError: it belongs to another home, is too new, or cannot be read.
     """
-    if folder.path.exists() and not folder.path.is_dir():
-        raise StateFolderError(f"cannot use the state folder {folder.path}: it is not a folder")
-    if not folder.database.exists():
-        return None
+    try:
+        if folder.path.exists() and not folder.path.is_dir():
+            raise StateFolderError(f"cannot use the state folder {folder.path}: it is not a folder")
+        if not folder.database.exists():
+            return None
+    except OSError as error:
+        raise StateFolderError(
+            f"cannot read the state folder {folder.path}: {error.strerror or error}",
+            hint="make it yours, or name another one with --state-dir or MEMORYD_HOME",
+        ) from error
     with contextlib.ExitStack() as locks:
         locks.enter_context(
             held_lock(_state_lock(folder), exclusive=False, purpose=f"read the state folder {folder.path}")

@@ -239,6 +239,19 @@ def test_a_thread_whose_file_is_neither_there_nor_known_is_kept_and_marked(home:
     assert repaired["counts"]["rollout_vanished"] == 1
 
 
+def test_failed_and_given_up_jobs_are_named_with_their_reasons(home: CodexHome, indexed: Memoryd) -> None:
+    _edit(
+        indexed,
+        f"UPDATE extraction_jobs SET status = CASE thread_id WHEN {FIRST} THEN 'dead' ELSE 'retry' END,"
+        " reason = 'the model said no'",
+    )
+    report = _report(indexed)
+
+    assert report["ok"]
+    assert (report["counts"]["job_dead"], report["counts"]["job_failing"]) == (1, 2)
+    assert all("the model said no" in one["found"] for one in report["findings"] if one["code"].startswith("job_"))
+
+
 def test_an_edited_memory_is_a_note_and_is_not_overwritten(indexed: Memoryd) -> None:
     path = indexed.state_dir / "memories" / "current" / "MEMORY.md"
     path.write_text("mine")
