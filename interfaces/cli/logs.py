@@ -131,8 +131,15 @@ def _since_ns(text: str, now_seconds: float) -> int:
       UsageError: it is neither.
     """
     if ago := _AGO.fullmatch(text.strip().removesuffix("ago").rstrip()):
-        return round((now_seconds - float(ago[1]) * _UNIT_SECONDS[ago[2]]) * 1_000_000_000)
+        return _ns(now_seconds - float(ago[1]) * _UNIT_SECONDS[ago[2]])
     try:
-        return round(datetime.datetime.fromisoformat(text).timestamp() * 1_000_000) * 1_000
+        return _ns(datetime.datetime.fromisoformat(text).timestamp())
     except (ValueError, OverflowError, OSError):
-        raise UsageError(f"--since {text} is neither an age nor a time", hint="e.g. 10min, 2h, 3d, 2026-05-01") from None
+        raise UsageError(
+            f"--since {text} is neither an age nor a time", hint="e.g. 10min, 2h, 3d, 2026-05-01"
+        ) from None
+
+
+def _ns(seconds: float) -> int:
+    """Unix seconds as nanoseconds, as far as SQLite's numbers go."""
+    return max(-(2**63), min(round(seconds * 1_000_000) * 1_000, 2**63 - 1))

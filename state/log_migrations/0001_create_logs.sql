@@ -28,7 +28,7 @@ CREATE TABLE logs (
 
 -- Holds all that retention looks at: the newest rows of one partition, and what they count for.
 CREATE INDEX logs_by_thread ON logs (thread_id, id, estimated_bytes) WHERE thread_id IS NOT NULL;
-CREATE INDEX logs_by_process ON logs (process_uuid, id, estimated_bytes) WHERE thread_id IS NULL;
+CREATE INDEX logs_by_process ON logs (process_uuid, id, estimated_bytes, thread_id) WHERE thread_id IS NULL;
 
 CREATE INDEX logs_by_time ON logs (at_ns);
 
