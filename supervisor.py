@@ -88,6 +88,8 @@ async def run(paths: Paths, settings: Settings, *, workers: tuple[tuple[str, Wor
     commands.refuse_unusable_model(settings)
     broken: list[StoreError] = []
     async with open_store(StateFolder(path=paths.state_dir), str(paths.codex_home)) as handle:
+        for kept in handle.kept_legacy:
+            log.warning(kept)
 
         async def serve() -> None:
             async with trio.open_nursery() as nursery:

@@ -1,7 +1,7 @@
 """Opening SQLite the one way memoryd does: each setting with its reason.
 
-Only `open_writer` and `open_reader` make connections, and only the store calls them. No process that holds a
-connection may open these files in any other way: closing such a descriptor would drop SQLite's POSIX locks.
+Only `open_writer`, `open_reader` and `open_immutable` make connections, and only the store calls them. No process that
+holds a connection may open these files in any other way: closing such a descriptor would drop SQLite's POSIX locks.
 """
 
 import contextlib
@@ -103,6 +103,15 @@ def open_reader(database: Path, *, busy_deadline_ms: int = BUSY_DEADLINE_MS) -> 
     connection.set_busy_handler(JitteredBusyHandler(busy_deadline_ms))
     _pragma(connection, "query_only = ON")
     return connection
+
+
+def open_immutable(database: Path) -> apsw.Connection:
+    """Open a file that nobody has open, to look at it: nothing is locked, and nothing is made beside it.
+
+    What is only in its write-ahead log is not seen.
+    """
+    flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+    return apsw.Connection(f"{database.as_uri()}?immutable=1", flags=flags)
 
 
 def close_untouched(connection: apsw.Connection) -> None:

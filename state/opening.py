@@ -15,27 +15,34 @@ import attrs
 
 from state.clock import Clock
 from state.connection import BUSY_DEADLINE_MS, close_untouched, open_reader, open_writer
-from state.damage import DAMAGE, check_if_suspect, connect_or_begin_anew, leave_word
+from state.damage import DAMAGE, check_if_suspect, connect_or_begin_anew, leave_word, share, try_alone
 from state.errors import StateFolderError
 from state.folder import StateFolder, held_lock, holders_of, prepare
 from state.group_commit import GroupCommit
 from state.ids import ProcessUuid
+from state.legacy import legacy_databases, remove_legacy
 from state.long_read import LongReads
 from state.messages.service import RegisterProcess
-from state.migrate import migrate, refuse_newer_schema, schema_version
+from state.migrate import migrate, migrations, refuse_newer_schema, schema_version
 from state.rules.service import register_process
 from state.sqlite_transaction import SqliteTransaction, drive
 
 
 @attrs.frozen(kw_only=True)
 class OpenedStore:
-    """An open store before it has a thread. `locks` ends with the store."""
+    """An open store before it has a thread. `locks` ends with the store.
+
+    Attributes:
+      quarantined: where a damaged file was moved to, if one was.
+      kept_legacy: a sentence on each file that has a legacy name and stays.
+    """
 
     process: ProcessUuid
     group_commit: GroupCommit
     long_reads: LongReads
     locks: contextlib.ExitStack
     quarantined: Path | None
+    kept_legacy: tuple[str, ...]
 
 
 @attrs.frozen(kw_only=True)
@@ -67,6 +74,7 @@ def open_for_writing(
             hint="stop that process; the next start moves the damaged file aside and rebuilds the index",
         )
         try:
+            kept_legacy = _remove_legacy(folder, codex_home, state_lock)
             process = ProcessUuid(str(uuid.uuid4()))
             locks.enter_context(held_lock(folder.process_lock(process), exclusive=True, purpose="enter this process"))
             _register(connection, folder, process, clock)
@@ -86,6 +94,7 @@ def open_for_writing(
             long_reads=LongReads(reader, memories_dir=folder.memories_dir, clock=clock),
             locks=locks.pop_all(),
             quarantined=quarantined,
+            kept_legacy=tuple(kept_legacy),
         )
     raise AssertionError("unreachable: the with statement does not swallow exceptions")
 
@@ -164,6 +173,20 @@ def _cannot_open(folder: StateFolder, error: apsw.Error) -> StateFolderError:
     elif isinstance(error, DAMAGE):
         hint = "start memoryd again: it moves the damaged file aside and rebuilds the index"
     return StateFolderError(f"cannot open the state database {folder.database}: {error}", hint=hint)
+
+
+def _remove_legacy(folder: StateFolder, codex_home: str, state_lock: int) -> list[str]:
+    """Remove files of older versions, if this process is the only opener; others may be of such a version."""
+    version = len(migrations())
+    databases = legacy_databases(folder, version)
+    if not databases:
+        return []
+    if not try_alone(folder, folder.state_files, state_lock, wait_seconds_max=0):
+        return [f"the legacy database {database} stays: the state folder is in use" for database in databases]
+    try:
+        return remove_legacy(codex_home, databases, version)
+    finally:
+        share(folder, folder.state_files, state_lock)
 
 
 def _bind_home(connection: apsw.Connection, folder: StateFolder, codex_home: str, clock: Clock) -> None:

@@ -201,12 +201,24 @@ class Handle:
 
 
 class StateHandle(Handle):
-    """The way to the state. Handed down by the entry point, which alone opens the store."""
+    """The way to the state. Handed down by the entry point, which alone opens the store.
+
+    Attributes:
+      kept_legacy: a sentence on each file of an older version that stays, for a warning.
+    """
 
     def __init__(
-        self, folder: StateFolder, process: ProcessUuid, clock: Clock, writer: Actor | None, reader: Actor
+        self,
+        folder: StateFolder,
+        process: ProcessUuid,
+        clock: Clock,
+        writer: Actor | None,
+        reader: Actor,
+        *,
+        kept_legacy: tuple[str, ...] = (),
     ) -> None:
         super().__init__(writer, reader)
+        self.kept_legacy = kept_legacy
         self.folder = folder
         self.process = process
         self.clock = clock
@@ -247,7 +259,7 @@ async def open_store(
         opened = await trio.to_thread.run_sync(open_for_writing, folder, codex_home, clock, busy_deadline_ms)
     writer = start_actor(opened.group_commit, "memoryd-store", inline=inline)
     reader = start_actor(opened.long_reads, "memoryd-reads", inline=inline)
-    handle = StateHandle(folder, opened.process, clock, writer, reader)
+    handle = StateHandle(folder, opened.process, clock, writer, reader, kept_legacy=opened.kept_legacy)
     try:
         yield handle
     finally:

@@ -84,6 +84,8 @@ async def do_once(
       StoreError: the store could not answer.
     """
     done = Done()
+    for kept in handle.kept_legacy:
+        log.warning(kept)
     # What a killed process held is taken over before anything else, so that nothing waits for its leases.
     await reap(handle)
     if "backfill" in phases:
