@@ -24,7 +24,7 @@ from state.rollouts.model import (
     ThreadFacts,
     UnreadablePath,
 )
-from state.rollouts.names import read_thread_names
+from state.rollouts.names import GivenName, read_thread_names
 from state.rollouts.read import read_rollout
 from state.rollouts.regular import plain_reason
 
@@ -35,6 +35,7 @@ __all__ = [
     "DynamicTool",
     "EventKind",
     "FoundRollout",
+    "GivenName",
     "Redact",
     "RolloutName",
     "RolloutReading",
