@@ -112,7 +112,7 @@ async def touch_thread(
         return InvalidThreadId(asked=request.thread_id)
     updated_at_ms = request.at_ms
     # Of the rows and not of this process: so the times are one of a kind among all processes.
-    newest_ms = await tx.count("SELECT max(updated_at_ms) FROM threads WHERE updated_at_ms IS NOT NULL")
+    newest_ms = await tx.count("SELECT updated_at_ms FROM threads ORDER BY updated_at_ms DESC LIMIT 1")
     if newest_ms - HISTORY_MS < updated_at_ms <= newest_ms:
         updated_at_ms = newest_ms + 1
     touched = await tx.execute(
