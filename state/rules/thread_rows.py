@@ -22,6 +22,9 @@ from state.transaction import JournalEntry, SqlValue, Transaction
 HISTORY_MS = 1_000
 """A time that lies this far behind the newest is history, and need not be one of a kind."""
 
+NEWEST_UPDATE = "SELECT updated_at_ms FROM threads ORDER BY updated_at_ms DESC LIMIT 1"
+"""Asked of the rows each time, and by their index: what one process remembers does not hold for another."""
+
 _COLUMNS = tuple(field.name for field in attrs.fields(ThreadFields))
 _OF_READINGS: dict[str, SqlValue] = {"content_at_ms": None, "content_digest": "", "content_revision": 0}
 """What a row says of the thread's content before its rollout was read: the first reading makes it revision 1."""
@@ -111,8 +114,7 @@ async def touch_thread(
     if thread_id is None:
         return InvalidThreadId(asked=request.thread_id)
     updated_at_ms = request.at_ms
-    # Of the rows and not of this process: so the times are one of a kind among all processes.
-    newest_ms = await tx.count("SELECT updated_at_ms FROM threads ORDER BY updated_at_ms DESC LIMIT 1")
+    newest_ms = await tx.count(NEWEST_UPDATE)
     if newest_ms - HISTORY_MS < updated_at_ms <= newest_ms:
         updated_at_ms = newest_ms + 1
     touched = await tx.execute(

@@ -94,11 +94,17 @@ def test_edit_of_a_thread_without_a_row_changes_nothing_and_says_so(
 
 
 @pytest.mark.parametrize("asked", ["", "1", "not-a-uuid", f"{ONE}0", "%"])
-@pytest.mark.parametrize("kind", [SetThreadTitle, SetThreadName, SetThreadMemoryMode, PatchThreadGit])
-def test_id_that_is_no_uuid_is_refused(state: MemoryState, kind: Any, asked: str) -> None:
-    more = {SetThreadTitle: {"title": "x"}, SetThreadName: {"name": "x"}, SetThreadMemoryMode: {"mode": "enabled"}}
-
-    assert state.ask(kind(thread_id=asked, **more.get(kind, {}))) == InvalidThreadId(asked=asked)
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        (SetThreadTitle, {"title": "x"}),
+        (SetThreadName, {"name": "x"}),
+        (SetThreadMemoryMode, {"mode": "enabled"}),
+        (PatchThreadGit, {}),
+    ],
+)
+def test_id_that_is_no_uuid_is_refused(state: MemoryState, kind: Any, more: dict[str, str], asked: str) -> None:
+    assert state.ask(kind(thread_id=asked, **more)) == InvalidThreadId(asked=asked)
 
 
 @pytest.mark.parametrize("spelling", [ONE.upper(), f"urn:uuid:{ONE}", ONE.replace("-", "")])
@@ -111,7 +117,7 @@ def test_every_spelling_of_an_id_means_its_thread(state: MemoryState, spelling: 
 
 def test_mode_that_is_none_cannot_even_be_asked_for() -> None:
     with pytest.raises(ValueError, match="never"):
-        SetThreadMemoryMode(thread_id=ONE, mode="never")  # type: ignore[arg-type]  # the converter takes words
+        SetThreadMemoryMode(thread_id=ONE, mode="never")
 
 
 def test_edits_come_back_when_the_row_is_new_to_a_rebuilt_database(state: MemoryState) -> None:
