@@ -108,7 +108,7 @@ _OTHER_FOLDER = "name another folder with --state-dir or MEMORYD_HOME"
 
 _OWN_ENTRIES = frozenset(
     {"memories", "processes", "logs", "publish", "quarantine", "state.lock", "migrate.lock", "suspect",
-     "state.sqlite", "state.sqlite-wal", "state.sqlite-shm", "edits.jsonl"}
+     "state.sqlite", "state.sqlite-wal", "state.sqlite-shm", "edits.jsonl", "edits.jsonl.new"}
 )  # fmt: skip
 """What a state folder may hold before it has a database: what a crash or a quarantine left behind."""
 

@@ -3,9 +3,10 @@
     {"thread_id": "...", "edited_at_ms": 1790000000000, "values": {"title": "the login", "git_branch": null}}
 
 One line is one request: appended and synced while the database's write lock is held, before the transaction commits.
-A line with no values says that the thread was deleted. The last line about a field wins, so a line that is there
-twice, because its batch ran again, says nothing new. A line that is not understood costs that line; the one that a
-dying writer tore is ended by whoever appends next. Keys and fields that are not known are left to a newer version.
+The last line about a field wins, so a line that is there twice, because its batch ran again, says nothing new. A line
+that is not understood costs that line; the one that a dying writer tore is ended by whoever appends next. Keys and
+fields that are not known are left to a newer version. When a thread is deleted, the file is written anew without its
+lines, so that nothing of what was said of it stays.
 
 When the database is new, or is rebuilt, each thread's row takes its edits from here at the moment that it appears,
 however late that is.
@@ -24,6 +25,9 @@ from state.transaction import Edit, JournalEntry
 
 LINE_BYTES_MAX = 1 << 20
 """A line holds an id, a time and at most six texts. Longer ones were not written by us."""
+
+NEW_SUFFIX = ".new"
+"""Stands behind the journal's name while it is written anew. One that is left behind was never the journal."""
 
 
 class JournalError(Exception):
@@ -83,14 +87,17 @@ class FileJournal:
         self._read_bytes = 0
 
     def append(self, entry: JournalEntry) -> None:
-        """Append one line and sync it.
+        """Append one line and sync it; for a deletion, take the thread's lines out.
 
         Raises:
           JournalError: it could not be written whole, or not be synced.
         """
         line = _Line(thread_id=entry.thread_id, edited_at_ms=entry.edited_at_ms, values=dict(entry.values))
         try:
-            _append_line(self._path, _encode(line) + b"\n")
+            if entry.values:
+                _append_line(self._path, _encode(line) + b"\n")
+            else:
+                _rewrite_without(self._path, entry.thread_id)
         except OSError as error:
             raise JournalError(f"cannot write {self._path}: {plain_reason(error)}") from error
 
@@ -157,11 +164,41 @@ def _append_line(path: str, line: bytes) -> None:
     finally:
         os.close(descriptor)
     if is_new:
-        folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _sync_folder_of(path)
+
+
+def _rewrite_without(path: str, thread_id: str) -> None:
+    """Put a file in the place of this one that has all its lines but those of one thread, understood or not."""
+    try:
+        with RegularFile(path) as file:
+            data = os.pread(file.descriptor, file.size_bytes, 0)
+    except FileNotFoundError:
+        return
+    kept = b"".join(text + b"\n" for text in data.split(b"\n") if text and not _is_of(text, thread_id))
+    new = path + NEW_SUFFIX
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        _write_whole(descriptor, kept)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    os.replace(new, path)
+    _sync_folder_of(path)
+
+
+def _is_of(text: bytes, thread_id: str) -> bool:
+    try:
+        return _decode(text).thread_id == thread_id
+    except ValueError:
+        return False
+
+
+def _sync_folder_of(path: str) -> None:
+    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _write_whole(descriptor: int, data: bytes) -> None:

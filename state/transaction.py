@@ -66,7 +66,7 @@ class Transaction(Protocol):
         """Have the entry on disk outside the database. The last thing that a rule does.
 
         The other thing outside the database. An entry whose transaction then fails is not taken back: it was asked
-        for, and comes back when the database is rebuilt.
+        for, and comes back when the database is rebuilt. A deletion takes the thread's entries out.
 
         Raises:
           JournalError: it could not be written.

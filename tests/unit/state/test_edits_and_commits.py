@@ -7,6 +7,7 @@ from pathlib import Path
 import apsw
 import pytest
 
+from state import group_commit
 from state.errors import NotCommittedError
 from state.folder import StateFolder
 from state.ids import Instant
@@ -67,7 +68,10 @@ def test_edit_of_an_unknown_thread_is_not_journaled(store: DirectStore, folder: 
     assert not folder.journal.exists()
 
 
-def test_edit_of_a_void_batch_is_journaled_twice_and_said_once(store: DirectStore, folder: StateFolder) -> None:
+def test_edit_of_a_void_batch_is_journaled_twice_and_said_once(
+    store: DirectStore, folder: StateFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "BATCH_WORK_MS_MAX", 60_000)
     store.ask(INSERT)
 
     edited, void = store.ask_all(SetThreadTitle(thread_id=ONE, title="mine"), Probe(_void_the_batch))

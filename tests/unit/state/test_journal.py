@@ -74,6 +74,49 @@ def test_deleted_thread_has_no_edits_but_those_said_since(path: Path) -> None:
     assert values_of(path, "thread-2") == {"title": "other"}
 
 
+def test_nothing_of_a_deleted_thread_stays_in_the_file_and_everything_else_does(path: Path) -> None:
+    journal = FileJournal(path)
+    journal.append(said(1, title="secret plan"))
+    journal.append(said(1, thread="thread-2", title="other"))
+    with path.open("ab") as file:
+        file.write(b"of a newer version\n")
+    journal.append(said(2, name="secret plan"))
+    journal.append(said(3))
+
+    lines = path.read_bytes().splitlines()
+    assert [b"thread-2" in lines[0], lines[1:]] == [True, [b"of a newer version"]]
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_deletion_is_seen_by_a_process_that_read_before(path: Path) -> None:
+    journal, other = FileJournal(path), FileJournal(path)
+    journal.append(said(1, title="one"))
+    journal.append(said(1, thread="thread-2", title="other"))
+    assert other.edits_of("thread-1")
+
+    journal.append(said(2))
+
+    assert other.edits_of("thread-1") == {}
+    assert other.edits_of("thread-2")["title"].value == "other"
+
+
+def test_deletion_where_nothing_was_said_makes_no_file(path: Path) -> None:
+    FileJournal(path).append(said(1))
+
+    assert not path.exists()
+
+
+def test_rewrite_that_was_killed_leaves_the_journal_as_it_was(path: Path) -> None:
+    FileJournal(path).append(said(1, title="one"))
+    path.with_name("edits.jsonl.new").write_text("half a li")
+
+    assert values_of(path) == {"title": "one"}
+    FileJournal(path).append(said(2))
+    assert values_of(path) == {}
+    assert path.read_bytes() == b""
+
+
 def test_process_sees_what_another_one_appended_since_it_looked(path: Path) -> None:
     mine, other = FileJournal(path), FileJournal(path)
     mine.append(said(1, title="one"))
