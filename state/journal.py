@@ -117,7 +117,8 @@ class FileJournal:
         try:
             status = os.stat(self._path, follow_symlinks=False)
         except FileNotFoundError:
-            self._forget(0)
+            if self._inode:
+                self._forget(0)
             return
         if status.st_ino != self._inode or status.st_size < self._read_bytes:
             self._forget(status.st_ino)

@@ -36,9 +36,10 @@ async def edits_of(tx: Transaction, thread_id: ThreadId) -> Values:
 
 async def edits_of_new_thread(tx: Transaction, thread_id: ThreadId) -> dict[str, Edit]:
     """The edits that the journal has for a thread whose row is about to be written for the first time."""
+    journaled = await tx.journaled(thread_id)
     return {
         field: edit
-        for field, edit in (await tx.journaled(thread_id)).items()
+        for field, edit in journaled.items()
         if field in FIELDS and (field != "memory_mode" or edit.value in _MODES)
     }
 

@@ -5,6 +5,8 @@ one, and of two in the same place the one with the greater path (the later stamp
 The order in which files are read never matters. What was said of a thread (state.rules.edits) goes before its file.
 """
 
+from collections.abc import Mapping
+
 import attrs
 
 from state.ids import Instant, ThreadId
@@ -254,11 +256,13 @@ async def _write_thread(
         edits = {field: edit.value for field, edit in journaled.items()} | said
     else:
         edits = await edits_of(tx, thread_id) if before.is_edited else {}
-    row = overlay({**columns, "archived_at_ms": archived_at_ms, "content_revision": revision}, edits)
+    row = {**columns, "archived_at_ms": archived_at_ms, "content_revision": revision}
+    if edits:
+        row = overlay(row, edits)
     await tx.execute(_UPSERT, **row)
-    if "name" in journaled:
-        await tx.execute("UPDATE threads SET name = :name WHERE id = :id", id=thread_id, name=journaled["name"].value)
-    await store_edits(tx, thread_id, journaled)
+    if journaled:
+        await store_edits(tx, thread_id, journaled)
+        await _name_new_thread(tx, thread_id, journaled)
     if before is not None and of_this_file is None:
         await tx.execute("DELETE FROM thread_dynamic_tools WHERE thread_id = :id", id=facts.thread_id)
     # The first reading of a file wins: tools belong to the start of the thread.
@@ -269,7 +273,14 @@ async def _write_thread(
         await refresh_job(tx, facts.thread_id, facts.cwd, revision, facts.content_at_ms)
     elif facts.is_all_copied:
         await empty_job(tx, facts.thread_id, revision)
-    await say(tx, thread_id, said, at)
+    if said:
+        await say(tx, thread_id, said, at)
+
+
+async def _name_new_thread(tx: Transaction, thread_id: ThreadId, journaled: Mapping[str, Edit]) -> None:
+    """Give a new row the name that outlived an older one: it is the one edit that no reading writes."""
+    if "name" in journaled:
+        await tx.execute("UPDATE threads SET name = :name WHERE id = :id", id=thread_id, name=journaled["name"].value)
 
 
 def _memory_mode(text: str) -> str:
