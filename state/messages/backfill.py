@@ -188,10 +188,34 @@ class MarkRolloutsVanished(Request[int | NotOwner]):
 
 @attrs.frozen(kw_only=True)
 class RecordThreadNames(Request[int]):
-    """Names that people gave their threads, from session_index.jsonl. Replies how many rows changed. Repeatable."""
+    """Names that people gave their threads, from session_index.jsonl. Replies how many rows changed. Repeatable.
+
+    A name that was given through memoryd later, or at a time that cannot be compared, stays.
+
+    Attributes:
+      named_at_ms: when each was given, Unix ms; those are absent of which the file does not say it.
+    """
 
     lane = Lane.BULK
     names: dict[ThreadId, str]
+    named_at_ms: dict[ThreadId, int] = attrs.field(factory=dict)
+
+
+@attrs.frozen(kw_only=True)
+class NameDrift:
+    """A row has another name than the one that was given last."""
+
+    thread_id: ThreadId
+    stored: str | None
+    given: str
+
+
+@attrs.frozen(kw_only=True)
+class CompareThreadNames(SmallRead[tuple[NameDrift, ...]]):
+    """Which rows would RecordThreadNames change?"""
+
+    names: dict[ThreadId, str]
+    named_at_ms: dict[ThreadId, int] = attrs.field(factory=dict)
 
 
 @attrs.frozen(kw_only=True)

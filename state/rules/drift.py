@@ -1,6 +1,7 @@
 """Where the index contradicts itself or a file, and how a file comes to be read again.
 
-What a row must say is not written here a second time: `recording.columns_of` says it for every reading.
+What a row must say is not written here a second time: `recording.columns_of` says it for every reading, and
+`edits.overlay` what was said besides.
 """
 
 import attrs
@@ -29,6 +30,7 @@ from state.messages.leases import NotOwner
 from state.messages.threads import Thread
 from state.rules import leases, threads
 from state.rules.backfill import is_owner
+from state.rules.edits import edits_of, overlay
 from state.rules.recording import columns_of
 from state.rules.scopes import scope_folder, scope_link
 from state.transaction import SqlValue, Transaction, in_list
@@ -129,7 +131,7 @@ async def _columns_that_differ(
     if facts is None or facts.thread_id != row.thread_id:
         said = facts.thread_id if facts is not None else "no thread"
         return [("thread_id", str(row.thread_id), said)]
-    expected = columns_of(reading, facts, model_provider_default)
+    expected = overlay(columns_of(reading, facts, model_provider_default), await edits_of(tx, facts.thread_id))
     stored = await tx.one(
         dict[str, SqlValue],
         f"SELECT {', '.join(expected)}, archived_at_ms FROM threads WHERE id = :id",
@@ -137,13 +139,22 @@ async def _columns_that_differ(
     )
     if stored is None:
         return []  # a thread without a row is found by find_index_drift
-    differing = [(name, _text(stored[name]), _text(value)) for name, value in expected.items() if stored[name] != value]
+    differing = [
+        (name, _text(stored[name]), _text(value))
+        for name, value in expected.items()
+        if stored[name] != value and not (name == "updated_at_ms" and _is_touched(stored[name], value))
+    ]
     if (stored["archived_at_ms"] is not None) != reading.found.archived:
         differing.append(("archived", _text(stored["archived_at_ms"]), _text(int(reading.found.archived))))
     tools = await tx.count("SELECT count(*) FROM thread_dynamic_tools WHERE thread_id = :id", id=facts.thread_id)
     if tools != len(facts.dynamic_tools):
         differing.append(("dynamic_tools", str(tools), str(len(facts.dynamic_tools))))
     return differing
+
+
+def _is_touched(stored: SqlValue, mtime_ms: SqlValue) -> bool:
+    """Say whether somebody said that the thread was updated after its file was."""
+    return isinstance(stored, int) and isinstance(mtime_ms, int) and stored > mtime_ms
 
 
 def _text(value: SqlValue) -> str:

@@ -8,8 +8,23 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from state.ids import Instant
-from state.messages import backfill, consolidation, drift, extraction, jobs, logs, memories, service, threads
+from state.messages import (
+    backfill,
+    consolidation,
+    drift,
+    extraction,
+    jobs,
+    logs,
+    memories,
+    service,
+    thread_edits,
+    thread_places,
+    thread_rows,
+    thread_tools,
+    threads,
+)
 from state.messages.base import Request
+from state.rules import applying as applying_rules
 from state.rules import backfill as backfill_rules
 from state.rules import consolidation as consolidation_rules
 from state.rules import drift as drift_rules
@@ -19,6 +34,11 @@ from state.rules import logs as log_rules
 from state.rules import memories as memory_rules
 from state.rules import recording as recording_rules
 from state.rules import service as service_rules
+from state.rules import thread_edits as thread_edit_rules
+from state.rules import thread_names as thread_name_rules
+from state.rules import thread_places as thread_place_rules
+from state.rules import thread_rows as thread_row_rules
+from state.rules import thread_tools as thread_tool_rules
 from state.rules import threads as thread_rules
 from state.transaction import Transaction
 
@@ -26,6 +46,7 @@ Rule = Callable[[Transaction, Any, Instant], Coroutine[Any, Any, Any]]
 
 RULES: Mapping[type[Request[Any]], Rule] = {
     backfill.ClaimBackfill: backfill_rules.claim_backfill,
+    backfill.CompareThreadNames: thread_name_rules.compare_thread_names,
     backfill.FindKnownRollouts: backfill_rules.find_known_rollouts,
     backfill.FinishBackfill: backfill_rules.finish_backfill,
     backfill.GetBackfillState: backfill_rules.get_backfill_state,
@@ -35,7 +56,7 @@ RULES: Mapping[type[Request[Any]], Rule] = {
     backfill.LoadCheckpoints: backfill_rules.load_checkpoints,
     backfill.MarkRolloutsVanished: backfill_rules.mark_rollouts_vanished,
     backfill.RecordRollouts: recording_rules.record_rollouts,
-    backfill.RecordThreadNames: recording_rules.record_thread_names,
+    backfill.RecordThreadNames: thread_name_rules.record_thread_names,
     backfill.RegisterRollouts: backfill_rules.register_rollouts,
     backfill.RenewBackfill: backfill_rules.renew_backfill,
     consolidation.ClaimConsolidation: consolidation_rules.claim_consolidation,
@@ -74,7 +95,23 @@ RULES: Mapping[type[Request[Any]], Rule] = {
     service.RegisterProcess: service_rules.register_process,
     service.ReportWorker: service_rules.report_worker,
     service.ReturnLeases: service_rules.return_leases,
+    thread_edits.PatchThreadGit: thread_edit_rules.patch_thread_git,
+    thread_edits.SetThreadMemoryMode: thread_edit_rules.set_thread_memory_mode,
+    thread_edits.SetThreadName: thread_edit_rules.set_thread_name,
+    thread_edits.SetThreadTitle: thread_edit_rules.set_thread_title,
+    thread_places.FindRolloutPath: thread_place_rules.find_rollout_path,
+    thread_places.MarkThreadArchived: thread_place_rules.mark_thread_archived,
+    thread_places.MarkThreadUnarchived: thread_place_rules.mark_thread_unarchived,
+    thread_places.RepairRolloutPath: thread_place_rules.repair_rollout_path,
+    thread_rows.ApplyRolloutItems: applying_rules.apply_rollout_items,
+    thread_rows.DeleteThread: thread_row_rules.delete_thread,
+    thread_rows.InsertThreadIfAbsent: thread_row_rules.insert_thread_if_absent,
+    thread_rows.TouchThread: thread_row_rules.touch_thread,
+    thread_rows.UpsertThread: thread_row_rules.upsert_thread,
+    thread_tools.GetDynamicTools: thread_tool_rules.get_dynamic_tools,
+    thread_tools.SetDynamicTools: thread_tool_rules.set_dynamic_tools,
     threads.GetThread: thread_rules.get_thread,
+    threads.ListThreadIds: thread_rules.list_thread_ids,
     threads.ListThreads: thread_rules.list_threads,
 }
 """Every request has exactly one rule; tests/test_architecture.py proves that none is left out."""

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from state.group_commit import GroupCommit
 from state.ids import Instant, OwnershipToken, ProcessUuid
+from state.journal import MemoryJournal
 from state.messages.backfill import (
     ClaimBackfill,
     FinishBackfill,
@@ -108,7 +109,11 @@ class Store:
         self._connection.pragma("foreign_keys", True)
         migrate(self._connection)
         commits = GroupCommit(
-            self._connection, memories_dir=Path("/nowhere"), clock=ManualClock(), process=ProcessUuid("store")
+            self._connection,
+            memories_dir=Path("/nowhere"),
+            journal=MemoryJournal(),
+            clock=ManualClock(),
+            process=ProcessUuid("store"),
         )
         self._direct = DirectStore(commits)
         self._direct.ask(RegisterProcess(process=ProcessUuid("store"), pid=1))
