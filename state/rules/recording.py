@@ -19,7 +19,7 @@ from state.messages.leases import NotOwner
 from state.rollouts.model import RolloutReading, ThreadFacts
 from state.rules.backfill import is_owner
 from state.rules.backoff import backoff_ms
-from state.rules.extraction_work import empty_job, refresh_job
+from state.rules.extraction_work import empty_job, move_job, refresh_job
 from state.rules.scopes import mark_scope_dirty_if_known
 from state.transaction import SqlValue, Transaction
 
@@ -252,6 +252,8 @@ async def _write_thread(tx: Transaction, outcome: RolloutRead, facts: ThreadFact
         )
     if before is not None and before.memory_mode != row["memory_mode"]:
         await mark_scope_dirty_if_known(tx, before.cwd)
+    if before is not None and before.cwd != facts.cwd:
+        await move_job(tx, facts.thread_id, before.cwd, facts.cwd)
     if facts.preview and facts.content_at_ms is not None:
         await refresh_job(tx, facts.thread_id, facts.cwd, revision, facts.content_at_ms)
     elif facts.is_all_copied:
