@@ -213,7 +213,7 @@ async def _waiting_job(
         # Both conditions on the status: the first one is that of the index.
         _CANDIDATE + f" WHERE j.status IN ('pending', 'retry') AND j.status = :status AND {clause}"
         " AND (j.next_attempt_at_ms IS NULL OR j.next_attempt_at_ms <= :wall_ms)"
-        " ORDER BY j.content_at_ms DESC, j.thread_id DESC LIMIT 1",
+        " ORDER BY j.content_at_ms DESC, j.thread_id DESC, j.scope_kind, j.scope_key LIMIT 1",
         **parameters,
         status=status,
         wall_ms=at.wall_ms,
@@ -226,7 +226,8 @@ async def _stale_job(
     """The oldest eligible job whose lease has ended. Few jobs run at a time, so looking at each is cheap."""
     running = await tx.all(
         _Candidate,
-        _CANDIDATE + f" WHERE j.status = 'running' AND {clause} ORDER BY j.lease_until_boot_ms, j.thread_id",
+        _CANDIDATE + f" WHERE j.status = 'running' AND {clause}"
+        " ORDER BY j.lease_until_boot_ms, j.thread_id, j.scope_kind, j.scope_key",
         **parameters,
     )
     return next((job for job in running if not leases.is_held(job, at, request.terms.stale_after_ms)), None)
