@@ -177,15 +177,13 @@ async def _is_full(tx: Transaction, running_max: int | None, but_for: dict[str, 
     """Say whether as many jobs run under living leases as may, over all processes, the one to be claimed left out."""
     if running_max is None:
         return False
-    running = await tx.count(
-        "SELECT count(*) FROM extraction_jobs WHERE status = 'running' AND lease_boot_id = :boot_id"
-        " AND lease_until_boot_ms > :boot_ms"
+    others = await tx.all(
+        leases.LeaseRow,
+        f"SELECT {leases.COLUMNS} FROM extraction_jobs WHERE status = 'running'"
         " AND NOT (thread_id = :thread_id AND scope_kind = :kind AND scope_key = :key)",
         **but_for,
-        boot_id=at.boot_id,
-        boot_ms=at.boot_ms,
     )
-    return running >= running_max
+    return sum(leases.is_held(job, at) for job in others) >= running_max
 
 
 async def _grant(tx: Transaction, job: _Candidate, terms: ClaimTerms, at: Instant) -> ExtractionClaimed:
