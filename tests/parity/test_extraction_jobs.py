@@ -33,7 +33,6 @@ from state.messages.extraction_claims import (
     SkippedUpToDate,
 )
 from state.messages.leases import NotOwner, Renewed
-from state.messages.memory_rows import MemoryRow
 from state.rules.backoff import BACKOFF_MS_MIN
 from tests.fakes.extraction import (
     EMPTY,
@@ -45,7 +44,6 @@ from tests.fakes.extraction import (
     fail,
     finish,
     save_under_claim,
-    saved,
 )
 from tests.fakes.memory_state import MemoryState
 from tests.fakes.readings import facts, index, thread_id
@@ -334,59 +332,6 @@ def test_watermark_of_a_finished_job_is_what_was_claimed(state: MemoryState) -> 
 
     assert job(state, "done_revision") == (1,)
     assert claimed_of(state, "two").content_revision == 2
-
-
-def test_owners_guarded_write_is_stored_and_answers_the_row(state: MemoryState) -> None:
-    """Baseline: `upsert_thread_memory_for_scope_if_phase1_owner` answers the stored row."""
-    claimed_of(state, "one", scope=TEAM)
-
-    row = save_under_claim(state, "one", "tabs", scope=TEAM)
-
-    assert isinstance(row, MemoryRow)
-    assert (row.thread_id, row.scope, row.raw_memory, row.updated_at_ms) == (
-        thread_id(1),
-        TEAM,
-        "- tabs",
-        state.clock.wall_ms,
-    )
-    assert job(state, "status", scope=TEAM) == ("running",)
-
-
-def test_stale_owners_guarded_write_is_stored_until_somebody_steals(state: MemoryState) -> None:
-    """Baseline: the guard is the token, not the time."""
-    claimed_of(state, "one", lease_ms=LEASE_MS)
-    state.clock.advance(LEASE_MS)
-
-    assert isinstance(save_under_claim(state, "one", "tabs"), MemoryRow)
-
-
-def test_robbed_owners_guarded_write_stores_nothing(state: MemoryState) -> None:
-    """Baseline: no running job with this token for exactly this thread and scope -> None, nothing written."""
-    saved(state, "the good one")
-    claimed_of(state, "one")
-    claimed_of(state, "two", stale_after_ms=0)
-    before = state.tables()
-
-    assert save_under_claim(state, "one", "late") == NotOwner()
-    assert state.tables() == before
-
-
-@pytest.mark.parametrize(("number", "scope"), [(1, TEAM), (1, Scope(kind="cwd", key=SHOP.key + "/")), (2, SHOP)])
-def test_right_token_for_another_thread_or_scope_stores_nothing(state: MemoryState, number: int, scope: Scope) -> None:
-    """Baseline: the guard matches thread, scope kind and scope key, not the token alone."""
-    index(state, facts(2))
-    claimed_of(state, "one")
-    before = state.tables()
-
-    assert save_under_claim(state, "one", "tabs", thread_id(number), scope=scope) == NotOwner()
-    assert state.tables() == before
-
-
-def test_guarded_write_for_an_unknown_thread_says_so_before_it_asks_for_the_token(state: MemoryState) -> None:
-    """Baseline: the thread is looked up first, with the error `thread not found`."""
-    claimed_of(state, "one")
-
-    assert save_under_claim(state, "one", "tabs", NOBODY) == UnknownThread(thread_id=NOBODY)
 
 
 def test_deleted_thread_takes_its_jobs_along(state: MemoryState) -> None:
