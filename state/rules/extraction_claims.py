@@ -89,13 +89,18 @@ class _Candidate(leases.LeaseRow):
         )
 
 
-_CANDIDATE = (
+_JOB = (
     "SELECT j.thread_id, j.scope_kind, j.scope_key, j.status, j.attempts, j.given_back, j.fencing_number,"
     " j.claimed_revision, j.done_revision, j.next_attempt_at_ms, j.reason, j.done_input_digest, j.done_extractor,"
     " j.done_version, j.owner_process, j.owner_worker, j.ownership_token, j.lease_boot_id, j.lease_until_boot_ms,"
-    " j.renewed_boot_ms, t.rollout_path, t.content_revision"
-    " FROM extraction_jobs j JOIN threads t ON t.id = j.thread_id"
+    " j.renewed_boot_ms, t.rollout_path, t.content_revision FROM extraction_jobs j"
 )
+_CANDIDATE = _JOB + " JOIN threads t ON t.id = j.thread_id"
+_WAITING = _JOB + (
+    " INDEXED BY extraction_jobs_waiting JOIN threads t ON t.id = j.thread_id WHERE j.status IN ('pending', 'retry')"
+)
+"""Named, because SQLite would take the index of the status, and sort all that waits for every claim."""
+
 _KEY = " WHERE j.thread_id = :thread_id AND j.scope_kind = :kind AND j.scope_key = :key"
 
 
@@ -208,8 +213,7 @@ async def _waiting_job(
     """The newest job of this status that is due."""
     return await tx.one(
         _Candidate,
-        # Both conditions on the status: the first one is that of the index.
-        _CANDIDATE + f" WHERE j.status IN ('pending', 'retry') AND j.status = :status AND {clause}"
+        _WAITING + f" AND j.status = :status AND {clause}"
         " AND (j.next_attempt_at_ms IS NULL OR j.next_attempt_at_ms <= :wall_ms)"
         " ORDER BY j.content_at_ms DESC, j.thread_id DESC, j.scope_kind, j.scope_key LIMIT 1",
         **parameters,

@@ -8,11 +8,12 @@ from state.messages.extraction import (
     ATTEMPTS_MAX,
     ExtractionCapacityReached,
     ExtractionClaimed,
+    FailureClass,
     NothingToExtract,
     ReleaseExtraction,
 )
 from state.messages.extraction_claims import SkippedExhausted, SkippedTerminalFailure, SkippedUpToDate
-from tests.fakes.extraction import SHOP, claim, claim_of, claimed, claimed_of, draft, finish
+from tests.fakes.extraction import SHOP, claim, claim_of, claimed, claimed_of, draft, fail, finish
 from tests.fakes.memory_state import MemoryState
 from tests.fakes.readings import CONTENT_AT_MS, facts, index, thread_id
 
@@ -129,3 +130,17 @@ def test_scope_is_not_found_by_a_part_of_it(indexed: MemoryState) -> None:
     claimed_of(indexed, "one", scope=Scope(kind="cwd", key=SHOP.key + "/src"))
 
     assert claimed_of(indexed, "two").fencing_number == 1
+
+
+@pytest.mark.parametrize("failure", [FailureClass.PERMANENT, FailureClass.TRANSIENT])
+def test_newer_content_is_claimable_by_name_also_where_no_reading_has_opened_the_job(
+    indexed: MemoryState, failure: FailureClass
+) -> None:
+    """As when what is new is nothing that makes a thread eligible: only whoever names the thread wants it."""
+    claimed_of(indexed, "one")
+    fail(indexed, "one", failure)
+    index(indexed, facts(1, content_digest="digest-2", preview="", content_at_ms=None), size_bytes=200)
+    assert indexed.value("SELECT status FROM extraction_jobs") in ("dead", "retry")
+
+    work = claimed_of(indexed, "two")
+    assert (work.content_revision, work.attempt) == (2, 1)
