@@ -49,7 +49,7 @@ class PruneMemories(Request[MemoriesPruned]):
     Scopes whose files hold such memories are made dirty, unless they are. Asking again is safe.
     """
 
-    unused_ms: int
+    unused_ms: int = attrs.field(validator=attrs.validators.ge(0))
     limit: int = attrs.field(default=PRUNED_MAX, validator=attrs.validators.ge(0))
 
 

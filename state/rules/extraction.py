@@ -105,7 +105,10 @@ async def finish_extraction(tx: Transaction, request: FinishExtraction, at: Inst
             result = FinishResult.UNCHANGED
         else:
             result = FinishResult.SAVED
-            await write_memory(tx, job.thread_id, job.scope, request.draft, request.extractor, at, token=request.token)
+            written = await write_memory(
+                tx, job.thread_id, job.scope, request.draft, request.extractor, at, token=request.token
+            )
+            assert written, "the token was looked at in this transaction"
     grown = job.content_revision > job.claimed_revision
     await tx.execute(
         f"UPDATE extraction_jobs SET status = :status, {leases.FREE}, finished_at_ms = :wall_ms, attempts = 0,"

@@ -297,3 +297,11 @@ def test_unknown_thread_is_neither_polluted_nor_forgotten(state: MemoryState) ->
     """As everywhere: a typed reply where the id is nobody's."""
     assert state.ask(MarkPolluted(thread_id=NOBODY)) == UnknownThread(thread_id=NOBODY)
     assert state.ask(DeleteThreadMemory(thread_id=NOBODY)) == UnknownThread(thread_id=NOBODY)
+
+
+def test_ages_and_numbers_below_nothing_cannot_be_asked_for() -> None:
+    """As with the numbers of the baseline, which are unsigned: an age in the future would prune everything."""
+    with pytest.raises(ValueError, match="unused_ms"):
+        PruneMemories(unused_ms=-1)
+    with pytest.raises(ValueError, match="limit"):
+        PruneMemories(unused_ms=0, limit=-1)
