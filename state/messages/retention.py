@@ -84,7 +84,8 @@ class ThreadMemoryDeleted:
 class DeleteThreadMemory(Request[ThreadMemoryDeleted | UnknownThread]):
     """Delete a thread's memories and its extraction jobs, also one that is in work: its owner can save nothing.
 
-    The thread itself stays; when its rollout is read with new content it has a job again. Asking again finds nothing.
+    The thread itself stays; when its rollout is read again it has a job again, so this alone forgets nothing for good.
+    Asking again finds nothing.
     """
 
     thread_id: ThreadId
