@@ -12,6 +12,7 @@ from config.settings import ExtractionSettings
 from state.folder import StateFolder
 from state.ids import OwnershipToken, ProcessUuid
 from state.messages.extraction import ClaimExtraction, Eligibility, ExtractionClaimed, ReleaseExtraction
+from state.messages.jobs import JobKind, ListJobs
 from state.messages.leases import ClaimTerms, Owner
 from state.store import StateHandle, open_store
 from tests.fakes.codex_home import CodexHome
@@ -25,21 +26,31 @@ SESSIONS = 6
 ELSEWHERE = OwnershipToken("elsewhere")
 
 
-class Counting(BuiltinProvider):
-    """A model that takes its time and knows how often it was asked at once."""
+async def running(handle: StateHandle) -> int:
+    """How many extractions run, whoever does them."""
+    return len((await handle.ask(ListJobs(kind=JobKind.EXTRACTION, status="running"))).jobs)
 
-    def __init__(self) -> None:
-        self.asked = 0
-        self.at_once = 0
-        self.at_once_max = 0
+
+class Together(BuiltinProvider):
+    """A model that answers so many at a time, and looks before it does how many run."""
+
+    def __init__(self, handle: StateHandle, together: int) -> None:
+        self._handle = handle
+        self._together = together
+        self._waiting = 0
+        self._go_on = trio.Event()
+        self.running_max = 0
 
     async def extract(self, task: ExtractionTask) -> ExtractionAnswer:
-        """Answer after a while."""
-        self.asked += 1
-        self.at_once += 1
-        self.at_once_max = max(self.at_once_max, self.at_once)
-        await trio.sleep(1)
-        self.at_once -= 1
+        """Answer when enough have asked, and everybody else had the time to try."""
+        self._waiting += 1
+        if self._waiting < self._together:
+            await self._go_on.wait()
+        else:
+            await trio.sleep(10)
+            self.running_max = max(self.running_max, await running(self._handle))
+            self._go_on.set()
+            self._waiting, self._go_on = 0, trio.Event()
         return await super().extract(task)
 
 
@@ -69,12 +80,12 @@ async def indexed(folder: StateFolder, home: CodexHome) -> AsyncIterator[StateHa
 async def test_slots_beyond_the_cap_wait_and_nothing_is_left_undone(
     autojump_clock: MockClock, indexed: StateHandle, home: CodexHome, workers: int, running_max: int, at_once: int
 ) -> None:
-    provider = Counting()
+    provider = Together(indexed, at_once)
     chosen = settings(workers=workers, running_max=running_max)
     extraction = Extraction(indexed, home.path, chosen, provider, NoProgress())
     await extraction.run(until_done=True)
 
-    assert provider.at_once_max == at_once
+    assert provider.running_max == at_once
     assert extraction.summary.succeeded == SESSIONS
 
 
@@ -85,8 +96,7 @@ async def test_job_of_another_process_takes_a_place_until_it_ends(
     terms = ClaimTerms(token=ELSEWHERE, owner=Owner(process=ProcessUuid("other"), worker="w"), lease_ms=86_400_000)
     everything = Eligibility.from_settings(chosen.extraction)
     assert isinstance(await indexed.ask(ClaimExtraction(terms=terms, eligibility=everything)), ExtractionClaimed)
-    provider = Counting()
-    extraction = Extraction(indexed, home.path, chosen, provider, NoProgress())
+    extraction = Extraction(indexed, home.path, chosen, BuiltinProvider(), NoProgress())
 
     async with trio.open_nursery() as nursery:
 
@@ -95,7 +105,8 @@ async def test_job_of_another_process_takes_a_place_until_it_ends(
 
         nursery.start_soon(work)
         await trio.sleep(60)
-        assert provider.asked == 0
+        assert await running(indexed) == 1
+        assert extraction.summary.claimed == 0
         await indexed.ask(ReleaseExtraction(token=ELSEWHERE))
 
     assert extraction.summary.succeeded == SESSIONS
