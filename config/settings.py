@@ -76,7 +76,8 @@ class ExtractionSettings:
       max_rollout_age_days: older sessions are left out; unset: 10 for a model that costs money, no limit otherwise.
       max_rollouts_per_startup: at most so many sessions a start; unset: 2 for a model that costs money, no limit
         otherwise.
-      workers: sessions extracted at a time.
+      workers: sessions extracted at a time by one process.
+      running_max: sessions extracted at a time by all processes on this state together.
     """
 
     model: str = attrs.field(default="builtin", validator=_one_of("builtin", "responses"))
@@ -85,6 +86,7 @@ class ExtractionSettings:
     max_rollout_age_days: float | None = attrs.field(default=None, validator=_between(0, 36_500))
     max_rollouts_per_startup: int | None = attrs.field(default=None, validator=_between(1, 1_000_000))
     workers: int = attrs.field(default=2, validator=_between(1, 64))
+    running_max: int = attrs.field(default=8, validator=_between(1, 1_024))
 
     def idle_ms(self) -> int:
         """min_rollout_idle_hours in milliseconds."""
@@ -110,7 +112,8 @@ class ConsolidationSettings:
 
     Attributes:
       max_raw_memories_for_consolidation: at most so many sessions feed one project's files, best first.
-      max_unused_days: a memory neither used nor renewed for so long is left out; unset: never.
+      max_unused_days: a memory neither used nor renewed for so long is left out, and deleted once no files hold it;
+        unset: never.
       workers: projects consolidated at a time.
     """
 

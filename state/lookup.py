@@ -12,9 +12,9 @@ import trio
 from state.errors import StoreError
 from state.ids import ThreadId
 from state.messages.backfill import RolloutRead
-from state.messages.thread_edits import UnknownThread
 from state.messages.thread_places import FindRolloutPath, RepairRolloutPath, RolloutPathFound, ThreadPlace
 from state.messages.thread_rows import ApplyRolloutItems
+from state.messages.threads import UnknownThread
 from state.rollouts import (
     FoundRollout,
     HeadError,

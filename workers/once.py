@@ -15,6 +15,7 @@ from workers.backfill import BackfillSummary
 from workers.progress import Progress
 from workers.reaper import reap
 from workers.redaction import redact
+from workers.retention import prune
 from workers.startup import scan_or_wait
 
 log = structlog.get_logger(__name__)
@@ -93,6 +94,8 @@ async def do_once(
     if "extract" in phases:
         done = attrs.evolve(done, extraction=await _extract(handle, codex_home, settings, progress))
     if "consolidate" in phases:
+        # After the extraction, which renews what it finds worth remembering again, and before files are written.
+        await prune(handle, settings)
         consolidation, scopes = await _consolidate(handle, codex_home, settings, progress)
         done = attrs.evolve(done, consolidation=consolidation, scopes=scopes)
         if settings.publish.codex:

@@ -80,6 +80,14 @@ class ScopeMemory:
 
 
 @attrs.frozen(kw_only=True)
+class SelectedMemory:
+    """One memory that a generation is made of, by its thread and the time of its content when it was loaded."""
+
+    thread_id: ThreadId
+    source_at_ms: int
+
+
+@attrs.frozen(kw_only=True)
 class LoadScopeMemories(SmallRead[tuple[ScopeMemory, ...]]):
     """The memories that a scope's files are made of, in ascending thread id order, at most `limit`.
 
@@ -133,6 +141,7 @@ class PublishConsolidation(Request[ConsolidationPublished | ConsolidationUnchang
     Asking again answers NotOwner and changes nothing.
 
     Attributes:
+      selected: what the files are made of, as it was loaded. A memory that went meanwhile leaves the scope dirty.
       generation_folder: relative to the memories folder; complete and fsynced before this is asked.
       source_at_ms: time of the newest content in it.
     """
@@ -144,6 +153,7 @@ class PublishConsolidation(Request[ConsolidationPublished | ConsolidationUnchang
     source_at_ms: int
     memories: int
     staged: bool
+    selected: tuple[SelectedMemory, ...] = ()
 
 
 @attrs.frozen(kw_only=True)

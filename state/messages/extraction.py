@@ -130,15 +130,25 @@ class NothingToExtract:
 
 
 @attrs.frozen(kw_only=True)
-class ClaimExtraction(Request[ExtractionClaimed | NothingToExtract]):
+class ExtractionCapacityReached:
+    """A job waits, but as many run as may, over all processes. Nobody is told when one ends: ask again."""
+
+
+@attrs.frozen(kw_only=True)
+class ClaimExtraction(Request[ExtractionClaimed | NothingToExtract | ExtractionCapacityReached]):
     """Claim the newest eligible job. Jobs whose attempts are used up become dead letters on the way.
 
     The attempt is counted here, so that a job that kills its worker is counted too.
     Asking again with the same token is safe: the same job is answered.
+
+    Attributes:
+      running_max: grant nothing while so many other jobs run under living leases, whoever holds them; None for any
+        number.
     """
 
     terms: ClaimTerms
     eligibility: Eligibility
+    running_max: int | None = None
 
 
 @attrs.frozen(kw_only=True)

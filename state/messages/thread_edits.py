@@ -13,6 +13,7 @@ import attrs
 
 from state.ids import ThreadId
 from state.messages.base import Request
+from state.messages.threads import UnknownThread
 
 
 class MemoryMode(enum.StrEnum):
@@ -37,13 +38,6 @@ KEEP = Keep.KEEP
 @attrs.frozen(kw_only=True)
 class ThreadEdited:
     """The thread's row says it now, and goes on saying it."""
-
-    thread_id: ThreadId
-
-
-@attrs.frozen(kw_only=True)
-class UnknownThread:
-    """There is no row of that thread (in the place that was asked for); nothing was changed."""
 
     thread_id: ThreadId
 

@@ -6,7 +6,8 @@ import attrs
 
 from state.ids import ThreadId
 from state.messages.base import Request, SmallRead
-from state.messages.thread_edits import InvalidThreadId, UnknownThread
+from state.messages.thread_edits import InvalidThreadId
+from state.messages.threads import UnknownThread
 
 
 class ThreadPlace(enum.StrEnum):

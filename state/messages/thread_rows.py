@@ -5,7 +5,8 @@ import attrs
 from state.ids import ThreadId
 from state.messages.backfill import FileStatus, RolloutRead
 from state.messages.base import Request
-from state.messages.thread_edits import InvalidThreadId, MemoryMode, UnknownThread
+from state.messages.thread_edits import InvalidThreadId, MemoryMode
+from state.messages.threads import UnknownThread
 from state.rollouts.fold_state import DEFAULT_APPROVAL, DEFAULT_HISTORY_MODE, DEFAULT_SOURCE
 from state.rollouts.permissions import READ_ONLY
 

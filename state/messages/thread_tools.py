@@ -3,7 +3,8 @@
 import attrs
 
 from state.messages.base import Request, SmallRead
-from state.messages.thread_edits import InvalidThreadId, UnknownThread
+from state.messages.thread_edits import InvalidThreadId
+from state.messages.threads import UnknownThread
 from state.rollouts.model import DynamicTool
 
 

@@ -137,6 +137,13 @@ class ThreadNotFound:
 
 
 @attrs.frozen(kw_only=True)
+class UnknownThread:
+    """There is no row of that thread (in the place that was asked for); nothing was changed."""
+
+    thread_id: ThreadId
+
+
+@attrs.frozen(kw_only=True)
 class GetThread(SmallRead[ThreadFound | ThreadNotFound]):
     """One thread by its id, or by a unique beginning of it."""
 

@@ -38,6 +38,7 @@ from state.messages.leases import NotOwner, Released, Renewed
 from state.rules import leases
 from state.rules.backoff import backoff_ms
 from state.rules.scopes import mark_scope_dirty, scope_folder, scope_link
+from state.rules.selection import select_memories
 from state.transaction import Transaction
 
 _OWNED = " WHERE ownership_token = :token"
@@ -225,6 +226,8 @@ async def publish_consolidation(
         token=request.token,
         wall_ms=at.wall_ms,
     )
+    if not await select_memories(tx, row.scope, request.selected):
+        await mark_scope_dirty(tx, row.scope)
     if not request.staged:
         return ConsolidationUnchanged()
     await tx.execute(

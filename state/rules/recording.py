@@ -22,7 +22,7 @@ from state.rollouts.model import RolloutReading, ThreadFacts
 from state.rules.backfill import is_owner
 from state.rules.backoff import backoff_ms
 from state.rules.edits import Values, edits_of, edits_of_new_thread, mark_mode_change, overlay, say, store_edits
-from state.rules.extraction_work import empty_job, refresh_job
+from state.rules.extraction_work import empty_job, move_job, refresh_job
 from state.rules.thread_tools import add_tools
 from state.transaction import Edit, SqlValue, Transaction
 
@@ -269,6 +269,8 @@ async def _write_thread(
     await add_tools(tx, thread_id, facts.dynamic_tools)
     if before is not None:
         await mark_mode_change(tx, before.memory_mode, row["memory_mode"], before.cwd)
+    if before is not None and before.cwd != facts.cwd:
+        await move_job(tx, facts.thread_id, before.cwd, facts.cwd)
     if facts.preview and facts.content_at_ms is not None:
         await refresh_job(tx, facts.thread_id, facts.cwd, revision, facts.content_at_ms)
     elif facts.is_all_copied:

@@ -13,9 +13,12 @@ from state.messages import (
     consolidation,
     drift,
     extraction,
+    extraction_claims,
     jobs,
     logs,
     memories,
+    memory_rows,
+    retention,
     service,
     thread_edits,
     thread_places,
@@ -29,10 +32,14 @@ from state.rules import backfill as backfill_rules
 from state.rules import consolidation as consolidation_rules
 from state.rules import drift as drift_rules
 from state.rules import extraction as extraction_rules
+from state.rules import extraction_claims as extraction_claim_rules
+from state.rules import extraction_totals as extraction_total_rules
 from state.rules import jobs as job_rules
 from state.rules import logs as log_rules
 from state.rules import memories as memory_rules
+from state.rules import memory_rows as memory_row_rules
 from state.rules import recording as recording_rules
+from state.rules import retention as retention_rules
 from state.rules import service as service_rules
 from state.rules import thread_edits as thread_edit_rules
 from state.rules import thread_names as thread_name_rules
@@ -78,17 +85,26 @@ RULES: Mapping[type[Request[Any]], Rule] = {
     drift.LookUpRollouts: drift_rules.look_up_rollouts,
     drift.RecordLostFiles: drift_rules.record_lost_files,
     drift.RereadRollouts: drift_rules.reread_rollouts,
-    extraction.ClaimExtraction: extraction_rules.claim_extraction,
+    extraction.ClaimExtraction: extraction_claim_rules.claim_extraction,
     extraction.FailExtraction: extraction_rules.fail_extraction,
     extraction.FinishExtraction: extraction_rules.finish_extraction,
-    extraction.GetExtractionTotals: extraction_rules.get_extraction_totals,
+    extraction.GetExtractionTotals: extraction_total_rules.get_extraction_totals,
     extraction.ReleaseExtraction: extraction_rules.release_extraction,
     extraction.RenewExtraction: extraction_rules.renew_extraction,
     extraction.ReopenForExtractor: extraction_rules.reopen_for_extractor,
+    extraction_claims.ClaimExtractionOf: extraction_claim_rules.claim_extraction_of,
     jobs.GetJob: job_rules.get_job,
     jobs.ListJobs: job_rules.list_jobs,
     memories.GetMemories: memory_rules.get_memories,
     memories.ListMemories: memory_rules.list_memories,
+    memory_rows.GetNewestMemory: memory_row_rules.get_newest_memory,
+    memory_rows.LastMemories: memory_row_rules.last_memories,
+    memory_rows.SaveMemory: memory_row_rules.save_memory,
+    memory_rows.SaveMemoryUnderClaim: memory_row_rules.save_memory_under_claim,
+    retention.DeleteThreadMemory: retention_rules.delete_thread_memory,
+    retention.MarkPolluted: retention_rules.mark_polluted,
+    retention.PruneMemories: retention_rules.prune_memories,
+    retention.RecordUsage: retention_rules.record_usage,
     service.ExplainWorker: service_rules.explain_worker,
     service.ListProcesses: service_rules.list_processes,
     service.ListWorkers: service_rules.list_workers,

@@ -11,8 +11,8 @@ from state.messages.thread_edits import (
     SetThreadName,
     SetThreadTitle,
     ThreadEdited,
-    UnknownThread,
 )
+from state.messages.threads import UnknownThread
 from state.rollouts.filename import thread_id_of
 from state.rules.edits import Values, mark_mode_change, say
 from state.transaction import Transaction

@@ -6,7 +6,7 @@ The rows of files belong to the scan. Here one is only told that its file left, 
 import attrs
 
 from state.ids import Instant, ThreadId
-from state.messages.thread_edits import InvalidThreadId, UnknownThread
+from state.messages.thread_edits import InvalidThreadId
 from state.messages.thread_places import (
     FindRolloutPath,
     MarkThreadArchived,
@@ -16,6 +16,7 @@ from state.messages.thread_places import (
     RolloutPathFound,
     ThreadPlace,
 )
+from state.messages.threads import UnknownThread
 from state.rollouts.filename import thread_id_of
 from state.rules.backfill import mark_vanished
 from state.transaction import Transaction

@@ -3,7 +3,7 @@
 import attrs
 
 from state.ids import Instant, Scope, ThreadId
-from state.messages.thread_edits import InvalidThreadId, MemoryMode, UnknownThread
+from state.messages.thread_edits import InvalidThreadId, MemoryMode
 from state.messages.thread_rows import (
     DeleteThread,
     InsertThreadIfAbsent,
@@ -14,6 +14,7 @@ from state.messages.thread_rows import (
     TouchThread,
     UpsertThread,
 )
+from state.messages.threads import UnknownThread
 from state.rollouts.filename import thread_id_of
 from state.rules.edits import FIELDS, Values, edits_of, edits_of_new_thread, overlay, say, store_edits
 from state.rules.scopes import mark_scope_dirty

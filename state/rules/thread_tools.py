@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from state.ids import Instant, ThreadId
-from state.messages.thread_edits import InvalidThreadId, UnknownThread
+from state.messages.thread_edits import InvalidThreadId
 from state.messages.thread_tools import DynamicToolsFound, DynamicToolsSet, GetDynamicTools, SetDynamicTools
+from state.messages.threads import UnknownThread
 from state.rollouts.filename import thread_id_of
 from state.rollouts.model import DynamicTool
 from state.transaction import Transaction

@@ -1,6 +1,5 @@
 """Archiving and bringing back: what the rows say after the file was moved."""
 
-from state.messages.thread_edits import UnknownThread
 from state.messages.thread_places import (
     FindRolloutPath,
     MarkThreadArchived,
@@ -8,7 +7,7 @@ from state.messages.thread_places import (
     RolloutPathFound,
     ThreadPlace,
 )
-from state.messages.threads import ListThreads
+from state.messages.threads import ListThreads, UnknownThread
 from tests.fakes.memory_state import MemoryState
 from tests.fakes.readings import CONTENT_AT_MS, facts, index, path_of
 from tests.parity.rows import ONE, apply, thread

@@ -4,8 +4,9 @@ import itertools
 
 import pytest
 
-from state.messages.thread_edits import KEEP, Keep, PatchThreadGit, ThreadEdited, UnknownThread
+from state.messages.thread_edits import KEEP, Keep, PatchThreadGit, ThreadEdited
 from state.messages.thread_rows import UpsertThread
+from state.messages.threads import UnknownThread
 from tests.fakes.memory_state import MemoryState
 from tests.fakes.readings import CONTENT_AT_MS, facts, index
 from tests.parity.rows import ONE, apply, metadata, thread

@@ -2,8 +2,9 @@
 
 import pytest
 
-from state.messages.thread_edits import InvalidThreadId, MemoryMode, SetThreadMemoryMode, ThreadEdited, UnknownThread
+from state.messages.thread_edits import InvalidThreadId, MemoryMode, SetThreadMemoryMode, ThreadEdited
 from state.messages.thread_rows import InsertThreadIfAbsent, UpsertThread
+from state.messages.threads import UnknownThread
 from tests.fakes.memory_state import MemoryState
 from tests.fakes.readings import CONTENT_AT_MS
 from tests.parity.rows import ONE, apply, metadata, thread

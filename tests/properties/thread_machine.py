@@ -32,11 +32,10 @@ from state.messages.thread_edits import (
     SetThreadName,
     SetThreadTitle,
     ThreadEdited,
-    UnknownThread,
 )
 from state.messages.thread_places import MarkThreadArchived, MarkThreadUnarchived, PlaceKnown
 from state.messages.thread_rows import ApplyRolloutItems, DeleteThread, RolloutApplied, ThreadTouched, TouchThread
-from state.messages.threads import GetThread, ListThreadIds, ThreadFound
+from state.messages.threads import GetThread, ListThreadIds, ThreadFound, UnknownThread
 from state.rollouts.model import FoundRollout, ThreadFacts
 from tests.fakes.clock import ManualClock
 from tests.fakes.memory_state import MemoryState, terms

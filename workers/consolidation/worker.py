@@ -36,6 +36,7 @@ from state.messages.consolidation import (
     ReleaseConsolidation,
     RenewConsolidation,
     ReportGenerationLost,
+    SelectedMemory,
 )
 from state.messages.leases import ClaimTerms, NotOwner
 from state.store import StateHandle
@@ -63,11 +64,13 @@ class ConsolidationSummary:
 
 @attrs.frozen(kw_only=True)
 class _Rendered:
-    """The files of a scope, the time of their newest content, and how many memories (or projects) they hold."""
+    """The files of a scope, the time of their newest content, how many memories (or projects) they hold, and which
+    memories these are."""
 
     files: Mapping[str, str]
     source_at_ms: int
     memories: int
+    selected: tuple[SelectedMemory, ...] = ()
 
 
 async def serve(handle: StateHandle, codex_home: Path, settings: Settings) -> None:
@@ -161,6 +164,7 @@ class Consolidation:
                 source_at_ms=rendered.source_at_ms,
                 memories=rendered.memories,
                 staged=staged,
+                selected=rendered.selected,
             )
         )
         match reply:
@@ -194,6 +198,9 @@ class Consolidation:
             files=files,
             source_at_ms=max((memory.source_at_ms for memory in memories), default=0),
             memories=len(memories),
+            selected=tuple(
+                SelectedMemory(thread_id=memory.thread_id, source_at_ms=memory.source_at_ms) for memory in memories
+            ),
         )
 
     async def _render_home(self) -> _Rendered:

@@ -26,6 +26,7 @@ from state.messages.extraction import (
     ClaimExtraction,
     DeadLettered,
     Eligibility,
+    ExtractionCapacityReached,
     ExtractionClaimed,
     ExtractionFinished,
     ExtractorId,
@@ -115,6 +116,7 @@ class Extraction:
         self._provider = provider
         self._progress = progress
         self._workers = settings.extraction.workers
+        self._running_max = settings.extraction.running_max
         self._eligibility = Eligibility.from_settings(settings.extraction)
         self._extractor = ExtractorId(name=provider.name, version=provider.version)
         self._allowance = allowance_of(handle.process, settings.extraction)
@@ -151,6 +153,10 @@ class Extraction:
                 if self._allowance.is_used_up:
                     return
                 claimed = await self._claim(worker, token)
+            if isinstance(claimed, ExtractionCapacityReached):
+                # Also where nothing but what can be done now is asked for: there is a job that can be.
+                await trio.sleep(IDLE_POLL_SECONDS_MAX)
+                continue
             if isinstance(claimed, NothingToExtract):
                 if self._until_done:
                     return
@@ -160,9 +166,13 @@ class Extraction:
             self._count("claimed")
             await self._work(claimed, token)
 
-    async def _claim(self, worker: str, token: OwnershipToken) -> ExtractionClaimed | NothingToExtract:
+    async def _claim(
+        self, worker: str, token: OwnershipToken
+    ) -> ExtractionClaimed | NothingToExtract | ExtractionCapacityReached:
         terms = ClaimTerms(token=token, owner=self._handle.owner(worker), lease_ms=EXTRACTION_LEASE_MS)
-        claimed = await self._handle.ask(ClaimExtraction(terms=terms, eligibility=self._eligibility))
+        claimed = await self._handle.ask(
+            ClaimExtraction(terms=terms, eligibility=self._eligibility, running_max=self._running_max)
+        )
         if isinstance(claimed, ExtractionClaimed):
             self._allowance.take()
         return claimed

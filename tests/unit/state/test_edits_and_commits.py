@@ -11,9 +11,9 @@ from state import group_commit
 from state.errors import NotCommittedError
 from state.folder import StateFolder
 from state.ids import Instant
-from state.messages.thread_edits import PatchThreadGit, SetThreadName, SetThreadTitle, ThreadEdited, UnknownThread
+from state.messages.thread_edits import PatchThreadGit, SetThreadName, SetThreadTitle, ThreadEdited
 from state.messages.thread_rows import ApplyRolloutItems, InsertThreadIfAbsent, ThreadFields, ThreadWritten
-from state.messages.threads import GetThread, Thread, ThreadFound
+from state.messages.threads import GetThread, Thread, ThreadFound, UnknownThread
 from state.opening import open_for_writing
 from state.store import StateHandle, open_store
 from state.transaction import Transaction

@@ -33,6 +33,7 @@ from state.messages.drift import (
 from state.messages.extraction import GetExtractionTotals
 from state.messages.jobs import GetJob, JobKind, ListJobs
 from state.messages.memories import GetMemories, ListMemories, MemoryAnchor
+from state.messages.memory_rows import GetNewestMemory, LastMemories
 from state.messages.service import ListProcesses, ListWorkers
 from state.messages.thread_places import FindRolloutPath
 from state.messages.thread_tools import GetDynamicTools
@@ -62,6 +63,8 @@ READS: list[Request[object]] = [
     GetJob(job_id=f"extraction:{thread_id(1)}"),
     ListMemories(scope=SHOP, anchor=MemoryAnchor(updated_at_ms=1, thread_id=thread_id(1))),
     GetMemories(thread_id=thread_id(1)),
+    GetNewestMemory(thread_id=thread_id(1)),
+    LastMemories(scope=SHOP, count=5),
     ListProcesses(),
     ListWorkers(),
     ListThreads(

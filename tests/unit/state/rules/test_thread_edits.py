@@ -13,9 +13,8 @@ from state.messages.thread_edits import (
     SetThreadName,
     SetThreadTitle,
     ThreadEdited,
-    UnknownThread,
 )
-from state.messages.threads import GetThread, ThreadFound
+from state.messages.threads import GetThread, ThreadFound, UnknownThread
 from state.transaction import JournalEntry
 from tests.fakes.memory_state import MemoryState
 from tests.fakes.readings import facts, index, thread_id

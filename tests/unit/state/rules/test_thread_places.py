@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from state.messages.backfill import ClaimBackfill, RegisterRollouts
-from state.messages.thread_edits import InvalidThreadId, UnknownThread
+from state.messages.thread_edits import InvalidThreadId
 from state.messages.thread_places import (
     FindRolloutPath,
     MarkThreadArchived,
@@ -15,7 +15,7 @@ from state.messages.thread_places import (
     RolloutPathFound,
     ThreadPlace,
 )
-from state.messages.threads import GetThread, ListThreadIds, Thread, ThreadFound
+from state.messages.threads import GetThread, ListThreadIds, Thread, ThreadFound, UnknownThread
 from tests.fakes.memory_state import MemoryState, terms
 from tests.fakes.readings import CONTENT_AT_MS, SCAN, facts, found, index, path_of, thread_id
 

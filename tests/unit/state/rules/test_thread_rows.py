@@ -7,7 +7,7 @@ import pytest
 
 from state.messages.extraction import NothingToExtract
 from state.messages.leases import NotOwner
-from state.messages.thread_edits import InvalidThreadId, MemoryMode, PatchThreadGit, SetThreadTitle, UnknownThread
+from state.messages.thread_edits import InvalidThreadId, MemoryMode, PatchThreadGit, SetThreadTitle
 from state.messages.thread_rows import (
     DeleteThread,
     InsertThreadIfAbsent,
@@ -18,7 +18,7 @@ from state.messages.thread_rows import (
     TouchThread,
     UpsertThread,
 )
-from state.messages.threads import GetThread, Thread, ThreadFound
+from state.messages.threads import GetThread, Thread, ThreadFound, UnknownThread
 from state.rules.thread_rows import HISTORY_MS, NEWEST_UPDATE
 from tests.fakes.extraction import claim, claimed, draft, finish
 from tests.fakes.memory_state import MemoryState

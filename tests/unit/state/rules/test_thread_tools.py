@@ -1,7 +1,8 @@
 """Tools of a thread: the first writer of a position wins, and no tools are None."""
 
-from state.messages.thread_edits import InvalidThreadId, UnknownThread
+from state.messages.thread_edits import InvalidThreadId
 from state.messages.thread_tools import DynamicToolsFound, DynamicToolsSet, GetDynamicTools, SetDynamicTools
+from state.messages.threads import UnknownThread
 from state.rollouts.model import DynamicTool
 from tests.fakes.memory_state import MemoryState
 from tests.fakes.readings import facts, index, thread_id
