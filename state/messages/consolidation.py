@@ -9,7 +9,7 @@ import attrs
 from state.ids import OwnershipToken, Scope, ThreadId
 from state.messages.base import Lane, Request, SmallRead
 from state.messages.extraction import MemoryNote, RetryScheduled
-from state.messages.leases import ClaimTerms, NotOwner, Released, Renewed
+from state.messages.leases import ClaimTerms, NotOwner, Released, Renewed, check_lease_ms, check_text
 
 HOME_SCOPE = Scope(kind="home", key="")
 """The whole home: its summary is derived from all current generations, and published like any other scope."""
@@ -51,8 +51,8 @@ class RenewConsolidation(Request[Renewed | NotOwner]):
     """Keep the scope. Asking again is safe."""
 
     lane = Lane.URGENT
-    token: OwnershipToken
-    lease_ms: int
+    token: OwnershipToken = attrs.field(validator=check_text)
+    lease_ms: int = attrs.field(validator=check_lease_ms)
 
 
 @attrs.frozen(kw_only=True)
