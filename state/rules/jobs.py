@@ -14,7 +14,9 @@ _ALL_JOBS = (
     " UNION ALL SELECT 'consolidation:' || scope_kind || ':' || scope_key, 'consolidation',"
     " CASE WHEN ownership_token IS NOT NULL THEN 'running' WHEN attempts > 0 THEN 'retry'"
     " WHEN inputs_mark > consolidated_mark THEN 'pending' ELSE 'succeeded' END,"
-    f" scope_kind, scope_key, NULL, attempts, 0, fencing_number, {leases.COLUMNS}, started_at_ms, finished_at_ms,"
+    f" scope_kind, scope_key, NULL, attempts, 0, fencing_number, {leases.COLUMNS}, started_at_ms,"
+    # A running scope still knows when it last ended, since its cool-down is counted from there.
+    " CASE WHEN ownership_token IS NULL THEN finished_at_ms END,"
     " next_attempt_at_ms, reason, 0, 0, 0, 0 FROM scopes"
 )
 

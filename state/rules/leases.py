@@ -13,11 +13,11 @@ number of changed rows is the verdict. A lease is stale when lease_until_boot_ms
 when it was granted in another boot: after a restart of the machine no owner lives.
 
 Clocks and rows that are not as they should be. Only differences of the boot clock matter, so any reading of it that a
-row can hold judges alike, a negative one too; wall time judges no lease. Where the clock went back within one boot, a
-lease lasts longer by as much, and the reaper still frees a dead owner's at once; one that would end later than any lease
-granted now is no lease of this clock and is stale, so that nothing blocks a row for longer than LEASE_MS_MAX. Lease
-columns that nothing of ours wrote (a token without an owner, an end or a boot) make a row that nobody holds: the next
-claim takes it over and writes all of them anew.
+row can hold judges alike, a negative one too; wall time judges no lease. Where the clock went back within one boot a
+lease lasts longer by as much, and the reaper still frees a dead owner's at once; one that would end later than any
+lease granted now is no lease of this clock and is stale, so that nothing blocks a row for longer than LEASE_MS_MAX.
+Lease columns that nothing of ours wrote (a token without an owner, an end or a boot) make a row that nobody holds: the
+next claim takes it over and writes all of them anew.
 """
 
 import attrs

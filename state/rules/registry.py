@@ -12,6 +12,7 @@ from state.messages import backfill, consolidation, drift, extraction, jobs, mem
 from state.messages.base import Request
 from state.rules import backfill as backfill_rules
 from state.rules import consolidation as consolidation_rules
+from state.rules import consolidation_claims as consolidation_claim_rules
 from state.rules import drift as drift_rules
 from state.rules import extraction as extraction_rules
 from state.rules import jobs as job_rules
@@ -37,16 +38,18 @@ RULES: Mapping[type[Request[Any]], Rule] = {
     backfill.RecordThreadNames: recording_rules.record_thread_names,
     backfill.RegisterRollouts: backfill_rules.register_rollouts,
     backfill.RenewBackfill: backfill_rules.renew_backfill,
-    consolidation.ClaimConsolidation: consolidation_rules.claim_consolidation,
+    consolidation.ClaimConsolidation: consolidation_claim_rules.claim_consolidation,
+    consolidation.ClaimScope: consolidation_claim_rules.claim_scope,
     consolidation.FailConsolidation: consolidation_rules.fail_consolidation,
     consolidation.GetConsolidationTotals: consolidation_rules.get_consolidation_totals,
     consolidation.GetHomeGeneration: consolidation_rules.get_home_generation,
     consolidation.ListPublishedScopes: consolidation_rules.list_published_scopes,
     consolidation.LoadScopeMemories: consolidation_rules.load_scope_memories,
+    consolidation.MarkScopeDirty: consolidation_claim_rules.mark_scope,
     consolidation.PointCurrent: consolidation_rules.point_current,
     consolidation.PublishConsolidation: consolidation_rules.publish_consolidation,
-    consolidation.ReleaseConsolidation: consolidation_rules.release_consolidation,
-    consolidation.RenewConsolidation: consolidation_rules.renew_consolidation,
+    consolidation.ReleaseConsolidation: consolidation_claim_rules.release_consolidation,
+    consolidation.RenewConsolidation: consolidation_claim_rules.renew_consolidation,
     consolidation.ReportGenerationLost: consolidation_rules.report_generation_lost,
     drift.CompareReadings: drift_rules.compare_readings,
     drift.FindIndexDrift: drift_rules.find_index_drift,

@@ -114,7 +114,7 @@ class Consolidation:
         while True:
             token = self._handle.mint_token()
             terms = ClaimTerms(token=token, owner=self._handle.owner(worker), lease_ms=CONSOLIDATION_LEASE_MS)
-            claimed = await self._handle.ask(ClaimConsolidation(terms=terms))
+            claimed = await self._handle.ask(ClaimConsolidation(terms=terms, cooldown_ms=self._settings.cooldown_ms()))
             if isinstance(claimed, NothingToConsolidate):
                 if until_done:
                     return
