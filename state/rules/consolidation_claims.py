@@ -140,7 +140,7 @@ async def claim_scope(
     tx: Transaction, request: ClaimScope, at: Instant
 ) -> ConsolidationClaimed | ScopeHeld | ScopeBackingOff | ScopeCoolingDown | ScopeClean:
     """Claim this scope, or renew the claim of the token's owner."""
-    row = await _row(tx, request.scope)
+    row = await scope_row(tx, request.scope)
     if row is not None and row.ownership_token == request.terms.token:
         renewed = await tx.execute(
             f"UPDATE scopes SET {leases.RENEW}{OWNED}",
@@ -152,7 +152,7 @@ async def claim_scope(
         return ScopeClean()
     if row is None:
         await _insert_clean(tx, request.scope)
-        row = await _row(tx, request.scope)
+        row = await scope_row(tx, request.scope)
         assert row is not None, "it was just inserted"
     refusal = why_not_now(row, at, stale_after_ms=request.terms.stale_after_ms, cooldown_ms=request.cooldown_ms)
     if refusal is not None:
@@ -164,7 +164,8 @@ async def claim_scope(
     return await _grant(tx, row, request.terms, at)
 
 
-async def _row(tx: Transaction, scope: Scope) -> ScopeRow | None:
+async def scope_row(tx: Transaction, scope: Scope) -> ScopeRow | None:
+    """The row of this scope, or None."""
     return await tx.one(ScopeRow, SCOPE + _KEY, kind=scope.kind, key=scope.key)
 
 
@@ -218,6 +219,6 @@ async def mark_scope(tx: Transaction, request: MarkScopeDirty, at: Instant) -> S
             kind=request.scope.kind,
             key=request.scope.key,
         )
-    row = await _row(tx, request.scope)
+    row = await scope_row(tx, request.scope)
     assert row is not None, "marking makes the row"
     return ScopeMarked(is_dirty=row.is_dirty, inputs_mark=row.inputs_mark)

@@ -8,13 +8,14 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from state.ids import Instant
-from state.messages import backfill, consolidation, drift, extraction, jobs, memories, service, threads
+from state.messages import backfill, consolidation, drift, extraction, job_control, jobs, memories, service, threads
 from state.messages.base import Request
 from state.rules import backfill as backfill_rules
 from state.rules import consolidation as consolidation_rules
 from state.rules import consolidation_claims as consolidation_claim_rules
 from state.rules import drift as drift_rules
 from state.rules import extraction as extraction_rules
+from state.rules import job_control as job_control_rules
 from state.rules import jobs as job_rules
 from state.rules import memories as memory_rules
 from state.rules import recording as recording_rules
@@ -66,6 +67,10 @@ RULES: Mapping[type[Request[Any]], Rule] = {
     extraction.ReleaseExtraction: extraction_rules.release_extraction,
     extraction.RenewExtraction: extraction_rules.renew_extraction,
     extraction.ReopenForExtractor: extraction_rules.reopen_for_extractor,
+    job_control.ReleaseJob: job_control_rules.release_job,
+    job_control.RetryJob: job_control_rules.retry_job,
+    job_control.StealJob: job_control_rules.steal_job,
+    jobs.GetBackOffs: job_rules.get_back_offs,
     jobs.GetJob: job_rules.get_job,
     jobs.ListJobs: job_rules.list_jobs,
     memories.GetMemories: memory_rules.get_memories,

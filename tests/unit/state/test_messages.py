@@ -30,7 +30,7 @@ from state.messages.drift import (
     LookUpRollouts,
 )
 from state.messages.extraction import GetExtractionTotals
-from state.messages.jobs import GetJob, JobKind, ListJobs
+from state.messages.jobs import GetBackOffs, GetJob, JobKind, ListJobs
 from state.messages.memories import GetMemories, ListMemories, MemoryAnchor
 from state.messages.service import ListProcesses, ListWorkers
 from state.messages.threads import GetThread, ListThreads, ThreadAnchor
@@ -56,6 +56,7 @@ READS: list[Request[object]] = [
     GetConsolidationTotals(),
     GetExtractionTotals(eligibility=EVERYTHING),
     ListJobs(kind=JobKind.EXTRACTION, status="pending"),
+    GetBackOffs(),
     GetJob(job_id=f"extraction:{thread_id(1)}"),
     ListMemories(scope=SHOP, anchor=MemoryAnchor(updated_at_ms=1, thread_id=thread_id(1))),
     GetMemories(thread_id=thread_id(1)),
