@@ -93,4 +93,4 @@ def _waiting(waiting: WaitingReport) -> str:
         if count
     ]
     first = ago(waiting.next_attempt_at_ms, int(time.time() * 1000))
-    return f"{' and '.join(parts)} failed before and wait to be tried again, the first {first}"
+    return f"{' and '.join(parts)} failed before, to be tried again; the first {first}"
