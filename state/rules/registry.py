@@ -54,6 +54,7 @@ RULES: Mapping[type[Request[Any]], Rule] = {
     consolidation.ReportGenerationLost: consolidation_rules.report_generation_lost,
     drift.CompareReadings: drift_rules.compare_readings,
     drift.FindIndexDrift: drift_rules.find_index_drift,
+    drift.ListDamagedLeases: drift_rules.list_damaged_leases,
     drift.ListGenerations: drift_rules.list_generations,
     drift.ListHeldLeases: drift_rules.list_held_leases,
     drift.ListThreadRows: drift_rules.list_thread_rows,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import apsw
 import pytest
 
 from state.folder import StateFolder
@@ -104,6 +105,24 @@ def test_beginning_of_an_id_names_a_job(home: CodexHome, rollout: RolloutFile, m
     error = refused(memoryd, "not_found", "jobs", "retry", "extraction:0199")
     assert rollout.thread_id in error["hint"]
     assert other.thread_id in error["hint"]
+
+
+@pytest.mark.parametrize("at_ms", [2**62, -(2**62)])
+def test_job_with_a_time_that_no_calendar_has_is_shown_and_tried_again(
+    rollout: RolloutFile, memoryd: Memoryd, at_ms: int
+) -> None:
+    job_id = f"extraction:{rollout.thread_id}"
+    connection = apsw.Connection(str(memoryd.state_dir / "state.sqlite"))
+    connection.execute(
+        "UPDATE extraction_jobs SET started_at_ms = ?, finished_at_ms = ?, next_attempt_at_ms = ?", (at_ms,) * 3
+    )
+    connection.close()
+
+    assert memoryd.ask("jobs", "show", job_id)["started_at"] == f"{at_ms} ms"
+    assert [job["job_id"] for job in memoryd.ask("jobs", "list")["jobs"]] == [job_id]
+    assert memoryd("jobs", "list").code == 0
+    assert memoryd.ask("jobs", "retry", job_id)["outcome"] == "reopened"
+    assert memoryd.ask("jobs", "show", job_id)["next_attempt_at"] is None
 
 
 @pytest.mark.parametrize("command", [["retry"], ["release"], ["steal", "--yes"], ["show"]])

@@ -24,6 +24,7 @@ from state.messages.consolidation import (
 from state.messages.drift import (
     CompareReadings,
     FindIndexDrift,
+    ListDamagedLeases,
     ListGenerations,
     ListHeldLeases,
     ListThreadRows,
@@ -72,6 +73,7 @@ READS: list[Request[object]] = [
     GetThread(thread_id=thread_id(1)),
     CompareReadings(readings=(read(found(path_of(1)), facts(1)),), model_provider_default="openai"),
     FindIndexDrift(),
+    ListDamagedLeases(),
     ListGenerations(),
     ListHeldLeases(),
     ListThreadRows(),
