@@ -174,15 +174,14 @@ async def hold_lease(
 
 
 async def give_back(handle: StateHandle, release: Request[Released | NotOwner]) -> None:
-    """Give back what a cancelled owner has, whether its work had begun or not.
+    """Give back what a cancelled owner has, whether its work had begun or not. Called within a shield.
 
     A store that cannot answer now leaves it to the process's lock file; that is no reason not to stop.
     """
-    with trio.CancelScope(shield=True, deadline=trio.current_time() + GIVE_BACK_SECONDS_MAX):
-        try:
-            await handle.ask(release)
-        except StoreError as error:
-            log.warning("a lease was not given back", reason=str(error))
+    try:
+        await handle.ask(release)
+    except StoreError as error:
+        log.warning("a lease was not given back", reason=str(error))
 
 
 def _plain(group: BaseExceptionGroup) -> BaseException:

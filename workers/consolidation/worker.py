@@ -42,7 +42,7 @@ from state.store import StateHandle
 from workers.consolidation.home import ScopeSummary, render_home
 from workers.consolidation.render import render_scope
 from workers.consolidation.staging import digest_of, generation_folder, remove_other_generations, stage
-from workers.lease_keeper import HeldLease, LeaseLostError, give_back, hold_lease
+from workers.lease_keeper import GIVE_BACK_SECONDS_MAX, HeldLease, LeaseLostError, give_back, hold_lease
 from workers.progress import NoProgress, Progress
 from workers.redaction import redact
 
@@ -133,7 +133,8 @@ class Consolidation:
         except LeaseLostError as lost:
             log.warning("consolidation abandoned", scope=job.scope.key, reason=str(lost))
         except trio.Cancelled:
-            await give_back(self._handle, ReleaseConsolidation(token=token))
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + GIVE_BACK_SECONDS_MAX):
+                await give_back(self._handle, ReleaseConsolidation(token=token))
             raise
         except StoreError:
             raise
@@ -169,7 +170,7 @@ class Consolidation:
                 raise LeaseLostError("the scope was taken over by somebody else")
         except (LeaseLostError, trio.Cancelled):
             # Nothing was published: a request that is cancelled was withdrawn. Nobody else ever looks into the folder.
-            with trio.CancelScope(shield=True):
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + GIVE_BACK_SECONDS_MAX):
                 await trio.to_thread.run_sync(shutil.rmtree, self._memories_dir / folder, True)
             raise
         match reply:

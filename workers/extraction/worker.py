@@ -178,7 +178,8 @@ class Extraction:
         except LeaseLostError as lost:
             log.warning("extraction abandoned", thread=job.thread_id, reason=str(lost))
         except trio.Cancelled:
-            await give_back(self._handle, ReleaseExtraction(token=token))
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + GIVE_BACK_SECONDS_MAX):
+                await give_back(self._handle, ReleaseExtraction(token=token))
             raise
         except StoreError:
             raise

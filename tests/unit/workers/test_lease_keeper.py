@@ -495,7 +495,8 @@ async def test_what_cannot_be_given_back_is_no_reason_not_to_stop(owner: StateHa
     monkeypatch.setattr(owner, "ask", refuse)
     with trio.CancelScope() as stop:
         stop.cancel()
-        await give_back(owner, FinishBackfill(token=TOKEN, listed=False))
+        with trio.CancelScope(shield=True):
+            await give_back(owner, FinishBackfill(token=TOKEN, listed=False))
 
     assert asked == [FinishBackfill(token=TOKEN, listed=False)]
     monkeypatch.undo()
