@@ -301,6 +301,8 @@ def _explained(error: Exception, database: Path) -> StoreError:
     """Say in words for a person what SQLite or a rule raised."""
     explained: StoreError
     match error:
+        case StoreError():
+            return error  # the rule has said it in words already
         case apsw.FullError():
             explained = NotCommittedError("the disk is full: the change was not stored", hint="free some space")
         case apsw.ReadOnlyError():

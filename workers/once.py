@@ -10,6 +10,7 @@ import structlog
 from config import Settings
 from state.messages.consolidation import GetConsolidationTotals
 from state.messages.extraction import NO_TOKENS, Eligibility, GetExtractionTotals, TokenUsage
+from state.messages.jobs import NO_BACK_OFFS, BackOffs, GetBackOffs
 from state.store import StateHandle
 from workers.backfill import BackfillSummary
 from workers.progress import Progress
@@ -64,14 +65,15 @@ class PublishingDone:
 
 @attrs.frozen(kw_only=True)
 class Done:
-    """What was done; parts that were not asked for are zeros. scopes: projects with memories. publishing: None where
-    it is not switched on."""
+    """What was done; parts that were not asked for are zeros. scopes: projects with memories. waiting: what failed, now
+    or earlier, and is tried again later. publishing: None where it is not switched on."""
 
     backfill: BackfillSummary = attrs.field(factory=BackfillSummary)
     backfill_seconds: float = 0.0
     extraction: ExtractionDone = ExtractionDone()
     consolidation: ConsolidationDone = ConsolidationDone()
     scopes: int = 0
+    waiting: BackOffs = NO_BACK_OFFS
     publishing: PublishingDone | None = None
 
 
@@ -100,7 +102,7 @@ async def do_once(
         done = attrs.evolve(done, consolidation=consolidation, scopes=scopes)
         if settings.publish.codex:
             done = attrs.evolve(done, publishing=await _publish(handle, codex_home))
-    return done
+    return attrs.evolve(done, waiting=await handle.ask(GetBackOffs()))
 
 
 async def _extract(handle: StateHandle, codex_home: Path, settings: Settings, progress: Progress) -> ExtractionDone:

@@ -6,7 +6,7 @@ import attrs
 
 from state.ids import OwnershipToken, ThreadId
 from state.messages.base import Lane, LongRead, Request, SmallRead
-from state.messages.leases import ClaimTerms, NotOwner, Owner, Released, Renewed
+from state.messages.leases import ClaimTerms, NotOwner, Owner, Released, Renewed, check_lease_ms, check_text
 from state.rollouts.model import Checkpoint, FoundRollout, RolloutReading, UnreadablePath
 
 
@@ -55,8 +55,8 @@ class RenewBackfill(Request[Renewed | NotOwner]):
     """Keep the claim. A late renewal is granted as long as nobody has stolen the row. Asking again is safe."""
 
     lane = Lane.URGENT
-    token: OwnershipToken
-    lease_ms: int
+    token: OwnershipToken = attrs.field(validator=check_text)
+    lease_ms: int = attrs.field(validator=check_lease_ms)
 
 
 @attrs.frozen(kw_only=True)

@@ -11,7 +11,7 @@ import attrs
 from config.settings import ExtractionSettings
 from state.ids import OwnershipToken, Scope, ThreadId
 from state.messages.base import Lane, Request, SmallRead
-from state.messages.leases import ClaimTerms, NotOwner, Released, Renewed
+from state.messages.leases import ClaimTerms, NotOwner, Released, Renewed, check_lease_ms, check_text
 
 
 class JobStatus(StrEnum):
@@ -156,8 +156,8 @@ class RenewExtraction(Request[Renewed | NotOwner]):
     """Keep the job. A late renewal is granted as long as nobody has stolen it. Asking again is safe."""
 
     lane = Lane.URGENT
-    token: OwnershipToken
-    lease_ms: int
+    token: OwnershipToken = attrs.field(validator=check_text)
+    lease_ms: int = attrs.field(validator=check_lease_ms)
 
 
 @attrs.frozen(kw_only=True)

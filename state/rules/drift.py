@@ -11,10 +11,12 @@ from state.messages.backfill import RolloutRead
 from state.messages.consolidation import HOME_SCOPE
 from state.messages.drift import (
     CompareReadings,
+    DamagedLease,
     FindIndexDrift,
     GenerationRow,
     HeldLease,
     IndexDrift,
+    ListDamagedLeases,
     ListGenerations,
     ListHeldLeases,
     ListThreadRows,
@@ -26,7 +28,7 @@ from state.messages.drift import (
     RolloutRow,
     ThreadRowPage,
 )
-from state.messages.leases import NotOwner
+from state.messages.leases import INTEGER_MAX, NotOwner
 from state.messages.threads import Thread
 from state.rules import leases, threads
 from state.rules.backfill import is_owner
@@ -225,6 +227,46 @@ async def list_held_leases(tx: Transaction, request: ListHeldLeases, at: Instant
             is_stale=not leases.is_held(row, at),
         )
         for row in rows
+    )
+
+
+@attrs.frozen(kw_only=True)
+class _Damaged:
+    kind: str
+    job_id: str
+    fencing_number: int
+
+
+def _damaged(table: str, kind: str, job_id: str) -> str:
+    """The rows of one owned table that have some of their six lease columns, or no usable fencing number."""
+    filled = " + ".join(f"({column} IS NOT NULL)" for column in leases.COLUMNS.split(", "))
+    return (
+        f"SELECT '{kind}' AS kind, {job_id} AS job_id, fencing_number FROM {table}"
+        f" WHERE {filled} NOT IN (0, 6) OR fencing_number < 0 OR fencing_number >= {INTEGER_MAX}"
+    )
+
+
+async def list_damaged_leases(tx: Transaction, request: ListDamagedLeases, at: Instant) -> tuple[DamagedLease, ...]:
+    """Every row with half a lease, or with a number that cannot fence."""
+    rows = await tx.all(
+        _Damaged,
+        _damaged("backfill", "backfill", "''")
+        + " UNION ALL "
+        + _damaged("extraction_jobs", "extraction", "'extraction:' || thread_id")
+        + " UNION ALL "
+        + _damaged("scopes", "consolidation", "'consolidation:' || scope_kind || ':' || scope_key")
+        + " LIMIT :limit",
+        limit=request.limit,
+    )
+    return tuple(
+        DamagedLease(
+            kind=row.kind,
+            job_id=row.job_id,
+            found="half a lease" if is_fenced else f"the fencing number {row.fencing_number}",
+            can_be_claimed=is_fenced,
+        )
+        for row in rows
+        for is_fenced in (0 <= row.fencing_number < INTEGER_MAX,)
     )
 
 

@@ -14,6 +14,7 @@ from state.messages import (
     drift,
     extraction,
     extraction_claims,
+    job_control,
     jobs,
     logs,
     memories,
@@ -30,10 +31,12 @@ from state.messages.base import Request
 from state.rules import applying as applying_rules
 from state.rules import backfill as backfill_rules
 from state.rules import consolidation as consolidation_rules
+from state.rules import consolidation_claims as consolidation_claim_rules
 from state.rules import drift as drift_rules
 from state.rules import extraction as extraction_rules
 from state.rules import extraction_claims as extraction_claim_rules
 from state.rules import extraction_totals as extraction_total_rules
+from state.rules import job_control as job_control_rules
 from state.rules import jobs as job_rules
 from state.rules import logs as log_rules
 from state.rules import memories as memory_rules
@@ -66,19 +69,22 @@ RULES: Mapping[type[Request[Any]], Rule] = {
     backfill.RecordThreadNames: thread_name_rules.record_thread_names,
     backfill.RegisterRollouts: backfill_rules.register_rollouts,
     backfill.RenewBackfill: backfill_rules.renew_backfill,
-    consolidation.ClaimConsolidation: consolidation_rules.claim_consolidation,
+    consolidation.ClaimConsolidation: consolidation_claim_rules.claim_consolidation,
+    consolidation.ClaimScope: consolidation_claim_rules.claim_scope,
     consolidation.FailConsolidation: consolidation_rules.fail_consolidation,
     consolidation.GetConsolidationTotals: consolidation_rules.get_consolidation_totals,
     consolidation.GetHomeGeneration: consolidation_rules.get_home_generation,
     consolidation.ListPublishedScopes: consolidation_rules.list_published_scopes,
     consolidation.LoadScopeMemories: consolidation_rules.load_scope_memories,
+    consolidation.MarkScopeDirty: consolidation_claim_rules.mark_scope,
     consolidation.PointCurrent: consolidation_rules.point_current,
     consolidation.PublishConsolidation: consolidation_rules.publish_consolidation,
-    consolidation.ReleaseConsolidation: consolidation_rules.release_consolidation,
-    consolidation.RenewConsolidation: consolidation_rules.renew_consolidation,
+    consolidation.ReleaseConsolidation: consolidation_claim_rules.release_consolidation,
+    consolidation.RenewConsolidation: consolidation_claim_rules.renew_consolidation,
     consolidation.ReportGenerationLost: consolidation_rules.report_generation_lost,
     drift.CompareReadings: drift_rules.compare_readings,
     drift.FindIndexDrift: drift_rules.find_index_drift,
+    drift.ListDamagedLeases: drift_rules.list_damaged_leases,
     drift.ListGenerations: drift_rules.list_generations,
     drift.ListHeldLeases: drift_rules.list_held_leases,
     drift.ListThreadRows: drift_rules.list_thread_rows,
@@ -93,6 +99,10 @@ RULES: Mapping[type[Request[Any]], Rule] = {
     extraction.RenewExtraction: extraction_rules.renew_extraction,
     extraction.ReopenForExtractor: extraction_rules.reopen_for_extractor,
     extraction_claims.ClaimExtractionOf: extraction_claim_rules.claim_extraction_of,
+    job_control.ReleaseJob: job_control_rules.release_job,
+    job_control.RetryJob: job_control_rules.retry_job,
+    job_control.StealJob: job_control_rules.steal_job,
+    jobs.GetBackOffs: job_rules.get_back_offs,
     jobs.GetJob: job_rules.get_job,
     jobs.ListJobs: job_rules.list_jobs,
     memories.GetMemories: memory_rules.get_memories,

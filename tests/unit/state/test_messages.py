@@ -25,13 +25,14 @@ from state.messages.consolidation import (
 from state.messages.drift import (
     CompareReadings,
     FindIndexDrift,
+    ListDamagedLeases,
     ListGenerations,
     ListHeldLeases,
     ListThreadRows,
     LookUpRollouts,
 )
 from state.messages.extraction import GetExtractionTotals
-from state.messages.jobs import GetJob, JobKind, ListJobs
+from state.messages.jobs import GetBackOffs, GetJob, JobKind, ListJobs
 from state.messages.memories import GetMemories, ListMemories, MemoryAnchor
 from state.messages.memory_rows import GetNewestMemory, LastMemories
 from state.messages.service import ListProcesses, ListWorkers
@@ -60,6 +61,7 @@ READS: list[Request[object]] = [
     GetConsolidationTotals(),
     GetExtractionTotals(eligibility=EVERYTHING),
     ListJobs(kind=JobKind.EXTRACTION, status="pending"),
+    GetBackOffs(),
     GetJob(job_id=f"extraction:{thread_id(1)}"),
     ListMemories(scope=SHOP, anchor=MemoryAnchor(updated_at_ms=1, thread_id=thread_id(1))),
     GetMemories(thread_id=thread_id(1)),
@@ -81,6 +83,7 @@ READS: list[Request[object]] = [
     CompareThreadNames(names={thread_id(1): "the login"}),
     CompareReadings(readings=(read(found(path_of(1)), facts(1)),), model_provider_default="openai"),
     FindIndexDrift(),
+    ListDamagedLeases(),
     ListGenerations(),
     ListHeldLeases(),
     ListThreadRows(),
