@@ -74,7 +74,11 @@ class History:
             Finding(law=Law.UNKNOWN_JOB, job=job, story="") for job in sorted(set(owners.values()) - set(jobs))
         ]
         findings += self._strange_tokens(owners)
-        adrift = [operation for operation in self.operations if _is_adrift(operation, owners)]
+        adrift = [
+            (one.request.terms.token, one)
+            for one in self.operations
+            if isinstance(one.request, ClaimExtraction) and one.answer is Answer.LOST
+        ]
         by_job = self._by_job(owners, jobs)
         holes_total = 0
         for job, (start, end) in jobs.items():
@@ -82,7 +86,9 @@ class History:
             holes_total += holes
             model = JobModel(end=end)
             try:
-                explain(by_job[job] + (adrift if holes else []), start, model.after, model.is_end)
+                # Even without a hole: what was told of a claim may be the second answer to it, and its lease older.
+                lost = [one for token, one in adrift if holes or owners.get(token) == job]
+                explain(by_job[job] + lost, start, model.after, model.is_end)
             except Unexplained as unexplained:
                 findings.append(Finding(law=Law.NO_ORDER, job=job, story=f"{unexplained}\n  row: {end}"))
         if holes_total > len(adrift):
@@ -119,10 +125,10 @@ class History:
         for operation in self.operations:
             if isinstance(operation.request, ClaimExtraction):
                 token, process = operation.request.terms.token, operation.request.terms.owner.process
-                if token in owners:
-                    held_by.setdefault(process, set()).add(owners[token])
-                elif operation.answer is Answer.LOST:
+                if _is_adrift(operation):
                     held_by.setdefault(process, set()).update(jobs)
+                elif token in owners:
+                    held_by.setdefault(process, set()).add(owners[token])
         for operation in self.operations:
             for job in self._concerned(operation, owners, held_by, jobs):
                 if job in by_job:
@@ -145,17 +151,15 @@ class History:
             return (request.thread_id,)
         if isinstance(operation.answer, NothingToExtract):
             return jobs if self.idle_claims else ()
+        if _is_adrift(operation):
+            return ()
         token = request.terms.token if isinstance(request, ClaimExtraction) else shown_token(request)
         return (owners[token],) if token is not None and token in owners else ()
 
 
-def _is_adrift(operation: Operation, owners: Mapping[str, ThreadId]) -> bool:
-    """A claim of which nobody was told which job it got, if any."""
-    return (
-        isinstance(operation.request, ClaimExtraction)
-        and operation.answer is Answer.LOST
-        and operation.request.terms.token not in owners
-    )
+def _is_adrift(operation: Operation) -> bool:
+    """A claim of which nobody was told which job it got, if any. Asked again, its token may have got another one."""
+    return isinstance(operation.request, ClaimExtraction) and operation.answer is Answer.LOST
 
 
 def shown_token(request: Request[Any] | Grown) -> str | None:

@@ -72,7 +72,8 @@ class MemoryRecord:
         self._operations[place] = Operation(request=request, answer=Answer.LOST, asked=asked, ended=None, by=by)
 
         def answered(answer: Any) -> None:
-            ended = self.now() if answer is not Answer.LOST else None
+            # Also where nobody knows what was done: whatever it was, it is done by now.
+            ended = self.now()
             self._operations[place] = Operation(request=request, answer=answer, asked=asked, ended=ended, by=by)
 
         return answered

@@ -211,6 +211,14 @@ def test_lost_claim_explains_one_fencing_number_and_not_two(told: ToldHistory) -
     assert both == [Law.MORE_CLAIMS]
 
 
+def test_lease_counts_from_the_claim_whose_answer_was_lost(told: ToldHistory) -> None:
+    told.claim("a", 1, 2)
+    told.claim("a", 50, 51, fencing=1)
+    told.claim("b", 61, 62, fencing=2, attempt=2)
+
+    assert told.findings() == []
+
+
 def test_cancelled_request_that_had_an_effect_is_rejected(told: ToldHistory) -> None:
     told.claim("a", 1, 2, fencing=1)
     told.finish("a", 3, 4, Answer.WITHDRAWN)
