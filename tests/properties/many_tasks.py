@@ -7,15 +7,13 @@ lease, one before it and one past it. What was asked and answered is the history
 
 import tempfile
 from pathlib import Path
-from typing import Any
 
-import apsw
 import attrs
 import trio
 from hypothesis import strategies as st
 
 from chaos.history import Finding, History
-from chaos.job_model import JobEnd, JobState
+from chaos.job_model import JobState
 from chaos.operations import Operation
 from chaos.recorder import MemoryRecord, RecordedHandle
 from state.folder import StateFolder
@@ -26,6 +24,7 @@ from state.messages.service import ListProcesses
 from state.rules.backoff import BACKOFF_MS_MIN
 from state.store import StateHandle, open_store
 from tests.fakes.clock import ManualClock
+from tests.fakes.job_rows import job_rows
 from tests.fakes.memory_state import terms
 from tests.fakes.readings import SCAN, facts, found, path_of, read, thread_id
 from tests.properties.script_worker import LEASE_MS, Step, Worker, claim_of, finish_of
@@ -110,7 +109,7 @@ async def _tell(story: Story, folder: StateFolder, inline: bool) -> Told:
             nursery.start_soon(_let_grow, store, record, story.growths)
             await _let_time_pass(store, clock, story.ticks, workers)
         await _do_the_rest(RecordedHandle(store, record, "janitor"), clock)
-    ends = rows(folder)
+    ends = job_rows(folder)
     history = History(operations=record.operations)
     return Told(
         operations=record.operations,
@@ -175,25 +174,4 @@ async def _do_the_rest(handle: RecordedHandle, clock: ManualClock) -> None:
 
 
 async def _is_anything_open(handle: RecordedHandle) -> bool:
-    return any(end.status in ("pending", "retry", "running") for end in rows(handle.folder).values())
-
-
-def rows(folder: StateFolder) -> dict[ThreadId, JobEnd]:
-    """How the rows stand. A memory's text names the token under which it was saved."""
-    connection = apsw.Connection(str(folder.database), flags=apsw.SQLITE_OPEN_READONLY)
-    try:
-        found_rows: list[tuple[Any, ...]] = list(
-            connection.execute(
-                "SELECT thread_id, j.status, j.attempts, j.given_back, j.fencing_number, j.ownership_token,"
-                " substr(m.raw_memory, 3) FROM extraction_jobs j"
-                " LEFT JOIN memories m USING (thread_id, scope_kind, scope_key)"
-            )
-        )
-    finally:
-        connection.close()
-    return {
-        ThreadId(thread): JobEnd(
-            status=status, attempts=attempts, given_back=given_back, fencing_number=number, token=token, saved=saved
-        )
-        for thread, status, attempts, given_back, number, token, saved in found_rows
-    }
+    return any(end.status in ("pending", "retry", "running") for end in job_rows(handle.folder).values())
