@@ -138,6 +138,7 @@ class Contenders:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.fakes.lease_contender", json.dumps(attrs.asdict(terms))],
             stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,  # logs; what goes wrong is said on stderr
             text=True,
             cwd=ROOT,
         )
