@@ -41,7 +41,7 @@ from state.messages.leases import ClaimTerms, NotOwner
 from state.store import StateHandle
 from workers.consolidation.home import ScopeSummary, render_home
 from workers.consolidation.render import render_scope
-from workers.consolidation.staging import digest_of, generation_folder, remove_other_generations, stage
+from workers.consolidation.staging import digest_of, generation_folder, missing_file, remove_older_generations, stage
 from workers.lease_keeper import LeaseLostError, hold_lease
 from workers.progress import NoProgress, Progress
 from workers.redaction import redact
@@ -105,8 +105,10 @@ class Consolidation:
                 continue
             if pointed.changed:
                 log.info("repaired a link to published memories", scope=scope.key)
-            if not await trio.Path(self._memories_dir / pointed.generation_folder).is_dir():
-                log.warning("published memories are gone from disk, writing them again", scope=scope.key)
+            folder = self._memories_dir / pointed.generation_folder
+            missing = await trio.to_thread.run_sync(missing_file, folder)
+            if missing is not None:
+                log.warning("published memories are gone from disk, writing them again", missing=str(missing))
                 lost = ReportGenerationLost(scope=scope, generation_folder=pointed.generation_folder)
                 await self._handle.ask(lost)
 
@@ -175,7 +177,7 @@ class Consolidation:
     async def _point(self, job: ConsolidationClaimed) -> None:
         pointed = await self._handle.ask(PointCurrent(scope=job.scope))
         if isinstance(pointed, Pointed):
-            await trio.to_thread.run_sync(remove_other_generations, self._memories_dir, pointed.generation_folder)
+            await trio.to_thread.run_sync(remove_older_generations, self._memories_dir, pointed.generation_folder)
 
     async def _render(self, job: ConsolidationClaimed) -> _Rendered:
         memories = await self._handle.ask(
