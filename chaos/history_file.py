@@ -36,10 +36,16 @@ def moment(clock: Clock) -> Moment:
 
 
 class FileRecord:
-    """Appends to one file, which belongs to this process alone."""
+    """Appends to one file, which belongs to this process alone.
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    Args:
+      asked_clock: reads the earliest instant at which a request that is asked now may take place. Requests of a batch
+        share one reading of the clock, so that one that joins a batch late takes place a moment before it was asked.
+    """
+
+    def __init__(self, path: Path, clock: Clock, asked_clock: Clock | None = None) -> None:
         self._clock = clock
+        self._asked_clock = asked_clock or clock
         self._count = 0
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
@@ -47,7 +53,8 @@ class FileRecord:
         """Write down that it is asked now; gives what writes down its answer."""
         self._count += 1
         number = self._count
-        self._append({"asked": number, "by": by, **_said(request), **cattrs.unstructure({"when": moment(self._clock)})})
+        when = cattrs.unstructure({"when": moment(self._asked_clock)})
+        self._append({"asked": number, "by": by, **_said(request), **when})
 
         def answered(answer: Any) -> None:
             when = cattrs.unstructure({"when": moment(self._clock)})

@@ -26,6 +26,7 @@ from chaos.recorder import RecordedHandle
 from state.clock import Clock, machine_clock
 from state.errors import StoreError
 from state.folder import StateFolder
+from state.group_commit import BATCH_WORK_MS_MAX
 from state.ids import Instant, OwnershipToken
 from state.messages.base import Request
 from state.messages.extraction import (
@@ -69,12 +70,17 @@ class Terms:
     hurry: int
 
 
-def hurried(hurry: int) -> Clock:
+BATCH_MS = BATCH_WORK_MS_MAX + 20
+"""A request takes place at most so long before it was asked: it joined a batch, on a machine that is busy."""
+
+
+def hurried(hurry: int, *, behind_ms: int = 0) -> Clock:
     """The machine's boot clock, beside a wall clock that goes faster. The same in all processes of the machine."""
 
     def clock() -> Instant:
         now = machine_clock()
-        return attrs.evolve(now, wall_ms=1_800_000_000_000 + now.boot_ms * hurry)
+        boot_ms = now.boot_ms - behind_ms
+        return attrs.evolve(now, boot_ms=boot_ms, wall_ms=1_800_000_000_000 + boot_ms * hurry)
 
     return clock
 
@@ -236,7 +242,8 @@ class _Slots:
 async def _contend(terms: Terms) -> None:
     clock = hurried(terms.hurry)
     async with open_store(StateFolder(path=Path(terms.state)), CODEX_HOME, clock=clock) as store:
-        handle = RecordedHandle(store, FileRecord(Path(terms.record), clock))
+        record = FileRecord(Path(terms.record), clock, hurried(terms.hurry, behind_ms=BATCH_MS))
+        handle = RecordedHandle(store, record)
         slots = _Slots(handle, terms)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(slots.reap)

@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.integration.many_processes import Plan, run
+
+pytestmark = pytest.mark.slow
 
 
 def test_jobs_of_processes_that_are_killed_and_frozen_are_each_finished_exactly_once(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from tests.fakes.clock import ManualClock
 from tests.fakes.job_rows import job_rows
 from tests.fakes.memory_state import terms
 from tests.fakes.readings import SCAN, facts, found, path_of, read, thread_id
-from tests.properties.script_worker import LEASE_MS, Step, Worker, claim_of, finish_of
+from tests.properties.script_worker import LEASE_MS, Step, Turnstile, Worker, claim_of, finish_of
 
 MEMORY_DISK = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """No law here is about the disk, and every story has a store of its own."""
@@ -102,12 +102,13 @@ async def _tell(story: Story, folder: StateFolder, inline: bool) -> Told:
     async with open_store(folder, "/home/ann/.codex", clock=clock, inline=inline) as store:
         await _index(store, story.jobs)
         shown: list[OwnershipToken] = []
-        workers = [Worker(number, store, record, shown) for number in range(len(story.scripts))]
+        turnstile = Turnstile(is_needed=not inline)
+        workers = [Worker(number, store, record, shown, turnstile) for number in range(len(story.scripts))]
         async with trio.open_nursery() as nursery:
             for worker, script in zip(workers, story.scripts, strict=True):
                 nursery.start_soon(worker.follow, script)
             nursery.start_soon(_let_grow, store, record, story.growths)
-            await _let_time_pass(store, clock, story.ticks, workers)
+            await _let_time_pass(store, clock, story.ticks, workers, turnstile)
         await _do_the_rest(RecordedHandle(store, record, "janitor"), clock)
     ends = job_rows(folder)
     history = History(operations=record.operations)
@@ -141,11 +142,12 @@ async def _let_grow(store: StateHandle, record: MemoryRecord, growths: int) -> N
 
 
 async def _let_time_pass(
-    store: StateHandle, clock: ManualClock, ticks: tuple[Tick, ...], workers: list[Worker]
+    store: StateHandle, clock: ManualClock, ticks: tuple[Tick, ...], workers: list[Worker], turnstile: Turnstile
 ) -> None:
     for tick in ticks:
         await _look_at(store, tick.gap)
-        clock.advance(tick.ms)
+        async with turnstile.moving():
+            clock.advance(tick.ms)
         for worker in workers:
             worker.time_passed()
     for worker in workers:

@@ -1,6 +1,7 @@
 """A worker that does what its script says, and never what is reasonable: it is there to try what must not succeed."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import attrs
@@ -49,6 +50,48 @@ class Step:
     dead_token: int | None
 
 
+class Turnstile:
+    """Lets the clock move only while nobody asks.
+
+    For a store with a thread of its own: the requests of a batch share one reading of the clock, so one that is asked
+    after a step may take place before it. A step of a whole lease would then look like a law that is broken.
+    """
+
+    def __init__(self, *, is_needed: bool) -> None:
+        self._is_needed = is_needed
+        self._inside = 0
+        self._closed = False
+        self._changed = trio.Event()
+
+    @asynccontextmanager
+    async def asking(self) -> AsyncIterator[None]:
+        """Ask within the block."""
+        while self._closed:
+            await self._changed.wait()
+        self._inside += 1
+        try:
+            yield
+        finally:
+            self._inside -= 1
+            self._tell()
+
+    @asynccontextmanager
+    async def moving(self) -> AsyncIterator[None]:
+        """Move the clock within the block."""
+        self._closed = self._is_needed
+        while self._closed and self._inside:
+            await self._changed.wait()
+        try:
+            yield
+        finally:
+            self._closed = False
+            self._tell()
+
+    def _tell(self) -> None:
+        self._changed.set()
+        self._changed = trio.Event()
+
+
 class _Forgetful:
     """Writes an answer down as lost when told so: the asker never hears it, and the judge must not know it."""
 
@@ -70,7 +113,15 @@ class _Forgetful:
 class Worker:
     """One worker. shown: every token that anybody was granted, in order; all workers share it."""
 
-    def __init__(self, number: int, store: StateHandle, record: MemoryRecord, shown: list[OwnershipToken]) -> None:
+    def __init__(
+        self,
+        number: int,
+        store: StateHandle,
+        record: MemoryRecord,
+        shown: list[OwnershipToken],
+        turnstile: Turnstile,
+    ) -> None:
+        self._turnstile = turnstile
         self._number = number
         self._record = _Forgetful(record)
         self._handle = RecordedHandle(store, self._record, f"worker-{number}")
@@ -149,6 +200,10 @@ class Worker:
 
     async def _ask(self, request: Request[Any], step: Step) -> Any:
         """Ask, and suffer the step's fate; answers the reply, or None when it was not heard."""
+        async with self._turnstile.asking():
+            return await self._ask_at_once(request, step)
+
+    async def _ask_at_once(self, request: Request[Any], step: Step) -> Any:
         self._record.loses = step.fate == "lost"
         if step.fate != "cancelled":
             reply = await self._handle.ask(request)
