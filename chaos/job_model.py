@@ -78,7 +78,7 @@ class JobState:
 
     @property
     def is_untried(self) -> bool:
-        """The content as it is now was not claimed yet."""
+        """The content as it is now was not claimed yet; of a running job: the thread has grown meanwhile."""
         return self.claimed_revision != self.revision
 
     @property
@@ -301,7 +301,7 @@ def _finished(state: JobState, finish: FinishExtraction, answer: Any) -> Iterato
     status = "succeeded" if saved is not None else "empty"
     yield attrs.evolve(
         state,
-        status="pending" if not state_is_current(state) else status,
+        status="pending" if state.is_untried else status,
         attempts=0,
         given_back=0,
         claimed_revision=None,
@@ -311,13 +311,8 @@ def _finished(state: JobState, finish: FinishExtraction, answer: Any) -> Iterato
     )
 
 
-def state_is_current(state: JobState) -> bool:
-    """Say whether the claim is of the thread's newest content."""
-    return state.claimed_revision == state.revision
-
-
 def _failed(state: JobState, fail: FailExtraction, answer: Any, doubt: _Doubt) -> Iterator[JobState]:
-    grown = not state_is_current(state)
+    grown = state.is_untried
     is_its_own = fail.failure is not FailureClass.UNAVAILABLE
     spent = state.attempts - state.given_back
     dead = not grown and is_its_own and (fail.failure is FailureClass.PERMANENT or spent >= ATTEMPTS_MAX)

@@ -169,11 +169,11 @@ async def _do_the_rest(handle: RecordedHandle, clock: ManualClock) -> None:
             await handle.ask(finish_of(token))
             continue
         assert isinstance(claimed, NothingToExtract)
-        if not await _is_anything_open(handle):
+        if not _is_anything_open(handle):
             return
         clock.advance(max(LEASE_MS, claimed.next_due_in_ms or 0))
     raise AssertionError("a job is stuck: nobody gets it and it does not end")
 
 
-async def _is_anything_open(handle: RecordedHandle) -> bool:
+def _is_anything_open(handle: RecordedHandle) -> bool:
     return any(end.status in ("pending", "retry", "running") for end in job_rows(handle.folder).values())
