@@ -72,6 +72,7 @@ class GroupCommit:
     ) -> None:
         self._connection = connection
         self._database = Path(connection.filename)
+        self._vfs = connection.open_vfs
         self._memories_dir = memories_dir
         self._transaction = SqliteTransaction(connection, memories_dir)
         self._clock = clock
@@ -79,6 +80,8 @@ class GroupCommit:
         self._busy_deadline_ms = busy_deadline_ms
         self.broken: StoreBrokenError | None = None
         """Set when the store can no longer vouch for its answers; nothing is served from then on."""
+        self.batch_work_ms_max: float = BATCH_WORK_MS_MAX
+        """Infinite where the same requests must make the same batches every time, however slow the machine is."""
 
     def serve(self, inbox: Inbox) -> list[Answer]:
         """Take up a batch and answer it; an empty list when nothing waits."""
@@ -107,7 +110,7 @@ class GroupCommit:
         self._connection.close(True)
 
     def _pick_batch(self, inbox: Inbox, picked: list[Ticket]) -> Iterator[Ticket]:
-        stop_at = time.monotonic() + BATCH_WORK_MS_MAX / 1000
+        stop_at = time.monotonic() + self.batch_work_ms_max / 1000
         while len(picked) < BATCH_REQUESTS_MAX:
             ticket = inbox.pick()
             if ticket is None:
@@ -223,7 +226,7 @@ class GroupCommit:
         # What closing cannot write either is decided after reopening.
         with contextlib.suppress(apsw.Error):
             self._connection.close(True)
-        self._connection = open_writer(self._database, busy_deadline_ms=self._busy_deadline_ms)
+        self._connection = open_writer(self._database, busy_deadline_ms=self._busy_deadline_ms, vfs=self._vfs)
         self._transaction = SqliteTransaction(self._connection, self._memories_dir)
 
     def _abandon(self) -> None:

@@ -53,9 +53,14 @@ class OpenedReader:
 
 
 def open_for_writing(
-    folder: StateFolder, codex_home: str, clock: Clock, busy_deadline_ms: int = BUSY_DEADLINE_MS
+    folder: StateFolder,
+    codex_home: str,
+    clock: Clock,
+    busy_deadline_ms: int = BUSY_DEADLINE_MS,
+    *,
+    vfs: str | None = None,
 ) -> OpenedStore:
-    """Open, creating and migrating as needed.
+    """Open, creating and migrating as needed. `vfs`: as in `state.connection.open_writer`.
 
     Raises:
       StateFolderError: the folder cannot be used.
@@ -66,13 +71,13 @@ def open_for_writing(
             held_lock(_state_lock(folder), exclusive=False, purpose=f"use the state folder {folder.path}")
         )
         connection, quarantined = _connect(
-            folder, state_lock, lambda: _ready_connection(folder, codex_home, clock, busy_deadline_ms)
+            folder, state_lock, lambda: _ready_connection(folder, codex_home, clock, busy_deadline_ms, vfs)
         )
         try:
             process = ProcessUuid(str(uuid.uuid4()))
             locks.enter_context(held_lock(folder.process_lock(process), exclusive=True, purpose="enter this process"))
             _register(connection, folder, process, clock)
-            reader = open_reader(folder.database)
+            reader = open_reader(folder.database, vfs=vfs)
         except BaseException:
             connection.close(True)
             raise
@@ -184,10 +189,12 @@ def _share(folder: StateFolder, state_lock: int) -> None:
     wait_for_lock(state_lock, _state_lock(folder), exclusive=False, purpose=f"use the state folder {folder.path}")
 
 
-def _ready_connection(folder: StateFolder, codex_home: str, clock: Clock, busy_deadline_ms: int) -> apsw.Connection:
+def _ready_connection(
+    folder: StateFolder, codex_home: str, clock: Clock, busy_deadline_ms: int, vfs: str | None
+) -> apsw.Connection:
     """Connect, migrate, look closer where word was left, and bind the state to its home."""
     with held_lock(folder.path / "migrate.lock", exclusive=True, purpose="migrate the state database"):
-        connection = open_writer(folder.database, busy_deadline_ms=busy_deadline_ms)
+        connection = open_writer(folder.database, busy_deadline_ms=busy_deadline_ms, vfs=vfs)
         try:
             os.chmod(folder.database, 0o600)
             migrate(connection)

@@ -1,0 +1,1 @@
+"""Simulate, break, check: what is done to memoryd on purpose, and what must be true afterwards."""

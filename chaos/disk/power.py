@@ -1,0 +1,238 @@
+"""Cutting the power at every moment of a recorded run, and opening what is left.
+
+A run is recorded once. After each of its events the disk is rebuilt as a power cut may leave it then (`medium`), the
+real store is opened on it, and its rows are held against what was acknowledged up to that event.
+"""
+
+import contextlib
+import hashlib
+import random
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import apsw
+import attrs
+
+from chaos.disk.faults import Fault
+from chaos.disk.faulty import FaultyDisk, faulty_disk
+from chaos.disk.medium import Files, Medium
+from chaos.disk.promises import Batch, Finding, Promised, Tables, promised
+from chaos.disk.recording import Event, Marked, Recorder
+from chaos.disk.report import Scene
+from chaos.disk.session import Session, WrapCommits, batch_id_of, read_back, small_checkpoints
+from chaos.disk.workload import Script
+from state.errors import StateFolderError
+from state.folder import StateFolder
+from state.ids import ProcessUuid
+
+CHECKPOINT_FRAMES = 60
+"""SQLite's own 1,000 would not be reached by a script."""
+
+
+@attrs.frozen(kw_only=True)
+class Depth:
+    """How much is tried.
+
+    Attributes:
+      some: random subsets of the unsynced sectors at each point, beside the fixed ones.
+      stride: try every so-manieth point; 1 tries them all.
+    """
+
+    some: int = 2
+    stride: int = 1
+
+    def takes(self, number: int) -> bool:
+        """Say whether the point with this number is tried."""
+        return number % self.stride == 0
+
+
+@attrs.frozen(kw_only=True)
+class Recording:
+    """What happened to the files, and what was answered meanwhile.
+
+    Attributes:
+      events: a `Marked` says how many batches were answered by then.
+      history: every batch, in order; the last one may have no answer.
+      stored_by: for each batch, the process that stored it and the id that its row held afterwards.
+      first_event: only moments after this one are cut.
+    """
+
+    events: tuple[Event, ...]
+    history: tuple[Batch, ...]
+    stored_by: tuple[tuple[ProcessUuid, object], ...]
+    first_event: int = 0
+
+    def id_after(self, batches: int, process: ProcessUuid | None) -> object:
+        """The id that this process's row holds when so many batches are stored; None before its first."""
+        if batches == 0 or self.stored_by[batches - 1][0] != process:
+            return None
+        return self.stored_by[batches - 1][1]
+
+    def process_in_hand(self, answered: int) -> ProcessUuid | None:
+        """Whose batch is the next one."""
+        return self.stored_by[answered][0] if answered < len(self.stored_by) else None
+
+
+def record_serving(
+    folder: StateFolder,
+    sessions: Sequence[Script],
+    *,
+    wrap: Callable[[str], WrapCommits] | None = None,
+    plan: Sequence[Fault] = (),
+    batches_after_fault: int = 2,
+) -> Recording:
+    """Record a store from the making of its file, opened and closed once for each part of the script.
+
+    With a plan, the record begins to be cut where the first fault struck and ends a few batches later, or when the
+    store stops because it does not know what was stored.
+    """
+    recorder = Recorder()
+    history: list[Batch] = []
+    stored_by: list[tuple[ProcessUuid, object]] = []
+    with faulty_disk(recorder=recorder) as disk, small_checkpoints(disk.name, CHECKPOINT_FRAMES):
+        disk.follow(*plan)
+        struck_at: int | None = None
+        left = batches_after_fault
+        for number, script in enumerate(sessions):
+            session = Session(folder, vfs=disk.name, wrap=None if wrap is None else wrap(disk.name), number=number)
+            for requests in script:
+                before = len(recorder.events)
+                session.ask(requests)
+                history.append(session.history[-1])
+                stored_by.append((session.process, batch_id_of(folder, session.process)))
+                if session.history[-1].is_open:
+                    break
+                recorder.mark(len(history))
+                if disk.struck:
+                    struck_at = before if struck_at is None else struck_at
+                    left -= 1
+                if plan and left < 0:
+                    break
+            is_over = session.is_broken or (bool(plan) and left < 0)
+            if is_over or number == len(sessions) - 1:
+                events = tuple(recorder.events)
+                disk.recover()
+            session.close()
+            if is_over:
+                break
+    return Recording(
+        events=events, history=tuple(history), stored_by=tuple(stored_by), first_event=struck_at or 0
+    )
+
+
+@attrs.frozen(kw_only=True)
+class Judged:
+    """What one image turned out to be."""
+
+    finding: Finding
+    detail: str = ""
+    tables: Tables | None = None
+    batch_id: object = None
+
+
+class Opener:
+    """Opens image after image with the real store, in one folder that is emptied in between."""
+
+    def __init__(self, root: Path) -> None:
+        self.folder = StateFolder(path=root / "image")
+
+    def lay(self, files: Files) -> None:
+        """Put these files, and nothing else, into the folder."""
+        shutil.rmtree(self.folder.path, ignore_errors=True)
+        self.folder.path.mkdir(mode=0o700)
+        for name, content in files.items():
+            (self.folder.path / name).write_bytes(content)
+
+    def open(self, process: ProcessUuid | None = None) -> Judged:
+        """Open what lies there as the next start does, and read it all."""
+        try:
+            session = Session(self.folder, number=50)
+        except StateFolderError as error:
+            return Judged(finding=Finding.CORRUPT, detail=str(error))
+        try:
+            if session.quarantined:
+                return Judged(finding=Finding.CORRUPT, detail="it was set aside as damaged")
+            tables, batch_id = read_back(self.folder, process)
+        except apsw.Error as error:
+            return Judged(finding=Finding.CORRUPT, detail=str(error))
+        finally:
+            session.close()
+        return Judged(finding=Finding.KEPT, tables=tables, batch_id=batch_id)
+
+
+def cut_everywhere(scene: Scene, recording: Recording, root: Path, *, seed: int, depth: Depth) -> None:
+    """Cut the power after every event of the recording, and count what is found."""
+    promises = promised(recording.history)
+    for remark in promises.wrong_replies:
+        scene.remark(remark)
+    opener = Opener(root)
+    scene.acknowledged += sum(batch.acknowledged for batch in recording.history if not batch.is_open)
+    with _timed(scene):
+        for point, answered, files in _images(recording, seed, depth, scene):
+            begun = min(answered + 1, len(recording.history))
+            process = recording.process_in_hand(answered)
+            opener.lay(files)
+            judged = opener.open(process)
+            finding = judged.finding
+            if judged.tables is not None:
+                finding = promises.judge(judged.tables, answered=answered, begun=begun)
+            scene.found(finding, f"power cut after event {point}, {answered} batches answered", detail=judged.detail)
+            if begun > answered:
+                scene.unknown += 1
+                if finding is Finding.KEPT:
+                    scene.resolved += _id_decides(recording, promises, judged, answered, begun, process)
+
+
+def _id_decides(
+    recording: Recording,
+    promises: Promised,
+    judged: Judged,
+    answered: int,
+    begun: int,
+    process: ProcessUuid | None,
+) -> bool:
+    """Say whether the id in the process's row names the very batch up to which everything is stored."""
+    return any(
+        judged.tables == promises.states[batches] and judged.batch_id == recording.id_after(batches, process)
+        for batches in (answered, begun)
+    )
+
+
+def _images(recording: Recording, seed: int, depth: Depth, scene: Scene) -> Iterator[tuple[int, int, Files]]:
+    """Every different image, with its event's number and how many batches were answered by then."""
+    medium = Medium()
+    answered = 0
+    seen: set[tuple[int, bytes]] = set()
+    for point, event in enumerate(recording.events):
+        if isinstance(event, Marked):
+            answered = event.mark
+        else:
+            medium.play(event)
+        if point < recording.first_event or not depth.takes(point):
+            continue
+        scene.points += 1
+        for _survival, files in medium.images(depth.some, random.Random(f"{seed} {scene.name} {point}")):
+            key = (answered, _digest(files))
+            if key not in seen:
+                seen.add(key)
+                yield point, answered, files
+
+
+def _digest(files: Files) -> bytes:
+    digest = hashlib.blake2b(digest_size=16)
+    for name, content in sorted(files.items()):
+        digest.update(f"{name} {len(content)} ".encode())
+        digest.update(content)
+    return digest.digest()
+
+
+@contextlib.contextmanager
+def _timed(scene: Scene) -> Iterator[None]:
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        scene.seconds += time.perf_counter() - began
