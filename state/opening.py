@@ -17,7 +17,16 @@ import attrs
 from state.clock import Clock
 from state.connection import BUSY_DEADLINE_MS, close_untouched, open_reader, open_writer
 from state.errors import StateFolderError
-from state.folder import StateFolder, held_lock, holders_of, prepare, quarantine, try_lock, wait_for_lock
+from state.folder import (
+    StateFolder,
+    finish_quarantine,
+    held_lock,
+    holders_of,
+    prepare,
+    quarantine,
+    try_lock,
+    wait_for_lock,
+)
 from state.group_commit import GroupCommit
 from state.ids import ProcessUuid
 from state.long_read import LongReads
@@ -194,6 +203,7 @@ def _ready_connection(
 ) -> apsw.Connection:
     """Connect, migrate, look closer where word was left, and bind the state to its home."""
     with held_lock(folder.path / "migrate.lock", exclusive=True, purpose="migrate the state database"):
+        finish_quarantine(folder)
         connection = open_writer(folder.database, busy_deadline_ms=busy_deadline_ms, vfs=vfs)
         try:
             os.chmod(folder.database, 0o600)

@@ -106,6 +106,22 @@ def test_damaged_file_is_moved_aside_with_its_two_companions_and_rebuilt(folder:
     assert open_and_close(folder) is None
 
 
+@pytest.mark.parametrize("left", [("state.sqlite-wal",), ("state.sqlite-wal", "state.sqlite-shm")])
+def test_move_that_was_cut_short_is_finished_before_sqlite_deletes_what_is_left(
+    folder: StateFolder, left: tuple[str, ...]
+) -> None:
+    """The database was moved, and the power went before its log was."""
+    open_and_close(folder)
+    folder.database.unlink()
+    for name in left:
+        (folder.path / name).write_bytes(b"left behind")
+
+    assert open_and_close(folder) is None
+    (moved_to,) = folder.quarantine_dir.iterdir()
+    assert sorted(path.name for path in moved_to.iterdir()) == sorted(left)
+    assert (moved_to / "state.sqlite-wal").read_bytes() == b"left behind"
+
+
 def test_damage_that_opening_comes_upon_is_moved_aside_too(folder: StateFolder) -> None:
     open_and_close(folder)
     damage_table(folder, "home")

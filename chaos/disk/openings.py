@@ -1,0 +1,168 @@
+"""Cutting the power while the store is being opened: in the middle of a migration, and of setting a file aside."""
+
+import itertools
+import random
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from chaos.disk.faulty import faulty_disk
+from chaos.disk.medium import Files, Medium
+from chaos.disk.power import Depth, Opener
+from chaos.disk.promises import Finding
+from chaos.disk.recording import Recorder
+from chaos.disk.report import Scene
+from chaos.disk.session import CODEX_HOME, Session, read_back
+from chaos.disk.workload import script
+from state.connection import close_untouched, open_writer
+from state.folder import StateFolder
+from state.migrate import Migration, migrations, schema_version
+
+ROWS = 20
+"""Rows of the oldest schema that a migration finds, enough for several pages."""
+
+_PAGE_BYTES = 4096
+
+_PARTS = ("state.sqlite", "state.sqlite-wal", "state.sqlite-journal")
+
+
+def cut_migrations(scene: Scene, root: Path, *, seed: int, depth: Depth) -> None:
+    """Cut the power at every moment of migrating from each older schema, with rows in the file and in its log."""
+    opener = Opener(root)
+    for version in range(1, len(migrations())):
+        folder = StateFolder(path=root / f"schema-{version}")
+        _make_old(folder, migrations()[:version])
+        before = {name: (folder.path / name).read_bytes() for name in _PARTS if (folder.path / name).exists()}
+        recorder = Recorder()
+        with faulty_disk(recorder=recorder) as disk:
+            session = Session(folder, vfs=disk.name)
+            events = tuple(recorder.events)
+            session.close()
+        began = time.perf_counter()
+        medium = Medium(before)
+        for point, event in enumerate(events):
+            if not medium.play(event) or not depth.takes(point):
+                continue
+            scene.points += 1
+            for survival, files in medium.images(depth.some, random.Random(f"{seed} {version} {point}")):
+                where = f"power cut after event {point} of the migration from schema {version}, {survival} survived"
+                opener.lay(files)
+                _judge_old(scene, opener, where)
+        scene.acknowledged += ROWS
+        scene.seconds += time.perf_counter() - began
+
+
+def _make_old(folder: StateFolder, known: tuple[Migration, ...]) -> None:
+    """Write a database of an older memoryd whose process was killed: half of its rows are in the log alone."""
+    folder.path.mkdir(mode=0o700)
+    connection = open_writer(folder.database)
+    for migration in known:
+        for _ in connection.execute(migration.sql):
+            pass
+    connection.execute("INSERT INTO home (id, codex_home, created_at_ms) VALUES (1, ?, 0)", (CODEX_HOME,))
+    for number in range(ROWS):
+        if number == ROWS // 2:
+            connection.wal_checkpoint(mode=2)
+        connection.execute(
+            "INSERT INTO rollout_files (path, archived, size_bytes, mtime_ns, inode, status, offset_bytes, fold_state,"
+            " lines_skipped, attempts, registered_at_ms) VALUES (?, 0, 1, 1, 1, 'pending', 0, ?, 0, 0, 0)",
+            (f"sessions/{number:04}", bytes(900)),
+        )
+    close_untouched(connection)
+
+
+def _judge_old(scene: Scene, opener: Opener, where: str) -> None:
+    judged = opener.open()
+    finding = judged.finding
+    if judged.tables is not None:
+        # The file is the last one's: closing has brought everything into it.
+        rows = [row[0] for row in judged.tables["rollout_files"]]
+        if rows != [f"sessions/{number:04}" for number in range(ROWS)]:
+            finding = Finding.LOST
+        connection = open_writer(opener.folder.database)
+        if schema_version(connection) != len(migrations()):
+            finding = Finding.HALF
+        connection.close()
+    scene.found(finding, where, detail=judged.detail)
+
+
+def cut_quarantine(scene: Scene, root: Path, *, seed: int) -> None:
+    """Cut the power while a damaged database is set aside: of its renames any may have reached the disk.
+
+    Afterwards the store must open and answer, and every byte of the damaged files must still be somewhere.
+    """
+    began = time.perf_counter()
+    for damage in ("header", "table"):
+        damaged = _damaged_files(root / f"damaged-{damage}", damage, seed)
+        moved = _moved_by_quarantine(root / f"moved-{damage}", damaged)
+        for arrived in _subsets(sorted(moved)):
+            scene.points += 1
+            folder = StateFolder(path=root / "cut")
+            shutil.rmtree(folder.path, ignore_errors=True)
+            folder.path.mkdir(mode=0o700)
+            for name, content in damaged.items():
+                aside = folder.quarantine_dir / "1-cut"
+                target = aside if name in arrived else folder.path
+                target.mkdir(parents=True, exist_ok=True)
+                (target / name).write_bytes(content)
+            _judge_quarantine(scene, folder, damaged, f"{damage} damaged, {', '.join(arrived) or 'nothing'} moved")
+    scene.seconds += time.perf_counter() - began
+
+
+def _damaged_files(path: Path, damage: str, seed: int) -> Files:
+    """The files of a killed process whose database is damaged, with answers that are in the log alone."""
+    folder = StateFolder(path=path)
+    whole = script(seed, 2)
+    earlier = Session(folder)
+    for requests in whole[:-3]:
+        earlier.ask(requests)
+    earlier.close()
+    session = Session(folder, number=1)
+    session.ask(whole[-3])
+    names = (*_PARTS, "state.sqlite-shm")
+    files = {name: (folder.path / name).read_bytes() for name in names if (folder.path / name).exists()}
+    session.close()
+    database = files["state.sqlite"]
+    first, rest = database[:_PAGE_BYTES], database[_PAGE_BYTES:]
+    noise = bytes([255])
+    files["state.sqlite"] = noise * _PAGE_BYTES + rest if damage == "header" else first + noise * len(rest)
+    return files
+
+
+def _moved_by_quarantine(path: Path, damaged: Files) -> set[str]:
+    """Let the real opening set these files aside; answer which it moved."""
+    folder = StateFolder(path=path)
+    folder.path.mkdir(mode=0o700)
+    for name, content in damaged.items():
+        (folder.path / name).write_bytes(content)
+    session = Session(folder)
+    session.close()
+    return {file.name for aside in folder.quarantine_dir.iterdir() for file in aside.iterdir()}
+
+
+def _subsets(names: list[str]) -> Iterator[tuple[str, ...]]:
+    for size in range(len(names) + 1):
+        yield from itertools.combinations(names, size)
+
+
+def _judge_quarantine(scene: Scene, folder: StateFolder, damaged: Files, where: str) -> None:
+    detail = ""
+    finding = Finding.KEPT
+    try:
+        session = Session(folder, number=50)
+        session.ask(script(7, 1)[0])
+        answers: list[Any] = [asked.answer for batch in session.history for asked in batch.asked]
+        session.close()
+        if any(isinstance(answer, Exception) for answer in answers):
+            finding, detail = Finding.HALF, f"it answered {answers}"
+        else:
+            read_back(folder)
+    except Exception as error:
+        finding, detail = Finding.CORRUPT, f"it cannot be opened: {error}"
+    kept = [file.read_bytes() for file in folder.path.rglob("*") if file.is_file()]
+    for name in ("state.sqlite", "state.sqlite-wal"):
+        if finding is Finding.KEPT and damaged[name] not in kept:
+            finding, detail = Finding.LOST, f"the damaged {name} is gone"
+    scene.found(finding, where, detail=detail)
