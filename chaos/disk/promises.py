@@ -6,6 +6,7 @@ requests make one after the other, on a database in memory without a store aroun
 ends its job and marks its scope is one request here too, so half of it is never the right state.
 """
 
+import functools
 import itertools
 from collections.abc import Sequence
 from enum import StrEnum
@@ -92,11 +93,13 @@ class Finding(StrEnum):
 class Model:
     """The rules alone, on a database in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, picture: "Picture | None" = None) -> None:
+        """Begin where another model took a picture; else with an empty database."""
+        picture = picture or Picture(_empty(), {})
         self._connection = apsw.Connection(":memory:")
+        self._connection.deserialize("main", picture.database)
         self._connection.pragma("foreign_keys", True)
-        migrate(self._connection)
-        self._transaction = _LinklessTransaction(self._connection)
+        self._transaction = _LinklessTransaction(self._connection, dict(picture.links))
 
     def run(self, batch: Batch, *, open_is_stored: bool) -> list[str]:
         """Run a batch's requests that are stored; answer where a reply is not what its asker was told."""
@@ -114,21 +117,40 @@ class Model:
         """What is stored now."""
         return tables_of(self._connection)
 
+    def picture(self) -> "Picture":
+        """Everything, to begin another model with."""
+        return Picture(self._connection.serialize("main"), dict(self._transaction.links))
+
     def close(self) -> None:
         """Forget everything."""
         self._connection.close()
 
 
+@attrs.frozen
+class Picture:
+    """A model at one moment."""
+
+    database: bytes
+    links: dict[str, str]
+
+
+@functools.cache
+def _empty() -> bytes:
+    connection = apsw.Connection(":memory:")
+    migrate(connection)
+    return connection.serialize("main")
+
+
 class _LinklessTransaction(SqliteTransaction):
     """Keeps the links that rules point, instead of making them."""
 
-    def __init__(self, connection: apsw.Connection) -> None:
+    def __init__(self, connection: apsw.Connection, links: dict[str, str]) -> None:
         super().__init__(connection, Path("/nowhere"))
-        self._links: dict[str, str] = {}
+        self.links = links
 
     async def point(self, link: str, target: str) -> bool:
-        changed = self._links.get(link) != target
-        self._links[link] = target
+        changed = self.links.get(link) != target
+        self.links[link] = target
         return changed
 
 
@@ -201,32 +223,45 @@ class Verdict:
     remarks: tuple[str, ...]
 
 
-def judge(history: Sequence[Batch], tables: Tables) -> Verdict:
-    """Decide whether these are the rows that the answers promised, and what became of what was open."""
+def pictured(history: Sequence[Batch]) -> Picture:
+    """Where a history without anything open ends, to judge many that begin with it."""
+    model = Model()
+    for batch in history:
+        model.run(batch, open_is_stored=True)
+    picture = model.picture()
+    model.close()
+    return picture
+
+
+def judge(history: Sequence[Batch], tables: Tables, *, start: Picture | None = None) -> Verdict:
+    """Decide whether these are the rows that the answers promised, and what became of what was open.
+
+    Args:
+      start: what was stored before this history.
+    """
     remarks = [*_improper(history)]
     openings = [number for number, batch in enumerate(history) if batch.is_open]
     remarks += [f"batch {number} is half unknown" for number in openings if not _is_wholly_open(history[number])]
-    closest: list[str] = []
-    for stored in itertools.product((False, True), repeat=len(openings)):
-        kept = dict(zip(openings, stored, strict=True))
-        states, wrong = _replayed(history, kept)
-        if states[-1] == tables:
-            return Verdict(Finding.KEPT, len(openings), sum(stored), (*remarks, *wrong))
-        if tables in states[:-1]:
-            closest = ["what was acknowledged last is missing"]
-    if closest:
-        return Verdict(Finding.LOST, len(openings), 0, (*remarks, *closest))
+    for length in range(len(history), -1, -1):
+        of_these = [number for number in openings if number < length]
+        for stored in itertools.product((False, True), repeat=len(of_these)):
+            state, wrong = _replayed(history[:length], dict(zip(of_these, stored, strict=True)), start)
+            if state == tables and length == len(history):
+                return Verdict(Finding.KEPT, len(openings), sum(stored), (*remarks, *wrong))
+            if state == tables:
+                remarks.append(f"of {len(history)} batches the last {len(history) - length} are missing")
+                return Verdict(Finding.LOST, len(openings), 0, tuple(remarks))
     return Verdict(Finding.HALF, len(openings), 0, (*remarks, "the rows are in no state that was promised"))
 
 
-def _replayed(history: Sequence[Batch], kept: dict[int, bool]) -> tuple[list[Tables], list[str]]:
-    model = Model()
-    states, wrong = [model.tables()], []
+def _replayed(history: Sequence[Batch], kept: dict[int, bool], start: Picture | None) -> tuple[Tables, list[str]]:
+    model = Model(start)
+    wrong = []
     for number, batch in enumerate(history):
         wrong += model.run(batch, open_is_stored=kept.get(number, False))
-        states.append(model.tables())
+    tables = model.tables()
     model.close()
-    return states, wrong
+    return tables, wrong
 
 
 def _improper(history: Sequence[Batch]) -> list[str]:

@@ -96,10 +96,19 @@ class Session:
             inbox.put(Ticket(request, _NOBODY))
         waiting = len(inbox)
         while len(inbox):
-            answers = self._commits.serve(inbox)
+            answers = self._serve(inbox)
             waiting -= len(answers)
             self.history.append(Batch(self._at, tuple(_asked(answer) for answer in answers)))
         assert waiting == 0, "somebody was not answered, or was answered twice"
+
+    def _serve(self, inbox: Inbox) -> list[Answer]:
+        """Answer as the store's actor does: one that is broken answers why, and nothing else."""
+        if self._commits.broken is None:
+            return self._commits.serve(inbox)
+        answers: list[Answer] = []
+        while (ticket := inbox.pick()) is not None:
+            answers.append((ticket, outcome.Error(self._commits.broken)))
+        return answers
 
     def close(self) -> None:
         """Close in good order. A store that is broken leaves word to look closer, as the real one does."""
