@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from chaos.disk.faults import Effect, Fault, Operation
 from chaos.disk.faulty import faulty_disk
 from chaos.disk.medium import Files, Medium
 from chaos.disk.power import Depth, Opener
@@ -17,6 +18,7 @@ from chaos.disk.report import Scene
 from chaos.disk.session import CODEX_HOME, Session, read_back
 from chaos.disk.workload import script
 from state.connection import close_untouched, open_writer
+from state.errors import StateFolderError
 from state.folder import StateFolder
 from state.migrate import Migration, migrations, schema_version
 
@@ -34,7 +36,7 @@ def cut_migrations(scene: Scene, root: Path, *, seed: int, depth: Depth) -> None
     for version in range(1, len(migrations())):
         folder = StateFolder(path=root / f"schema-{version}")
         _make_old(folder, migrations()[:version])
-        before = {name: (folder.path / name).read_bytes() for name in _PARTS if (folder.path / name).exists()}
+        before = _files_in(folder)
         recorder = Recorder()
         with faulty_disk(recorder=recorder) as disk:
             session = Session(folder, vfs=disk.name)
@@ -73,19 +75,70 @@ def _make_old(folder: StateFolder, known: tuple[Migration, ...]) -> None:
     close_untouched(connection)
 
 
-def _judge_old(scene: Scene, opener: Opener, where: str) -> None:
+def _judge_old(scene: Scene, opener: Opener, where: str, *, rows: int = ROWS) -> None:
     judged = opener.open()
     finding = judged.finding
     if judged.tables is not None:
         # The file is the last one's: closing has brought everything into it.
-        rows = [row[0] for row in judged.tables["rollout_files"]]
-        if rows != [f"sessions/{number:04}" for number in range(ROWS)]:
+        paths = [row[0] for row in judged.tables["rollout_files"]]
+        if paths != [f"sessions/{number:04}" for number in range(rows)]:
             finding = Finding.LOST
         connection = open_writer(opener.folder.database)
         if schema_version(connection) != len(migrations()):
             finding = Finding.HALF
         connection.close()
     scene.found(finding, where, detail=judged.detail)
+
+
+def fail_openings(scene: Scene, root: Path, *, effect: Effect, operation: Operation, depth: Depth) -> None:
+    """Fail every operation of opening: a new file, an older schema, the log of a killed process.
+
+    Opening works all the same, or is refused in words; on the repaired disk it works, and nothing is missing.
+    """
+    began = time.perf_counter()
+    for name, files in _openable(root / f"{operation} {effect}").items():
+        opener = Opener(root)
+        number, struck = 1, True
+        while struck:
+            for times in (1, None):
+                if not depth.takes(number):
+                    continue
+                scene.points += 1
+                opener.lay(files)
+                fault = Fault(operation=operation, effect=effect, number=number, times=times)
+                struck = _open_failing(scene, opener, fault, name)
+                _judge_old(scene, opener, f"opening {name}, {fault}", rows=0 if name == "nothing" else ROWS)
+            number += 1
+    scene.seconds += time.perf_counter() - began
+
+
+def _openable(root: Path) -> dict[str, Files]:
+    """What an opener may find."""
+    root.mkdir()
+    found: dict[str, Files] = {"nothing": {}}
+    for name, version in (("an older schema", len(migrations()) - 1), ("a killed process's files", len(migrations()))):
+        folder = StateFolder(path=root / name)
+        _make_old(folder, migrations()[:version])
+        found[name] = _files_in(folder)
+    return found
+
+
+def _files_in(folder: StateFolder) -> Files:
+    return {name: (folder.path / name).read_bytes() for name in _PARTS if (folder.path / name).exists()}
+
+
+def _open_failing(scene: Scene, opener: Opener, fault: Fault, name: str) -> bool:
+    """Open on a disk that fails; answer whether it came to that."""
+    with faulty_disk() as disk:
+        disk.follow(fault)
+        try:
+            Session(opener.folder, vfs=disk.name).close()
+        except StateFolderError as error:
+            if fault.effect is not Effect.FAIL and "full" not in str(error) + error.hint:
+                scene.remark(f"opening {name}, {fault}: a full disk is not called one: {error}")
+        except Exception as error:
+            scene.remark(f"opening {name}, {fault}: {type(error).__name__}: {error}")
+        return disk.struck > 0
 
 
 def cut_quarantine(scene: Scene, root: Path, *, seed: int) -> None:
@@ -121,8 +174,7 @@ def _damaged_files(path: Path, damage: str, seed: int) -> Files:
     earlier.close()
     session = Session(folder, number=1)
     session.ask(whole[-3])
-    names = (*_PARTS, "state.sqlite-shm")
-    files = {name: (folder.path / name).read_bytes() for name in names if (folder.path / name).exists()}
+    files = {**_files_in(folder), "state.sqlite-shm": (folder.path / "state.sqlite-shm").read_bytes()}
     session.close()
     database = files["state.sqlite"]
     first, rest = database[:_PAGE_BYTES], database[_PAGE_BYTES:]

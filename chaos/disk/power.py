@@ -81,46 +81,61 @@ def record_serving(
     sessions: Sequence[Script],
     *,
     wrap: Callable[[str], WrapCommits] | None = None,
-    plan: Sequence[Fault] = (),
-    batches_after_fault: int = 2,
+    lies: Sequence[Fault] = (),
 ) -> Recording:
     """Record a store from the making of its file, opened and closed once for each part of the script.
 
-    With a plan, the record begins to be cut where the first fault struck and ends a few batches later, or when the
-    store stops because it does not know what was stored.
+    Args:
+      wrap: given the disk's name; see `Session`.
+      lies: what the disk says to have done and has not.
     """
     recorder = Recorder()
     history: list[Batch] = []
     stored_by: list[tuple[ProcessUuid, object]] = []
     with faulty_disk(recorder=recorder) as disk, small_checkpoints(disk.name, CHECKPOINT_FRAMES):
-        disk.follow(*plan)
-        struck_at: int | None = None
-        left = batches_after_fault
+        disk.follow(*lies)
         for number, script in enumerate(sessions):
             session = Session(folder, vfs=disk.name, wrap=None if wrap is None else wrap(disk.name), number=number)
             for requests in script:
-                before = len(recorder.events)
                 session.ask(requests)
                 history.append(session.history[-1])
                 stored_by.append((session.process, batch_id_of(folder, session.process)))
-                if session.history[-1].is_open:
-                    break
                 recorder.mark(len(history))
-                if disk.struck:
-                    struck_at = before if struck_at is None else struck_at
-                    left -= 1
-                if plan and left < 0:
-                    break
-            is_over = session.is_broken or (bool(plan) and left < 0)
-            if is_over or number == len(sessions) - 1:
+            if number == len(sessions) - 1:
                 events = tuple(recorder.events)
                 disk.recover()
             session.close()
-            if is_over:
+    return Recording(events=events, history=tuple(history), stored_by=tuple(stored_by))
+
+
+def record_failing(folder: StateFolder, script: Script, fault: Fault, *, batches_after: int = 2) -> Recording:
+    """Record a store whose disk fails once it is open: to be cut from the failing batch on, to a few batches later.
+
+    A store that cannot find out what was stored stops. Its last batch then has no answer.
+    """
+    recorder = Recorder()
+    history: list[Batch] = []
+    stored_by: list[tuple[ProcessUuid, object]] = []
+    failing_at = 0
+    with faulty_disk(recorder=recorder) as disk, small_checkpoints(disk.name, CHECKPOINT_FRAMES):
+        session = Session(folder, vfs=disk.name)
+        disk.follow(fault)
+        for requests in script:
+            if not disk.struck:
+                failing_at = len(recorder.events)
+            elif batches_after == 0 or session.is_broken:
                 break
-    return Recording(
-        events=events, history=tuple(history), stored_by=tuple(stored_by), first_event=struck_at or 0
-    )
+            else:
+                batches_after -= 1
+            session.ask(requests)
+            history.append(session.history[-1])
+            stored_by.append((session.process, batch_id_of(folder, session.process)))
+            if not session.history[-1].is_open:
+                recorder.mark(len(history))
+        events = tuple(recorder.events)
+        disk.recover()
+        session.close()
+    return Recording(events=events, history=tuple(history), stored_by=tuple(stored_by), first_event=failing_at)
 
 
 @attrs.frozen(kw_only=True)
