@@ -205,6 +205,8 @@ class GroupCommit:
             if kept or not isinstance(error, apsw.FullError):
                 truncate_wal(self._connection)
                 kept = self._last_batch_id() == batch_id
+                if not kept:
+                    self._bury_refused()
         except apsw.Error as second:
             self._break(f"the disk failed while {self._database} was written: {error}; then {second}")
             return _all_fail(
@@ -215,6 +217,16 @@ class GroupCommit:
                 ),
             )
         return answers if kept else _all_fail(answers, self._failure(error))
+
+    def _bury_refused(self) -> None:
+        """Make sure that the batch which is about to be refused can never come back.
+
+        Its pages may have reached the log, and that the log was emptied may be lost with the power. What is committed
+        now begins a new log, in which nothing of the old one counts.
+        """
+        self._connection.execute(
+            "UPDATE processes SET last_batch_id = ? WHERE process_uuid = ?", (secrets.token_hex(16), self._process)
+        )
 
     def _last_batch_id(self) -> object:
         row = self._connection.execute(

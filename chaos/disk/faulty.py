@@ -42,7 +42,9 @@ class FaultyDisk(apsw.VFS):
       recorder: hears every change, if there is one.
     """
 
-    def __init__(self, name: str = "faulty-disk", *, recorder: Recorder | None = None, is_default: bool = False) -> None:
+    def __init__(
+        self, name: str = "faulty-disk", *, recorder: Recorder | None = None, is_default: bool = False
+    ) -> None:
         self.name = name
         self.recorder = recorder
         self.room_bytes: int | None = None

@@ -29,6 +29,8 @@ class Survival(StrEnum):
     """Everything but the second half of the last write."""
     LAST_ONLY = "last only"
     """The last write, and nothing of what was written before it."""
+    UNCUT = "uncut"
+    """Every write, but no truncation and no name since the last sync: what the file system does by itself comes late."""
     SOME = "some"
     """A random subset of the sectors, and the names up to a random one."""
 
@@ -173,13 +175,16 @@ class Medium:
                 name: file.content(lambda _change: random_source.random() < chance, garbage)
                 for name, file in sorted(names.items())
             }
-        names = self._named(0 if survival is Survival.NOTHING else len(self._pending_names))
+        late = survival in (Survival.NOTHING, Survival.UNCUT)
+        names = self._named(0 if late else len(self._pending_names))
         return {name: file.content(self._keeper(survival, file), None) for name, file in names.items()}
 
     def _keeper(self, survival: Survival, file: _File) -> Callable[[_Change], bool]:
         last = self._writes - 1
         if survival is Survival.NOTHING:
             return lambda _change: False
+        if survival is Survival.UNCUT:
+            return lambda change: isinstance(change, _Sector)
         if survival is Survival.EVERYTHING or file is not self._last:
             return lambda _change: survival is not Survival.LAST_ONLY
         if survival is Survival.LAST_ONLY:
@@ -193,8 +198,9 @@ class Medium:
         if self.is_settled:
             yield Survival.EVERYTHING, self.image(Survival.EVERYTHING, random_source)
             return
-        for survival in (Survival.NOTHING, Survival.EVERYTHING, Survival.TORN, Survival.LAST_ONLY):
-            yield survival, self.image(survival, random_source)
+        for survival in Survival:
+            if survival is not Survival.SOME:
+                yield survival, self.image(survival, random_source)
         for _ in range(some):
             yield Survival.SOME, self.image(Survival.SOME, random_source)
 

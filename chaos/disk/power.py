@@ -210,10 +210,13 @@ def _id_decides(
     process: ProcessUuid | None,
 ) -> bool:
     """Say whether the id in the process's row names the very batch up to which everything is stored."""
-    return any(
-        judged.tables == promises.states[batches] and judged.batch_id == recording.id_after(batches, process)
-        for batches in (answered, begun)
-    )
+    before, after = (recording.id_after(batches, process) for batches in (answered, begun))
+    if judged.tables == promises.states[answered] and judged.batch_id == before:
+        return True
+    if judged.tables == promises.states[begun] and judged.batch_id == after:
+        return True
+    # Stored, and refused afterwards: its id has never been seen.
+    return judged.tables == promises.in_hand[answered] and judged.batch_id not in (None, before)
 
 
 def _images(recording: Recording, seed: int, depth: Depth, scene: Scene) -> Iterator[tuple[int, int, Files]]:

@@ -70,9 +70,7 @@ class Batch:
     @property
     def acknowledged(self) -> int:
         """How many changes were acknowledged."""
-        return sum(
-            asked.request.mutates and not asked.is_open and not asked.is_refused for asked in self.asked
-        )
+        return sum(asked.request.mutates and not asked.is_open and not asked.is_refused for asked in self.asked)
 
 
 class Finding(StrEnum):
@@ -176,9 +174,17 @@ def tables_of(connection: apsw.Connection) -> Tables:
 
 @attrs.frozen
 class Promised:
-    """The states that a history passes through: before everything, and after each batch."""
+    """The states that a history passes through.
+
+    Attributes:
+      states: before everything, and after each batch.
+      in_hand: what each batch would have made if it had been stored whole. Where a batch is refused in the end this is
+        not what follows; but until its askers are told, it may be what is on the disk.
+      wrong_replies: where an answer is not what the rules say, a sentence each.
+    """
 
     states: tuple[Tables, ...]
+    in_hand: tuple[Tables, ...]
     wrong_replies: tuple[str, ...]
 
     def judge(self, tables: Tables, *, answered: int, begun: int) -> Finding:
@@ -188,22 +194,31 @@ class Promised:
           answered: how many batches were answered before it.
           begun: how many had begun before it: `answered`, or one more.
         """
-        if any(tables == self.states[number] for number in range(answered, begun + 1)):
+        if tables in self.states[answered : begun + 1] or tables in self.in_hand[answered:begun]:
             return Finding.KEPT
         if tables in self.states[:answered]:
             return Finding.LOST
-        return Finding.GHOST if tables in self.states[begun:] else Finding.HALF
+        return Finding.GHOST if tables in (*self.states, *self.in_hand) else Finding.HALF
 
 
 def promised(history: Sequence[Batch]) -> Promised:
     """What a history without anything open promises after each of its batches."""
     model = Model()
-    states, wrong = [model.tables()], []
+    states, in_hand, wrong = [model.tables()], [], []
     for batch in history:
+        before = model.picture()
         wrong += model.run(batch, open_is_stored=True)
         states.append(model.tables())
+        in_hand.append(states[-1])
+        if any(asked.is_refused for asked in batch.asked):
+            whole = Model(before)
+            whole.run(
+                Batch(batch.at, tuple(Asked(asked.request, UNANSWERED) for asked in batch.asked)), open_is_stored=True
+            )
+            in_hand[-1] = whole.tables()
+            whole.close()
     model.close()
-    return Promised(tuple(states), tuple(wrong))
+    return Promised(tuple(states), tuple(in_hand), tuple(wrong))
 
 
 @attrs.frozen

@@ -8,6 +8,8 @@ from pathlib import Path
 import apsw
 import pytest
 
+from chaos.disk.faults import Effect, Fault, Operation
+from chaos.disk.faulty import FaultyDisk
 from state import folder as folder_module
 from state import opening
 from state.errors import StateFolderError
@@ -15,7 +17,6 @@ from state.folder import StateFolder, file_system_of, try_lock
 from state.migrate import migrations, schema_text
 from state.opening import OpenedStore, mark_suspect, open_for_reading, open_for_writing
 from tests.fakes.clock import ManualClock
-from tests.fakes.faulty_disk import FaultyDisk
 from tests.fakes.other_process import other_process
 from tests.unit.state.conftest import BUSY_DEADLINE_MS, CODEX_HOME
 
@@ -331,7 +332,7 @@ def test_opener_that_cannot_get_the_write_lock_is_told_so(folder: StateFolder) -
 
 
 def test_full_disk_at_the_first_start_is_named_as_such(folder: StateFolder, disk: FaultyDisk) -> None:
-    disk.fail_writes(apsw.FullError("no space"))
+    disk.follow(Fault(operation=Operation.WRITE, effect=Effect.FULL, times=None))
 
     with pytest.raises(StateFolderError, match="cannot open the state database") as refused:
         open_and_close(folder)
