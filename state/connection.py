@@ -51,9 +51,7 @@ class JitteredBusyHandler:
         return True
 
 
-def open_writer(
-    database: Path, *, busy_deadline_ms: int = BUSY_DEADLINE_MS, vfs: str | None = None
-) -> apsw.Connection:
+def open_writer(database: Path, *, busy_deadline_ms: int = BUSY_DEADLINE_MS, vfs: str | None = None) -> apsw.Connection:
     """Open the one connection that writes, creating the file if it is missing.
 
     Args:
@@ -84,9 +82,7 @@ def _prepare_writer(connection: apsw.Connection, busy_deadline_ms: int) -> None:
     _pragma(connection, f"journal_size_limit = {16 * 1024 * 1024}")
 
 
-def open_reader(
-    database: Path, *, busy_deadline_ms: int = BUSY_DEADLINE_MS, vfs: str | None = None
-) -> apsw.Connection:
+def open_reader(database: Path, *, busy_deadline_ms: int = BUSY_DEADLINE_MS, vfs: str | None = None) -> apsw.Connection:
     """Open a connection that can only read; the file must exist. `vfs` as in `open_writer`."""
     refuse_broken_sqlite(apsw.sqlite_lib_version())
     connection = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY, vfs=vfs)

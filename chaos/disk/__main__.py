@@ -1,4 +1,7 @@
-"""`python -m chaos.disk --seed N`: break the disk in every way, print what was found, exit 1 if a promise was broken."""
+"""`python -m chaos.disk --seed N`: break the disk in every way and print what was found.
+
+Exits 1 if a promise was broken, or a control found nothing.
+"""
 
 import argparse
 import json

@@ -5,6 +5,7 @@ request is stored and acknowledged, or refused with a reason, or unknown and the
 requests of its batch get their right answers; and when the disk is good again, the store goes on.
 """
 
+import functools
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from chaos.disk.faulty import FaultyDisk, faulty_disk
 from chaos.disk.power import CHECKPOINT_FRAMES, Depth
 from chaos.disk.promises import Batch, Finding, judge, pictured
 from chaos.disk.report import Scene
-from chaos.disk.session import Session, read_back, small_checkpoints
+from chaos.disk.session import Session, WrapCommits, read_back, small_checkpoints
 from chaos.disk.workload import Script
 from state.errors import StateFolderError, StoreError
 from state.folder import StateFolder
@@ -42,10 +43,17 @@ class Trial:
 class Base:
     """The store as it is before each trial: made once, copied for each."""
 
-    def __init__(self, root: Path, trial: Trial, *, is_closed: bool = False) -> None:
-        """Make it. `is_closed`: the earlier process closed it in good order, so that there is no log yet; else it was
-        killed, and left its log."""
+    def __init__(
+        self, root: Path, trial: Trial, *, is_closed: bool = False, wrap: Callable[[str], WrapCommits] | None = None
+    ) -> None:
+        """Make it.
+
+        Args:
+          is_closed: the earlier process closed it in good order, so that there is no log yet; else it was killed.
+          wrap: given the disk's name, what serves the trials in the place of the store's own; see `Session`.
+        """
         self.trial = trial
+        self._wrap = wrap
         self._made = StateFolder(path=root / "base")
         self._folder = StateFolder(path=root / "trial")
         session = Session(self._made)
@@ -63,6 +71,11 @@ class Base:
         self.acknowledged = sum(batch.acknowledged for batch in session.history)
         self.picture = pictured(session.history)
 
+    def open(self, folder: StateFolder, disk: FaultyDisk, number: int) -> Session:
+        """Open a trial's store on its disk."""
+        wrap = None if self._wrap is None else self._wrap(disk.name)
+        return Session(folder, vfs=disk.name, wrap=wrap, number=number)
+
     def fresh(self) -> StateFolder:
         """A folder with nothing but the files of the base."""
         shutil.rmtree(self._folder.path, ignore_errors=True)
@@ -75,7 +88,7 @@ class Base:
 def count_operations(base: Base) -> dict[Operation, int]:
     """How many operations of each kind a trial has, from after its opening to after its closing."""
     with faulty_disk() as disk, small_checkpoints(disk.name, CHECKPOINT_FRAMES):
-        session = Session(base.fresh(), vfs=disk.name, number=1)
+        session = base.open(base.fresh(), disk, 1)
         disk.follow()
         for requests in base.trial.during:
             session.ask(requests)
@@ -96,7 +109,7 @@ def fail_everywhere(scene: Scene, base: Base, *, operation: Operation, effect: E
     began = time.perf_counter()
     for fault in every_fault(count_operations(base), operation, effect, depth):
         scene.points += 1
-        _Run(scene, base, str(fault)).serve(lambda disk, fault=fault: disk.follow(fault))
+        _Run(scene, base, str(fault)).serve(functools.partial(_follow, fault))
     scene.seconds += time.perf_counter() - began
 
 
@@ -109,13 +122,17 @@ def fill_everywhere(scene: Scene, base: Base, *, depth: Depth, step_bytes: int =
         if depth.takes(number):
             room = number * step_bytes
             scene.points += 1
-
-            def fill(disk: FaultyDisk, room: int = room) -> None:
-                disk.room_bytes = disk.used_bytes + room
-
-            is_struck = _Run(scene, base, f"room for {room:,} bytes more").serve(fill)
+            is_struck = _Run(scene, base, f"room for {room:,} bytes more").serve(functools.partial(_fill, room))
         number += 1
     scene.seconds += time.perf_counter() - began
+
+
+def _follow(fault: Fault, disk: FaultyDisk) -> None:
+    disk.follow(fault)
+
+
+def _fill(room_bytes: int, disk: FaultyDisk) -> None:
+    disk.room_bytes = disk.used_bytes + room_bytes
 
 
 class _Run:
@@ -132,14 +149,14 @@ class _Run:
         """Serve the trial's script on a disk that breaks and is repaired; answer whether anybody noticed."""
         trial = self._base.trial
         with faulty_disk() as disk, small_checkpoints(disk.name, CHECKPOINT_FRAMES):
-            session = Session(self._folder, vfs=disk.name, number=1)
+            session = self._base.open(self._folder, disk, 1)
             break_disk(disk)
             self._ask(session, trial.during)
             if session.is_broken:
                 # The service stops, says so, and is started again when the disk is repaired.
                 session.close()
                 disk.recover()
-                session = Session(self._folder, vfs=disk.name, number=2)
+                session = self._base.open(self._folder, disk, 2)
             disk.recover()
             while_bad = len(self._history)
             self._ask(session, trial.after)

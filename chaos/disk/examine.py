@@ -39,7 +39,7 @@ def examine_disk(
     *,
     depth: Depth | None = None,
     rounds: int = ROUNDS,
-    on_scene: Callable[[Scene], None] = lambda scene: None,
+    on_scene: Callable[[Scene], None] | None = None,
 ) -> DiskReport:
     """Break a store's disk in every way, at every point, and hold the store to its answers.
 
@@ -56,7 +56,8 @@ def examine_disk(
     with tempfile.TemporaryDirectory(prefix="memoryd-disk-", dir=scratch_parent()) as folder:
         for scene in _scenes(seed, Path(folder), script(seed, rounds), depth):
             scenes.append(scene)
-            on_scene(scene)
+            if on_scene is not None:
+                on_scene(scene)
     return DiskReport(seed, tuple(scenes))
 
 

@@ -35,7 +35,7 @@ class Effect(StrEnum):
     FULL = "full"
     """There is no room; nothing was done."""
     SHORT = "short"
-    """Half of it was done: a read gives half of the bytes, a write leaves half of them and says that there is no room."""
+    """Half of it was done. A read gives half of the bytes and no error; a write leaves half and says: no room."""
     LIE = "lie"
     """It is said to be done, and was not."""
 

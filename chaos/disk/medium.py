@@ -30,7 +30,7 @@ class Survival(StrEnum):
     LAST_ONLY = "last only"
     """The last write, and nothing of what was written before it."""
     UNCUT = "uncut"
-    """Every write, but no truncation and no name since the last sync: what the file system does by itself comes late."""
+    """Every write, and no truncation and no name since the last sync: what the file system itself does comes late."""
     SOME = "some"
     """A random subset of the sectors, and the names up to a random one."""
 
@@ -76,7 +76,7 @@ class _File:
             if isinstance(lost, _Sector)
             and not any(isinstance(kept, _Sector) and _overlap(lost, kept) for kept in self.pending)
         ]
-        self.durable = _apply(self.durable, self.pending, lambda change: True, None)
+        self.durable = _apply(self.durable, self.pending, _always, None)
         self.pending = []
 
     def content(self, keep: Callable[[_Change], bool], garbage: random.Random | None) -> bytes:
@@ -87,6 +87,10 @@ class _File:
 
 def _overlap(one: _Sector, other: _Sector) -> bool:
     return one.offset < other.end and other.offset < one.end
+
+
+def _always(_change: _Change) -> bool:
+    return True
 
 
 def _apply(

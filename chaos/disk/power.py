@@ -11,13 +11,12 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import apsw
 import attrs
 
 from chaos.disk.faults import Fault
-from chaos.disk.faulty import FaultyDisk, faulty_disk
+from chaos.disk.faulty import faulty_disk
 from chaos.disk.medium import Files, Medium
 from chaos.disk.promises import Batch, Finding, Promised, Tables, promised
 from chaos.disk.recording import Event, Marked, Recorder

@@ -101,15 +101,21 @@ class Model:
 
     def run(self, batch: Batch, *, open_is_stored: bool) -> list[str]:
         """Run a batch's requests that are stored; answer where a reply is not what its asker was told."""
-        wrong = []
-        for asked in batch.asked:
-            if asked.is_refused or (asked.is_open and not open_is_stored):
-                continue
+        stored = [asked for asked in batch.asked if not asked.is_refused and (open_is_stored or not asked.is_open)]
+        replies = self.replies(batch.at, [asked.request for asked in stored])
+        return [
+            f"{type(asked.request).__name__} was answered {asked.answer}, and should be {reply}"
+            for asked, reply in zip(stored, replies, strict=True)
+            if not asked.is_open and not _is_same(asked.answer, reply)
+        ]
+
+    def replies(self, at: Instant, requests: Sequence[Request[Any]]) -> list[Any]:
+        """Run these requests one after the other; answer their replies."""
+        replies = []
+        for request in requests:
             with self._connection:
-                reply = drive(RULES[type(asked.request)](self._transaction, asked.request, batch.at))
-            if not asked.is_open and not _is_same(asked.answer, reply):
-                wrong.append(f"{type(asked.request).__name__} was answered {asked.answer}, and should be {reply}")
-        return wrong
+                replies.append(drive(RULES[type(request)](self._transaction, request, at)))
+        return replies
 
     def tables(self) -> Tables:
         """What is stored now."""
@@ -212,9 +218,7 @@ def promised(history: Sequence[Batch]) -> Promised:
         in_hand.append(states[-1])
         if any(asked.is_refused for asked in batch.asked):
             whole = Model(before)
-            whole.run(
-                Batch(batch.at, tuple(Asked(asked.request, UNANSWERED) for asked in batch.asked)), open_is_stored=True
-            )
+            whole.replies(batch.at, [asked.request for asked in batch.asked])
             in_hand[-1] = whole.tables()
             whole.close()
     model.close()
