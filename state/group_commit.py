@@ -12,6 +12,7 @@ batch id that the transaction wrote into this process's row decides, after a che
 """
 
 import contextlib
+import math
 import secrets
 import time
 from collections.abc import Iterator
@@ -80,8 +81,8 @@ class GroupCommit:
         self._busy_deadline_ms = busy_deadline_ms
         self.broken: StoreBrokenError | None = None
         """Set when the store can no longer vouch for its answers; nothing is served from then on."""
-        self.batch_work_ms_max: float = BATCH_WORK_MS_MAX
-        """Infinite where the same requests must make the same batches every time, however slow the machine is."""
+        self.is_timeless = False
+        """Set where the same requests must make the same batches every time, however slow the machine is."""
 
     def serve(self, inbox: Inbox) -> list[Answer]:
         """Take up a batch and answer it; an empty list when nothing waits."""
@@ -110,9 +111,9 @@ class GroupCommit:
         self._connection.close(True)
 
     def _pick_batch(self, inbox: Inbox, picked: list[Ticket]) -> Iterator[Ticket]:
-        stop_at = time.monotonic() + self.batch_work_ms_max / 1000
+        stop_at = math.inf if self.is_timeless else time.monotonic() + BATCH_WORK_MS_MAX / 1000
         while len(picked) < BATCH_REQUESTS_MAX:
-            ticket = inbox.pick()
+            ticket = inbox.pick(within_batch=bool(picked))
             if ticket is None:
                 return
             picked.append(ticket)

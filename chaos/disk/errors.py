@@ -6,23 +6,25 @@ requests of its batch get their right answers; and when the disk is good again, 
 """
 
 import functools
+import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import apsw
 import attrs
 
+from chaos.disk.asked_store import AskedStore, WrapCommits, read_back, small_checkpoints
 from chaos.disk.faults import Effect, Fault, Operation
 from chaos.disk.faulty import FaultyDisk, faulty_disk
 from chaos.disk.power import CHECKPOINT_FRAMES, Depth
-from chaos.disk.promises import Batch, Finding, judge, pictured
+from chaos.disk.promises import Batch, Remains, judge, pictured
 from chaos.disk.report import Scene
-from chaos.disk.session import Session, WrapCommits, read_back, small_checkpoints
 from chaos.disk.workload import Script
 from state.errors import StateFolderError, StoreError
 from state.folder import StateFolder
+from state.messages.consolidation import PublishConsolidation
 
 
 @attrs.frozen(kw_only=True)
@@ -50,31 +52,32 @@ class Base:
 
         Args:
           is_closed: the earlier process closed it in good order, so that there is no log yet; else it was killed.
-          wrap: given the disk's name, what serves the trials in the place of the store's own; see `Session`.
+          wrap: given the disk's name, what serves the trials in the place of the store's own; see `AskedStore`.
         """
         self.trial = trial
         self._wrap = wrap
         self._made = StateFolder(path=root / "base")
         self._folder = StateFolder(path=root / "trial")
-        session = Session(self._made)
+        store = AskedStore(self._made)
         for requests in trial.before:
-            session.ask(requests)
+            store.ask(requests)
         if is_closed:
-            session.close()
+            store.close()
         self._files = {
             path.name: path.read_bytes()
             for path in self._made.path.glob("state.sqlite*")
             if not path.name.endswith("-shm")
         }
         if not is_closed:
-            session.close()
-        self.acknowledged = sum(batch.acknowledged for batch in session.history)
-        self.picture = pictured(session.history)
+            store.close()
+        self.acknowledged = sum(batch.acknowledged for batch in store.history)
+        self.published = published(store.history)
+        self.picture = pictured(store.history)
 
-    def open(self, folder: StateFolder, disk: FaultyDisk, number: int) -> Session:
+    def open(self, folder: StateFolder, disk: FaultyDisk, number: int) -> AskedStore:
         """Open a trial's store on its disk."""
         wrap = None if self._wrap is None else self._wrap(disk.name)
-        return Session(folder, vfs=disk.name, wrap=wrap, number=number)
+        return AskedStore(folder, vfs=disk.name, wrap=wrap, number=number)
 
     def fresh(self) -> StateFolder:
         """A folder with nothing but the files of the base."""
@@ -85,14 +88,24 @@ class Base:
         return self._folder
 
 
+def published(history: Sequence[Batch]) -> set[str]:
+    """Names of the generations that were, or may have been, published."""
+    return {
+        Path(asked.request.generation_folder).name
+        for batch in history
+        for asked in batch.asked
+        if isinstance(asked.request, PublishConsolidation) and not asked.is_refused
+    }
+
+
 def count_operations(base: Base) -> dict[Operation, int]:
     """How many operations of each kind a trial has, from after its opening to after its closing."""
     with faulty_disk() as disk, small_checkpoints(disk.name, CHECKPOINT_FRAMES):
-        session = base.open(base.fresh(), disk, 1)
+        store = base.open(base.fresh(), disk, 1)
         disk.follow()
         for requests in base.trial.during:
-            session.ask(requests)
-        session.close()
+            store.ask(requests)
+        store.close()
         return dict(disk.counts)
 
 
@@ -149,31 +162,31 @@ class _Run:
         """Serve the trial's script on a disk that breaks and is repaired; answer whether anybody noticed."""
         trial = self._base.trial
         with faulty_disk() as disk, small_checkpoints(disk.name, CHECKPOINT_FRAMES):
-            session = self._base.open(self._folder, disk, 1)
+            store = self._base.open(self._folder, disk, 1)
             break_disk(disk)
-            self._ask(session, trial.during)
-            if session.is_broken:
+            self._ask(store, trial.during)
+            if store.is_broken:
                 # The service stops, says so, and is started again when the disk is repaired.
-                session.close()
+                store.close()
                 disk.recover()
-                session = self._base.open(self._folder, disk, 2)
+                store = self._base.open(self._folder, disk, 2)
             disk.recover()
             while_bad = len(self._history)
-            self._ask(session, trial.after)
-            session.close()
+            self._ask(store, trial.after)
+            store.close()
         self._look_at_answers(while_bad)
         self._reopen()
         return any(isinstance(asked.answer, Exception) for batch in self._history for asked in batch.asked)
 
-    def _ask(self, session: Session, script: Script) -> None:
-        before = len(session.history)
+    def _ask(self, store: AskedStore, script: Script) -> None:
+        before = len(store.history)
         try:
             for requests in script:
-                session.ask(requests)
+                store.ask(requests)
         except Exception as error:
             # What is not an answer would end the store's thread, and leave its askers waiting.
             self._scene.remark(f"{self._where}: the store raised {type(error).__name__}: {error}")
-        self._history += session.history[before:]
+        self._history += store.history[before:]
 
     def _look_at_answers(self, while_bad: int) -> None:
         """Errors of a full disk say so, and after the repair there are none."""
@@ -190,25 +203,28 @@ class _Run:
     def _reopen(self) -> None:
         """Start again on the good disk, and judge everything that was answered."""
         try:
-            session = Session(self._folder, number=3)
+            store = AskedStore(self._folder, number=3)
         except StateFolderError as error:
-            self._scene.found(Finding.CORRUPT, self._where, detail=str(error))
+            self._scene.found(Remains.CORRUPT, self._where, detail=str(error))
             return
         try:
-            if session.quarantined:
-                self._scene.found(Finding.CORRUPT, self._where, detail="it was set aside as damaged")
+            if store.quarantined:
+                self._scene.found(Remains.CORRUPT, self._where, detail="it was set aside as damaged")
                 return
             tables, _ = read_back(self._folder)
         except apsw.Error as error:
-            self._scene.found(Finding.CORRUPT, self._where, detail=str(error))
+            self._scene.found(Remains.CORRUPT, self._where, detail=str(error))
             return
         finally:
-            session.close()
+            store.close()
+        for link in sorted((self._folder.memories_dir / "scopes").glob("*")):
+            if Path(os.readlink(link)).name not in self._base.published | published(self._history):
+                self._scene.remark(f"{self._where}: {link.name} names {os.readlink(link)}, which was not published")
         verdict = judge(self._history, tables, start=self._base.picture)
         self._scene.acknowledged += self._base.acknowledged + sum(batch.acknowledged for batch in self._history)
         self._scene.unknown += verdict.open_batches
-        if verdict.finding is Finding.KEPT:
+        if verdict.remains is Remains.KEPT:
             self._scene.resolved += verdict.open_batches
-        self._scene.found(verdict.finding, self._where, detail="; ".join(verdict.remarks))
+        self._scene.found(verdict.remains, self._where, detail="; ".join(verdict.remarks))
         for remark in verdict.remarks:
             self._scene.remark(f"{self._where}: {remark}")

@@ -4,13 +4,13 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from chaos.disk.asked_store import less_durable
 from chaos.disk.errors import Base, Trial, count_operations, every_fault, fail_everywhere, fill_everywhere
 from chaos.disk.faults import Effect, Fault, Operation, Part
 from chaos.disk.faulty import scratch_parent
 from chaos.disk.openings import cut_migrations, cut_quarantine, fail_openings
 from chaos.disk.power import Depth, cut_everywhere, record_failing, record_serving
 from chaos.disk.report import DiskReport, Scene
-from chaos.disk.session import less_durable
 from chaos.disk.workload import Script, script
 from state.folder import StateFolder
 

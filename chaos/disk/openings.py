@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from chaos.disk.asked_store import CODEX_HOME, AskedStore, read_back
 from chaos.disk.faults import Effect, Fault, Operation
 from chaos.disk.faulty import faulty_disk
 from chaos.disk.medium import Files, Medium
 from chaos.disk.power import Depth, Opener
-from chaos.disk.promises import Finding
+from chaos.disk.promises import Remains
 from chaos.disk.recording import Recorder
 from chaos.disk.report import Scene
-from chaos.disk.session import CODEX_HOME, Session, read_back
 from chaos.disk.workload import script
 from state.connection import close_untouched, open_writer
 from state.errors import StateFolderError
@@ -39,9 +39,9 @@ def cut_migrations(scene: Scene, root: Path, *, seed: int, depth: Depth) -> None
         before = _files_in(folder)
         recorder = Recorder()
         with faulty_disk(recorder=recorder) as disk:
-            session = Session(folder, vfs=disk.name)
+            store = AskedStore(folder, vfs=disk.name)
             events = tuple(recorder.events)
-            session.close()
+            store.close()
         began = time.perf_counter()
         medium = Medium(before)
         for point, event in enumerate(events):
@@ -77,17 +77,17 @@ def _make_old(folder: StateFolder, known: tuple[Migration, ...]) -> None:
 
 def _judge_old(scene: Scene, opener: Opener, where: str, *, rows: int = ROWS) -> None:
     judged = opener.open()
-    finding = judged.finding
+    remains = judged.remains
     if judged.tables is not None:
         # The file is the last one's: closing has brought everything into it.
         paths = [row[0] for row in judged.tables["rollout_files"]]
         if paths != [f"sessions/{number:04}" for number in range(rows)]:
-            finding = Finding.LOST
+            remains = Remains.LOST
         connection = open_writer(opener.folder.database)
         if schema_version(connection) != len(migrations()):
-            finding = Finding.HALF
+            remains = Remains.HALF
         connection.close()
-    scene.found(finding, where, detail=judged.detail)
+    scene.found(remains, where, detail=judged.detail)
 
 
 def fail_openings(scene: Scene, root: Path, *, effect: Effect, operation: Operation, depth: Depth) -> None:
@@ -132,7 +132,7 @@ def _open_failing(scene: Scene, opener: Opener, fault: Fault, name: str) -> bool
     with faulty_disk() as disk:
         disk.follow(fault)
         try:
-            Session(opener.folder, vfs=disk.name).close()
+            AskedStore(opener.folder, vfs=disk.name).close()
         except StateFolderError as error:
             if fault.effect is not Effect.FAIL and "full" not in str(error) + error.hint:
                 scene.remark(f"opening {name}, {fault}: a full disk is not called one: {error}")
@@ -168,14 +168,14 @@ def _damaged_files(path: Path, damage: str, seed: int) -> Files:
     """The files of a killed process whose database is damaged, with answers that are in the log alone."""
     folder = StateFolder(path=path)
     whole = script(seed, 2)
-    earlier = Session(folder)
+    earlier = AskedStore(folder)
     for requests in whole[:-3]:
         earlier.ask(requests)
     earlier.close()
-    session = Session(folder, number=1)
-    session.ask(whole[-3])
+    store = AskedStore(folder, number=1)
+    store.ask(whole[-3])
     files = {**_files_in(folder), "state.sqlite-shm": (folder.path / "state.sqlite-shm").read_bytes()}
-    session.close()
+    store.close()
     database = files["state.sqlite"]
     first, rest = database[:_PAGE_BYTES], database[_PAGE_BYTES:]
     noise = bytes([255])
@@ -189,8 +189,8 @@ def _moved_by_quarantine(path: Path, damaged: Files) -> set[str]:
     folder.path.mkdir(mode=0o700)
     for name, content in damaged.items():
         (folder.path / name).write_bytes(content)
-    session = Session(folder)
-    session.close()
+    store = AskedStore(folder)
+    store.close()
     return {file.name for aside in folder.quarantine_dir.iterdir() for file in aside.iterdir()}
 
 
@@ -201,20 +201,20 @@ def _subsets(names: list[str]) -> Iterator[tuple[str, ...]]:
 
 def _judge_quarantine(scene: Scene, folder: StateFolder, damaged: Files, where: str) -> None:
     detail = ""
-    finding = Finding.KEPT
+    remains = Remains.KEPT
     try:
-        session = Session(folder, number=50)
-        session.ask(script(7, 1)[0])
-        answers: list[Any] = [asked.answer for batch in session.history for asked in batch.asked]
-        session.close()
+        store = AskedStore(folder, number=50)
+        store.ask(script(7, 1)[0])
+        answers: list[Any] = [asked.answer for batch in store.history for asked in batch.asked]
+        store.close()
         if any(isinstance(answer, Exception) for answer in answers):
-            finding, detail = Finding.HALF, f"it answered {answers}"
+            remains, detail = Remains.HALF, f"it answered {answers}"
         else:
             read_back(folder)
     except Exception as error:
-        finding, detail = Finding.CORRUPT, f"it cannot be opened: {error}"
+        remains, detail = Remains.CORRUPT, f"it cannot be opened: {error}"
     kept = [file.read_bytes() for file in folder.path.rglob("*") if file.is_file()]
     for name in ("state.sqlite", "state.sqlite-wal"):
-        if finding is Finding.KEPT and damaged[name] not in kept:
-            finding, detail = Finding.LOST, f"the damaged {name} is gone"
-    scene.found(finding, where, detail=detail)
+        if remains is Remains.KEPT and damaged[name] not in kept:
+            remains, detail = Remains.LOST, f"the damaged {name} is gone"
+    scene.found(remains, where, detail=detail)

@@ -5,7 +5,6 @@ real store is opened on it, and its rows are held against what was acknowledged 
 """
 
 import contextlib
-import hashlib
 import random
 import shutil
 import time
@@ -15,13 +14,13 @@ from pathlib import Path
 import apsw
 import attrs
 
+from chaos.disk.asked_store import AskedStore, WrapCommits, batch_id_of, read_back, small_checkpoints
 from chaos.disk.faults import Fault
 from chaos.disk.faulty import faulty_disk
 from chaos.disk.medium import Files, Medium
-from chaos.disk.promises import Batch, Finding, Promised, Tables, promised
+from chaos.disk.promises import Batch, Promised, Remains, Tables, promised
 from chaos.disk.recording import Event, Marked, Recorder
 from chaos.disk.report import Scene
-from chaos.disk.session import Session, WrapCommits, batch_id_of, read_back, small_checkpoints
 from chaos.disk.workload import Script
 from state.errors import StateFolderError
 from state.folder import StateFolder
@@ -77,7 +76,7 @@ class Recording:
 
 def record_serving(
     folder: StateFolder,
-    sessions: Sequence[Script],
+    parts: Sequence[Script],
     *,
     wrap: Callable[[str], WrapCommits] | None = None,
     lies: Sequence[Fault] = (),
@@ -85,26 +84,22 @@ def record_serving(
     """Record a store from the making of its file, opened and closed once for each part of the script.
 
     Args:
-      wrap: given the disk's name; see `Session`.
+      wrap: given the disk's name; see `AskedStore`.
       lies: what the disk says to have done and has not.
     """
-    recorder = Recorder()
-    history: list[Batch] = []
-    stored_by: list[tuple[ProcessUuid, object]] = []
-    with faulty_disk(recorder=recorder) as disk, small_checkpoints(disk.name, CHECKPOINT_FRAMES):
+    notes = _Notes(folder)
+    with faulty_disk(recorder=notes.recorder) as disk, small_checkpoints(disk.name, CHECKPOINT_FRAMES):
         disk.follow(*lies)
-        for number, script in enumerate(sessions):
-            session = Session(folder, vfs=disk.name, wrap=None if wrap is None else wrap(disk.name), number=number)
+        for number, script in enumerate(parts):
+            store = AskedStore(folder, vfs=disk.name, wrap=None if wrap is None else wrap(disk.name), number=number)
+            notes.hear(store)
             for requests in script:
-                session.ask(requests)
-                history.append(session.history[-1])
-                stored_by.append((session.process, batch_id_of(folder, session.process)))
-                recorder.mark(len(history))
-            if number == len(sessions) - 1:
-                events = tuple(recorder.events)
+                store.ask(requests)
+            if number == len(parts) - 1:
+                recording = notes.recording(first_event=0)
                 disk.recover()
-            session.close()
-    return Recording(events=events, history=tuple(history), stored_by=tuple(stored_by))
+            store.close()
+    return recording
 
 
 def record_failing(folder: StateFolder, script: Script, fault: Fault, *, batches_after: int = 2) -> Recording:
@@ -112,36 +107,62 @@ def record_failing(folder: StateFolder, script: Script, fault: Fault, *, batches
 
     A store that cannot find out what was stored stops. Its last batch then has no answer.
     """
-    recorder = Recorder()
-    history: list[Batch] = []
-    stored_by: list[tuple[ProcessUuid, object]] = []
+    notes = _Notes(folder)
     failing_at = 0
-    with faulty_disk(recorder=recorder) as disk, small_checkpoints(disk.name, CHECKPOINT_FRAMES):
-        session = Session(folder, vfs=disk.name)
+    with faulty_disk(recorder=notes.recorder) as disk, small_checkpoints(disk.name, CHECKPOINT_FRAMES):
+        store = AskedStore(folder, vfs=disk.name)
+        notes.hear(store)
         disk.follow(fault)
         for requests in script:
             if not disk.struck:
-                failing_at = len(recorder.events)
-            elif batches_after == 0 or session.is_broken:
+                failing_at = len(notes.recorder.events)
+            elif batches_after == 0 or store.is_broken:
                 break
             else:
                 batches_after -= 1
-            session.ask(requests)
-            history.append(session.history[-1])
-            stored_by.append((session.process, batch_id_of(folder, session.process)))
-            if not session.history[-1].is_open:
-                recorder.mark(len(history))
-        events = tuple(recorder.events)
+            store.ask(requests)
+        recording = notes.recording(first_event=failing_at)
         disk.recover()
-        session.close()
-    return Recording(events=events, history=tuple(history), stored_by=tuple(stored_by), first_event=failing_at)
+        store.close()
+    return recording
+
+
+class _Notes:
+    """What is written down while stores are asked. After a batch without an answer nothing more counts."""
+
+    def __init__(self, folder: StateFolder) -> None:
+        self.recorder = Recorder()
+        self._folder = folder
+        self._history: list[Batch] = []
+        self._stored_by: list[tuple[ProcessUuid, object]] = []
+
+    def hear(self, store: AskedStore) -> None:
+        """Write down each batch of this store."""
+        store.on_batch = lambda batch: self._take(store, batch)
+
+    def _take(self, store: AskedStore, batch: Batch) -> None:
+        if self._history and self._history[-1].is_open:
+            return
+        self._history.append(batch)
+        self._stored_by.append((store.process, batch_id_of(self._folder, store.process)))
+        if not batch.is_open:
+            self.recorder.mark(len(self._history))
+
+    def recording(self, *, first_event: int) -> Recording:
+        """Everything so far."""
+        return Recording(
+            events=tuple(self.recorder.events),
+            history=tuple(self._history),
+            stored_by=tuple(self._stored_by),
+            first_event=first_event,
+        )
 
 
 @attrs.frozen(kw_only=True)
 class Judged:
     """What one image turned out to be."""
 
-    finding: Finding
+    remains: Remains
     detail: str = ""
     tables: Tables | None = None
     batch_id: object = None
@@ -163,18 +184,18 @@ class Opener:
     def open(self, process: ProcessUuid | None = None) -> Judged:
         """Open what lies there as the next start does, and read it all."""
         try:
-            session = Session(self.folder, number=50)
+            store = AskedStore(self.folder, number=50)
         except StateFolderError as error:
-            return Judged(finding=Finding.CORRUPT, detail=str(error))
+            return Judged(remains=Remains.CORRUPT, detail=str(error))
         try:
-            if session.quarantined:
-                return Judged(finding=Finding.CORRUPT, detail="it was set aside as damaged")
+            if store.quarantined:
+                return Judged(remains=Remains.CORRUPT, detail="it was set aside as damaged")
             tables, batch_id = read_back(self.folder, process)
         except apsw.Error as error:
-            return Judged(finding=Finding.CORRUPT, detail=str(error))
+            return Judged(remains=Remains.CORRUPT, detail=str(error))
         finally:
-            session.close()
-        return Judged(finding=Finding.KEPT, tables=tables, batch_id=batch_id)
+            store.close()
+        return Judged(remains=Remains.KEPT, tables=tables, batch_id=batch_id)
 
 
 def cut_everywhere(scene: Scene, recording: Recording, root: Path, *, seed: int, depth: Depth) -> None:
@@ -190,13 +211,13 @@ def cut_everywhere(scene: Scene, recording: Recording, root: Path, *, seed: int,
             process = recording.process_in_hand(answered)
             opener.lay(files)
             judged = opener.open(process)
-            finding = judged.finding
+            remains = judged.remains
             if judged.tables is not None:
-                finding = promises.judge(judged.tables, answered=answered, begun=begun)
-            scene.found(finding, f"power cut after event {point}, {answered} batches answered", detail=judged.detail)
+                remains = promises.judge(judged.tables, answered=answered, begun=begun)
+            scene.found(remains, f"power cut after event {point}, {answered} batches answered", detail=judged.detail)
             if begun > answered:
                 scene.unknown += 1
-                if finding is Finding.KEPT:
+                if remains is Remains.KEPT:
                     scene.resolved += _id_decides(recording, promises, judged, answered, begun, process)
 
 
@@ -222,7 +243,7 @@ def _images(recording: Recording, seed: int, depth: Depth, scene: Scene) -> Iter
     """Every different image, with its event's number and how many batches were answered by then."""
     medium = Medium()
     answered = 0
-    seen: set[tuple[int, bytes]] = set()
+    seen: set[tuple[int, int]] = set()
     for point, event in enumerate(recording.events):
         if isinstance(event, Marked):
             answered = event.mark
@@ -232,18 +253,10 @@ def _images(recording: Recording, seed: int, depth: Depth, scene: Scene) -> Iter
             continue
         scene.points += 1
         for _survival, files in medium.images(depth.some, random.Random(f"{seed} {scene.name} {point}")):
-            key = (answered, _digest(files))
+            key = (answered, hash(tuple(sorted(files.items()))))
             if key not in seen:
                 seen.add(key)
                 yield point, answered, files
-
-
-def _digest(files: Files) -> bytes:
-    digest = hashlib.blake2b(digest_size=16)
-    for name, content in sorted(files.items()):
-        digest.update(f"{name} {len(content)} ".encode())
-        digest.update(content)
-    return digest.digest()
 
 
 @contextlib.contextmanager

@@ -73,7 +73,7 @@ class Batch:
         return sum(asked.request.mutates and not asked.is_open and not asked.is_refused for asked in self.asked)
 
 
-class Finding(StrEnum):
+class Remains(StrEnum):
     """What a database turned out to be."""
 
     KEPT = "kept"
@@ -193,7 +193,7 @@ class Promised:
     in_hand: tuple[Tables, ...]
     wrong_replies: tuple[str, ...]
 
-    def judge(self, tables: Tables, *, answered: int, begun: int) -> Finding:
+    def judge(self, tables: Tables, *, answered: int, begun: int) -> Remains:
         """Judge what is left after a power cut.
 
         Args:
@@ -201,10 +201,10 @@ class Promised:
           begun: how many had begun before it: `answered`, or one more.
         """
         if tables in self.states[answered : begun + 1] or tables in self.in_hand[answered:begun]:
-            return Finding.KEPT
+            return Remains.KEPT
         if tables in self.states[:answered]:
-            return Finding.LOST
-        return Finding.GHOST if tables in (*self.states, *self.in_hand) else Finding.HALF
+            return Remains.LOST
+        return Remains.GHOST if tables in (*self.states, *self.in_hand) else Remains.HALF
 
 
 def promised(history: Sequence[Batch]) -> Promised:
@@ -230,13 +230,13 @@ class Verdict:
     """What a whole history comes to.
 
     Attributes:
-      finding: KEPT when the database is what was promised.
+      remains: KEPT when the database is what was promised.
       open_batches: batches of which nobody knew whether they were stored.
       stored: of these, the ones that turned out to be; each of the others turned out not to be.
       remarks: what is wrong, a sentence each; empty when all is well.
     """
 
-    finding: Finding
+    remains: Remains
     open_batches: int
     stored: int
     remarks: tuple[str, ...]
@@ -266,11 +266,11 @@ def judge(history: Sequence[Batch], tables: Tables, *, start: Picture | None = N
         for stored in itertools.product((False, True), repeat=len(of_these)):
             state, wrong = _replayed(history[:length], dict(zip(of_these, stored, strict=True)), start)
             if state == tables and length == len(history):
-                return Verdict(Finding.KEPT, len(openings), sum(stored), (*remarks, *wrong))
+                return Verdict(Remains.KEPT, len(openings), sum(stored), (*remarks, *wrong))
             if state == tables:
                 remarks.append(f"of {len(history)} batches the last {len(history) - length} are missing")
-                return Verdict(Finding.LOST, len(openings), 0, tuple(remarks))
-    return Verdict(Finding.HALF, len(openings), 0, (*remarks, "the rows are in no state that was promised"))
+                return Verdict(Remains.LOST, len(openings), 0, tuple(remarks))
+    return Verdict(Remains.HALF, len(openings), 0, (*remarks, "the rows are in no state that was promised"))
 
 
 def _replayed(history: Sequence[Batch], kept: dict[int, bool], start: Picture | None) -> tuple[Tables, list[str]]:

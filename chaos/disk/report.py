@@ -4,7 +4,7 @@ from typing import Any
 
 import attrs
 
-from chaos.disk.promises import Finding
+from chaos.disk.promises import Remains
 
 REMARKS_MAX = 5
 """The first few say what is wrong; a thousand more of a kind say nothing else."""
@@ -21,7 +21,7 @@ class Scene:
       acknowledged: changes that the judged runs had acknowledged, all together.
       unknown: times that nobody could know whether the batch in hand was stored.
       resolved: of these, how often the reopened database said yes or no, and its batch id said the same.
-      findings: how many images were found to be what.
+      counts: how many images were what.
       remarks: what else is wrong, a sentence each.
     """
 
@@ -33,7 +33,7 @@ class Scene:
     acknowledged: int = 0
     unknown: int = 0
     resolved: int = 0
-    findings: dict[Finding, int] = attrs.Factory(lambda: dict.fromkeys(Finding, 0))
+    counts: dict[Remains, int] = attrs.Factory(lambda: dict.fromkeys(Remains, 0))
     remarks: list[str] = attrs.Factory(list)
     remarks_left_out: int = 0
 
@@ -44,17 +44,17 @@ class Scene:
         else:
             self.remarks_left_out += 1
 
-    def found(self, finding: Finding, where: str, *, detail: str = "") -> None:
+    def found(self, remains: Remains, where: str, *, detail: str = "") -> None:
         """Count an image; anything but KEPT is remarked where nothing may be lost."""
         self.images += 1
-        self.findings[finding] += 1
-        if finding is not Finding.KEPT and not self.expects_loss:
-            self.remark(f"{where}: {finding}{f' ({detail})' if detail else ''}")
+        self.counts[remains] += 1
+        if remains is not Remains.KEPT and not self.expects_loss:
+            self.remark(f"{where}: {remains}{f' ({detail})' if detail else ''}")
 
     @property
     def broken_promises(self) -> int:
         """Images that are not what was promised."""
-        return sum(count for finding, count in self.findings.items() if finding is not Finding.KEPT)
+        return sum(count for remains, count in self.counts.items() if remains is not Remains.KEPT)
 
     @property
     def is_as_expected(self) -> bool:
@@ -91,7 +91,7 @@ class DiskReport:
                     "seconds": round(scene.seconds, 3),
                     "images_per_second": round(scene.images / scene.seconds) if scene.seconds else None,
                     "acknowledged": scene.acknowledged,
-                    **{finding.value: count for finding, count in scene.findings.items()},
+                    **{remains.value: count for remains, count in scene.counts.items()},
                     "unknown": scene.unknown,
                     "unknown_resolved": scene.resolved,
                     "remarks": [*scene.remarks],
@@ -129,6 +129,6 @@ def _row(scene: Scene) -> tuple[str, ...]:
         verdict = "kept" if scene.is_as_expected else "BROKEN"
     counts = [scene.points, scene.images, round(scene.images / scene.seconds) if scene.seconds else 0,
               scene.acknowledged]  # fmt: skip
-    counts += [scene.findings[finding] for finding in (Finding.LOST, Finding.GHOST, Finding.HALF, Finding.CORRUPT)]
+    counts += [scene.counts[remains] for remains in (Remains.LOST, Remains.GHOST, Remains.HALF, Remains.CORRUPT)]
     counts += [scene.unknown, scene.resolved]
     return (scene.name, *(f"{count:,}" for count in counts), verdict)

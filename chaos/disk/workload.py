@@ -94,7 +94,9 @@ def _consolidation(source: random.Random, number: int) -> list[list[Request[Any]
     if source.random() < 0.3:
         ends[1] = FailConsolidation(token=tokens[1], reason="the disk is full", jitter_permille=1000)
     points: list[Request[Any]] = [PointCurrent(scope=Scope(kind="cwd", key=folder)) for folder in _FOLDERS]
-    return [[ClaimConsolidation(terms=_terms(token)) for token in tokens], ends, points]
+    claims: list[Request[Any]] = [ClaimConsolidation(terms=_terms(token)) for token in tokens]
+    # Who repairs the links may ask at the very moment at which somebody publishes.
+    return [claims, [*ends, *points]] if number % 2 else [claims, ends, points]
 
 
 def _terms(token: OwnershipToken) -> ClaimTerms:

@@ -19,7 +19,7 @@ from state.opening import OpenedStore
 from state.transaction import Transaction
 from tests.fakes.clock import ManualClock
 from tests.fakes.direct_store import DirectStore
-from tests.fakes.probe import Probe, ReadProbe, insert
+from tests.fakes.probe import BeginningProbe, Probe, ReadProbe, insert
 
 Processes = Callable[[], set[str]]
 
@@ -91,6 +91,20 @@ def test_refused_commit_does_not_come_back_when_the_power_goes_after_it_was_refu
     with closing(open_writer(left.database)) as connection:
         names = {name for (name,) in connection.execute("SELECT process_uuid FROM processes")}
     assert "refused" not in names
+
+
+def test_request_that_acts_on_what_is_committed_never_sees_what_is_not(store: DirectStore, disk: FaultyDisk) -> None:
+    """Otherwise a link would be made that the row, after the failing COMMIT, does not know of."""
+
+    async def look(tx: Transaction, at: Instant) -> int:
+        return await tx.count("SELECT count(*) FROM processes WHERE process_uuid = 'refused'")
+
+    disk.follow(SYNC_FAILS_ONCE)
+
+    refused, seen = store.ask_all(Probe(insert("refused")), BeginningProbe(look))
+
+    assert isinstance(refused, NotCommittedError)
+    assert seen == 0
 
 
 def test_store_goes_on_after_a_commit_that_failed_and_was_decided(

@@ -6,7 +6,7 @@ from pathlib import Path
 import apsw
 import outcome
 
-from chaos.disk.session import BUSY_DEADLINE_MS, Session, WrapCommits
+from chaos.disk.asked_store import BUSY_DEADLINE_MS, AskedStore, WrapCommits
 from state.connection import open_writer
 from state.errors import NotCommittedError
 from state.group_commit import GroupCommit
@@ -24,7 +24,7 @@ class AnswersBeforeCommit(GroupCommit):
             super()._commit([], changed=True)
         return super().serve(inbox)
 
-    def _commit(self, answers: list[Answer], *, changed: bool) -> list[Answer]:
+    def _commit(self, answers: list[Answer], *, changed: bool) -> list[Answer]:  # noqa: ARG002 - the store's own shape
         return answers
 
     def close(self) -> None:
@@ -51,7 +51,7 @@ class _Hasty(SqliteTransaction):
 class AcknowledgesWhatFailed(GroupCommit):
     """Says that all is well when COMMIT has failed."""
 
-    def _find_out(self, answers: list[Answer], batch_id: str, error: apsw.Error) -> list[Answer]:
+    def _find_out(self, answers: list[Answer], batch_id: str, error: apsw.Error) -> list[Answer]:  # noqa: ARG002
         self._reopen()
         return answers
 
@@ -71,11 +71,11 @@ def wrapping(kind: type[GroupCommit]) -> Callable[[str], WrapCommits]:
     """Serve through a broken store on the disk of this name."""
 
     def on_disk(vfs: str) -> WrapCommits:
-        def wrap(opened: OpenedStore, database: Path, session: Session) -> GroupCommit:
+        def wrap(opened: OpenedStore, database: Path, store: AskedStore) -> GroupCommit:
             return kind(
                 open_writer(database, busy_deadline_ms=BUSY_DEADLINE_MS, vfs=vfs),
-                memories_dir=session.folder.memories_dir,
-                clock=session.clock,
+                memories_dir=store.folder.memories_dir,
+                clock=store.clock,
                 process=opened.process,
                 busy_deadline_ms=BUSY_DEADLINE_MS,
             )

@@ -7,7 +7,7 @@ import pytest
 from chaos.disk.__main__ import main
 from chaos.disk.examine import examine_disk
 from chaos.disk.power import Depth
-from chaos.disk.promises import Finding
+from chaos.disk.promises import Remains
 from chaos.disk.report import REMARKS_MAX, DiskReport, Scene
 
 
@@ -15,7 +15,7 @@ def scene(name: str = "power cut", *, expects_loss: bool = False, lost: int = 0)
     """A scene with ten images, of which some have lost something."""
     made = Scene(name, expects_loss=expects_loss, points=5, seconds=2.0)
     for number in range(10):
-        made.found(Finding.LOST if number < lost else Finding.KEPT, f"point {number}")
+        made.found(Remains.LOST if number < lost else Remains.KEPT, f"point {number}")
     return made
 
 

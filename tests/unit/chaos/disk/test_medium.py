@@ -26,7 +26,7 @@ def test_synced_write_survives_whatever_else_does() -> None:
 
 
 def test_unsynced_write_may_be_lost_be_there_or_be_torn() -> None:
-    events = [Wrote("f", 0, NEW)]
+    events: list[Event] = [Wrote("f", 0, NEW)]
 
     assert after(events, Survival.NOTHING)["f"] == OLD
     assert after(events, Survival.EVERYTHING)["f"] == NEW + OLD[len(NEW) :]
@@ -34,13 +34,13 @@ def test_unsynced_write_may_be_lost_be_there_or_be_torn() -> None:
 
 
 def test_later_write_may_arrive_before_an_earlier_one() -> None:
-    events = [Wrote("f", 0, NEW), Wrote("f", 3 * SECTOR_BYTES, b"z")]
+    events: list[Event] = [Wrote("f", 0, NEW), Wrote("f", 3 * SECTOR_BYTES, b"z")]
 
     assert after(events, Survival.LAST_ONLY)["f"] == OLD[: 3 * SECTOR_BYTES] + b"z" + OLD[3 * SECTOR_BYTES + 1 :]
 
 
 def test_random_survival_keeps_or_loses_whole_sectors_and_is_the_same_for_a_seed() -> None:
-    events = [Wrote("f", 0, bytes([2]) * len(OLD))]
+    events: list[Event] = [Wrote("f", 0, bytes([2]) * len(OLD))]
     seen = set()
     for seed in range(300):
         content = after(events, Survival.SOME, seed=seed)["f"]
@@ -56,7 +56,7 @@ def test_bytes_that_a_write_does_not_name_stay_as_they_are() -> None:
 
 
 def test_file_that_grew_without_its_data_holds_zeros_or_what_lay_there() -> None:
-    events = [Wrote("f", len(OLD), NEW), Wrote("f", len(OLD + NEW), b"z")]
+    events: list[Event] = [Wrote("f", len(OLD), NEW), Wrote("f", len(OLD + NEW), b"z")]
     gaps = set()
     for seed in range(60):
         content = after(events, Survival.SOME, seed=seed)["f"]
@@ -68,7 +68,7 @@ def test_file_that_grew_without_its_data_holds_zeros_or_what_lay_there() -> None
 
 
 def test_what_a_failed_sync_should_have_kept_is_not_kept_by_the_next_one() -> None:
-    events = [Wrote("f", 0, NEW), SyncFailed("f"), Wrote("f", 3 * SECTOR_BYTES, b"z"), Synced("f", False)]
+    events: list[Event] = [Wrote("f", 0, NEW), SyncFailed("f"), Wrote("f", 3 * SECTOR_BYTES, b"z"), Synced("f", False)]
     later = OLD[: 3 * SECTOR_BYTES] + b"z" + OLD[3 * SECTOR_BYTES + 1 :]
 
     assert after(events, Survival.NOTHING)["f"] == later
@@ -76,7 +76,7 @@ def test_what_a_failed_sync_should_have_kept_is_not_kept_by_the_next_one() -> No
 
 
 def test_what_is_written_and_synced_anew_lies_over_what_a_failed_sync_lost() -> None:
-    events = [Wrote("f", 0, NEW), SyncFailed("f"), Wrote("f", 0, OLD), Synced("f", False)]
+    events: list[Event] = [Wrote("f", 0, NEW), SyncFailed("f"), Wrote("f", 0, OLD), Synced("f", False)]
 
     for survival in Survival:
         assert after(events, survival)["f"] == OLD
@@ -91,7 +91,7 @@ def test_truncation_is_certain_only_after_a_sync() -> None:
 
 @pytest.mark.parametrize("survival", [Survival.NOTHING, Survival.UNCUT])
 def test_new_name_is_certain_only_after_its_folder_was_synced(survival: Survival) -> None:
-    events = [Created("g"), Wrote("g", 0, b"z"), Synced("g", False)]
+    events: list[Event] = [Created("g"), Wrote("g", 0, b"z"), Synced("g", False)]
 
     assert set(after(events, survival)) == {"f"}
     assert after([*events, Synced("g", True)], survival)["g"] == b"z"
@@ -104,7 +104,7 @@ def test_deleted_name_comes_back_with_its_content_until_the_folder_was_synced() 
 
 
 def test_name_that_was_used_again_is_the_old_file_or_the_new_one() -> None:
-    events = [Deleted("f", False), Created("f"), Wrote("f", 0, b"z")]
+    events: list[Event] = [Deleted("f", False), Created("f"), Wrote("f", 0, b"z")]
 
     assert after(events, Survival.EVERYTHING) == {"f": b"z"}
     assert after(events, Survival.UNCUT) == {"f": OLD}

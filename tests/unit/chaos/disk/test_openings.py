@@ -8,7 +8,7 @@ from chaos.disk.examine import ERRORS, RARE
 from chaos.disk.faults import Effect, Operation
 from chaos.disk.openings import cut_migrations, cut_quarantine, fail_openings
 from chaos.disk.power import Depth
-from chaos.disk.promises import Finding
+from chaos.disk.promises import Remains
 from chaos.disk.report import Scene
 from state import opening
 
@@ -33,7 +33,7 @@ def test_quarantine_that_is_not_finished_is_found_out(root: Path, monkeypatch: p
     scene = Scene("power cut, quarantine", expects_loss=True)
     cut_quarantine(scene, root, seed=1)
 
-    assert scene.findings[Finding.LOST] > 0
+    assert scene.counts[Remains.LOST] > 0
 
 
 @pytest.mark.parametrize(("operation", "effect"), ERRORS)

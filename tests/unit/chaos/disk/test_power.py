@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from chaos.disk.asked_store import WrapCommits, less_durable
 from chaos.disk.faults import Effect, Fault, Operation, Part
 from chaos.disk.power import Depth, cut_everywhere, record_failing, record_serving
-from chaos.disk.promises import Finding
+from chaos.disk.promises import Remains
 from chaos.disk.report import Scene
-from chaos.disk.session import WrapCommits, less_durable
 from chaos.disk.workload import Script, script
 from state.folder import StateFolder
 from tests.unit.chaos.disk.broken_stores import AnswersBeforeCommit, CommitsHalfWay, wrapping
@@ -35,7 +35,7 @@ def cut(
 
 
 def test_power_cut_loses_nothing_acknowledged_and_leaves_nothing_half_there(root: Path) -> None:
-    scene = cut(root, stride=9)
+    scene = cut(root, stride=13)
 
     assert scene.remarks == []
     assert scene.broken_promises == 0
@@ -64,32 +64,32 @@ def test_power_cut_at_every_single_moment_loses_nothing(root: Path, seed: int) -
 def test_store_that_answers_before_it_commits_is_found_out(root: Path) -> None:
     scene = cut(root, stride=31, wrap=wrapping(AnswersBeforeCommit))
 
-    assert scene.findings[Finding.LOST] > 0
+    assert scene.counts[Remains.LOST] > 0
 
 
 def test_store_that_commits_in_the_middle_of_a_request_is_found_out(root: Path) -> None:
-    scene = cut(root, stride=17, wrap=wrapping(CommitsHalfWay))
+    scene = cut(root, stride=41, wrap=wrapping(CommitsHalfWay))
 
-    assert scene.findings[Finding.HALF] > 0
+    assert scene.counts[Remains.HALF] > 0
 
 
 def test_store_that_does_not_sync_its_commits_is_found_out(root: Path) -> None:
     scene = cut(root, stride=31, wrap=lambda vfs: less_durable("NORMAL", vfs))
 
-    assert scene.findings[Finding.LOST] > 0
-    assert scene.findings[Finding.CORRUPT] == 0, "a checkpoint still syncs"
+    assert scene.counts[Remains.LOST] > 0
+    assert scene.counts[Remains.CORRUPT] == 0, "a checkpoint still syncs"
 
 
 def test_store_that_never_syncs_is_found_corrupt(root: Path) -> None:
-    scene = cut(root, stride=13, wrap=lambda vfs: less_durable("OFF", vfs))
+    scene = cut(root, stride=31, wrap=lambda vfs: less_durable("OFF", vfs))
 
-    assert scene.findings[Finding.CORRUPT] > 0
+    assert scene.counts[Remains.CORRUPT] > 0
 
 
 def test_checkpoint_that_is_not_synced_is_found_corrupt(root: Path) -> None:
     lie = Fault(operation=Operation.SYNC, effect=Effect.LIE, times=None, part=Part.DATABASE)
 
-    assert cut(root, stride=13, lies=(lie,)).findings[Finding.CORRUPT] > 0
+    assert cut(root, stride=37, lies=(lie,)).counts[Remains.CORRUPT] > 0
 
 
 @pytest.mark.parametrize("number", [1, 4, 9])
@@ -98,7 +98,7 @@ def test_batch_that_was_refused_for_a_failed_sync_stays_refused_after_a_power_cu
     scene = Scene("sync fails, then power cut")
     fault = Fault(operation=Operation.SYNC, effect=Effect.FAIL, number=number)
     recording = record_failing(StateFolder(path=root / "state"), SHORT, fault)
-    cut_everywhere(scene, recording, root, seed=SEED, depth=Depth(stride=3))
+    cut_everywhere(scene, recording, root, seed=SEED, depth=Depth(stride=5))
 
     assert scene.is_as_expected, scene.remarks
     assert any(asked.is_refused for batch in recording.history for asked in batch.asked)

@@ -5,7 +5,7 @@ from typing import Any
 import attrs
 import pytest
 
-from chaos.disk.promises import UNANSWERED, Asked, Batch, Finding, Model, judge, promised
+from chaos.disk.promises import UNANSWERED, Asked, Batch, Model, Remains, judge, promised
 from chaos.disk.workload import script
 from state.errors import NotCommittedError, OutcomeUnknownError, RuleFailedError
 from state.ids import Instant
@@ -46,7 +46,7 @@ def test_rows_that_the_answers_promise_are_kept(replies: Replies) -> None:
 
     verdict = judge(history, replies.model.tables())
 
-    assert (verdict.finding, verdict.remarks) == (Finding.KEPT, ())
+    assert (verdict.remains, verdict.remarks) == (Remains.KEPT, ())
 
 
 def test_state_from_before_an_acknowledged_batch_is_a_loss(replies: Replies) -> None:
@@ -56,7 +56,7 @@ def test_state_from_before_an_acknowledged_batch_is_a_loss(replies: Replies) -> 
 
     verdict = judge([first, second], before)
 
-    assert verdict.finding is Finding.LOST
+    assert verdict.remains is Remains.LOST
     assert verdict.remarks == ("of 2 batches the last 1 are missing",)
 
 
@@ -67,15 +67,15 @@ def test_half_of_a_request_is_no_state_that_ever_was(replies: Replies) -> None:
 
     for table in ("memories", "memory_notes", "extraction_jobs", "scopes"):
         verdict = judge(history, {**whole, table: whole[table][:-1]})
-        assert verdict.finding is Finding.HALF, table
+        assert verdict.remains is Remains.HALF, table
 
 
 def test_refused_batch_must_not_be_there(replies: Replies) -> None:
     before = replies.model.tables()
     refused = answering(replies.batch(BATCHES[0]), NOT_STORED)
 
-    assert judge([refused], before).finding is Finding.KEPT
-    assert judge([refused], replies.model.tables()).finding is Finding.HALF
+    assert judge([refused], before).remains is Remains.KEPT
+    assert judge([refused], replies.model.tables()).remains is Remains.HALF
 
 
 @pytest.mark.parametrize("answer", [UNKNOWN, UNANSWERED])
@@ -86,8 +86,8 @@ def test_unknown_batch_is_one_of_the_two(replies: Replies, answer: object) -> No
 
     verdicts = [judge([unknown], tables) for tables in (before, after)]
 
-    assert [(verdict.finding, verdict.stored) for verdict in verdicts] == [(Finding.KEPT, 0), (Finding.KEPT, 1)]
-    assert judge([unknown], {**after, "backfill": []}).finding is Finding.HALF
+    assert [(verdict.remains, verdict.stored) for verdict in verdicts] == [(Remains.KEPT, 0), (Remains.KEPT, 1)]
+    assert judge([unknown], {**after, "backfill": []}).remains is Remains.HALF
 
 
 def test_reply_that_is_not_what_the_rules_say_is_remarked(replies: Replies) -> None:
@@ -119,7 +119,7 @@ def test_power_cut_may_keep_the_batch_in_hand_and_must_keep_the_answered_ones(re
     promises = promised(history)
     judged = [promises.judge(state, answered=1, begun=2) for state in promises.states]
 
-    assert judged == [Finding.LOST, Finding.KEPT, Finding.KEPT, Finding.GHOST]
+    assert judged == [Remains.LOST, Remains.KEPT, Remains.KEPT, Remains.GHOST]
 
 
 def test_refused_batch_may_be_on_the_disk_until_its_askers_are_told(replies: Replies) -> None:
@@ -127,5 +127,5 @@ def test_refused_batch_may_be_on_the_disk_until_its_askers_are_told(replies: Rep
     whole = replies.model.tables()
     promises = promised([refused])
 
-    assert promises.judge(whole, answered=0, begun=1) is Finding.KEPT
-    assert promises.judge(whole, answered=1, begun=1) is Finding.GHOST
+    assert promises.judge(whole, answered=0, begun=1) is Remains.KEPT
+    assert promises.judge(whole, answered=1, begun=1) is Remains.GHOST

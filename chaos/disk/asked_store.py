@@ -5,7 +5,6 @@ set from outside, and a batch has no limit of time, so that one script always ma
 """
 
 import contextlib
-import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -31,18 +30,18 @@ BUSY_DEADLINE_MS = 20
 """Nobody else uses these files, so nobody is worth waiting for."""
 
 _NOBODY = cast(trio.lowlevel.Task, None)
-"""Nobody waits for a ticket here; the session looks at the answers itself."""
+"""Nobody waits for a ticket here; the store looks at the answers itself."""
 
-WrapCommits = Callable[[OpenedStore, Path, "Session"], GroupCommit]
+WrapCommits = Callable[[OpenedStore, Path, "AskedStore"], GroupCommit]
 """Puts another group commit in the place of an opened store's own."""
 
 
-class Session:
+class AskedStore:
     """One opening of a store, until it is closed or given up.
 
     Attributes:
       history: everything that was asked and answered, batch by batch.
-      batch_ids: the id that this process's row held after each of these batches, where `looks` asked for it.
+      on_batch: told of each batch at once when it was answered.
     """
 
     def __init__(
@@ -59,12 +58,13 @@ class Session:
         """
         self.folder = folder
         self.history: list[Batch] = []
+        self.on_batch: Callable[[Batch], None] | None = None
         self._at = Instant(
             wall_ms=CONTENT_AT_MS + 1_000_000 + number * 100_000, boot_ms=1_000_000 + number * 100_000, boot_id="boot"
         )
         self._opened = open_for_writing(folder, CODEX_HOME, self.clock, BUSY_DEADLINE_MS, vfs=vfs)
         self._commits = self._opened.group_commit if wrap is None else wrap(self._opened, folder.database, self)
-        self._commits.batch_work_ms_max = math.inf
+        self._commits.is_timeless = True
         self._wrapped = wrap is not None
 
     def clock(self) -> Instant:
@@ -97,6 +97,8 @@ class Session:
             answers = self._serve(inbox)
             waiting -= len(answers)
             self.history.append(Batch(self._at, tuple(_asked(answer) for answer in answers)))
+            if self.on_batch is not None:
+                self.on_batch(self.history[-1])
         assert waiting == 0, "somebody was not answered, or was answered twice"
 
     def _serve(self, inbox: Inbox) -> list[Answer]:
@@ -156,13 +158,13 @@ def small_checkpoints(vfs: str, frames: int) -> Iterator[None]:
 def less_durable(level: str, vfs: str) -> WrapCommits:
     """A store that syncs less than it must: `PRAGMA synchronous` is set to `level`."""
 
-    def wrap(opened: OpenedStore, database: Path, session: Session) -> GroupCommit:
+    def wrap(opened: OpenedStore, database: Path, store: AskedStore) -> GroupCommit:
         connection = open_writer(database, busy_deadline_ms=BUSY_DEADLINE_MS, vfs=vfs)
         connection.pragma("synchronous", level)
         return GroupCommit(
             connection,
-            memories_dir=session.folder.memories_dir,
-            clock=session.clock,
+            memories_dir=store.folder.memories_dir,
+            clock=store.clock,
             process=opened.process,
             busy_deadline_ms=BUSY_DEADLINE_MS,
         )
