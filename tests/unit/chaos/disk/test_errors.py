@@ -13,7 +13,7 @@ from chaos.disk.workload import script
 from state.group_commit import GroupCommit
 from tests.unit.chaos.disk.broken_stores import AcknowledgesWhatFailed, RefusesWhatItStored, wrapping
 
-TRIAL = Trial.of(script(1, 2))
+TRIAL = Trial.of(script(1, 3))
 
 
 def failing(base: Base, operation: Operation, effect: Effect, *, stride: int) -> Scene:
@@ -25,7 +25,7 @@ def failing(base: Base, operation: Operation, effect: Effect, *, stride: int) ->
 
 @pytest.mark.parametrize(("operation", "effect"), ERRORS)
 def test_error_is_answered_and_every_answer_is_kept(root: Path, operation: Operation, effect: Effect) -> None:
-    scene = failing(Base(root, TRIAL), operation, effect, stride=2 if operation in RARE else 13)
+    scene = failing(Base(root, TRIAL), operation, effect, stride=2 if operation in RARE else 29)
 
     assert scene.is_as_expected, scene.remarks
     assert scene.resolved == scene.unknown
@@ -33,7 +33,7 @@ def test_error_is_answered_and_every_answer_is_kept(root: Path, operation: Opera
 
 def test_full_disk_is_called_full_loses_nothing_and_is_over_when_there_is_room(root: Path) -> None:
     scene = Scene("disk fills up")
-    fill_everywhere(scene, Base(root, TRIAL, is_closed=True), depth=Depth(stride=9))
+    fill_everywhere(scene, Base(root, TRIAL, is_closed=True), depth=Depth(stride=17))
 
     assert scene.is_as_expected, scene.remarks
     assert scene.points > 3
@@ -42,7 +42,7 @@ def test_full_disk_is_called_full_loses_nothing_and_is_over_when_there_is_room(r
 def test_disk_that_fails_for_good_while_committing_leaves_the_outcome_unknown_and_reopening_decides(
     root: Path,
 ) -> None:
-    scene = failing(Base(root, TRIAL), Operation.WRITE, Effect.FAIL, stride=13)
+    scene = failing(Base(root, TRIAL), Operation.WRITE, Effect.FAIL, stride=29)
 
     assert scene.unknown > 0
     assert scene.resolved == scene.unknown
