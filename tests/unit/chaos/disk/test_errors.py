@@ -63,7 +63,7 @@ def test_store_whose_answers_are_not_what_it_stored_is_found_out(root: Path, kin
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("operation", "effect"), ERRORS)
-def test_error_at_every_single_operation_is_answered(root: Path, operation: Operation, effect: Effect) -> None:
-    scene = failing(Base(root, Trial.of(script(2, 3))), operation, effect, stride=1)
+def test_error_in_any_place_of_another_run_is_answered(root: Path, operation: Operation, effect: Effect) -> None:
+    scene = failing(Base(root, Trial.of(script(2, 3))), operation, effect, stride=1 if operation in RARE else 5)
 
     assert scene.is_as_expected, scene.remarks

@@ -50,12 +50,12 @@ def test_batch_id_says_whether_the_batch_in_hand_was_stored(root: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2, 6))
-def test_power_cut_at_every_single_moment_loses_nothing(root: Path, seed: int) -> None:
+@pytest.mark.parametrize("seed", [2, 3])
+def test_power_cut_at_any_moment_of_a_longer_run_loses_nothing(root: Path, seed: int) -> None:
     whole = script(seed, 5)
     scene = Scene("power cut")
     recording = record_serving(StateFolder(path=root / "state"), (whole[:13], whole[13:30], whole[30:]))
-    cut_everywhere(scene, recording, root, seed=seed, depth=Depth(some=4))
+    cut_everywhere(scene, recording, root, seed=seed, depth=Depth(some=4, stride=5))
 
     assert scene.is_as_expected, scene.remarks
     assert scene.resolved == scene.unknown
