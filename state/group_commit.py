@@ -12,6 +12,7 @@ batch id that the transaction wrote into this process's row decides, after a che
 """
 
 import contextlib
+import math
 import os
 import secrets
 import time
@@ -87,6 +88,7 @@ class GroupCommit:
     ) -> None:
         self._connection = connection
         self._database = Path(connection.filename)
+        self._vfs = connection.open_vfs
         self._memories_dir = memories_dir
         self._journal = journal
         self._transaction = SqliteTransaction(connection, memories_dir, journal)
@@ -98,6 +100,8 @@ class GroupCommit:
         self._synchronous: Synchronous = synchronous
         self.broken: StoreBrokenError | None = None
         """Set when the store can no longer vouch for its answers; nothing is served from then on."""
+        self.is_timeless = False
+        """Set where the same requests must make the same batches every time, however slow the machine is."""
 
     def serve(self, inbox: Inbox) -> list[Answer]:
         """Take up a batch and answer it; an empty list when nothing waits."""
@@ -126,9 +130,9 @@ class GroupCommit:
         self._connection.close(True)
 
     def _pick_batch(self, inbox: Inbox, picked: list[Ticket]) -> Iterator[Ticket]:
-        stop_at = time.monotonic() + BATCH_WORK_MS_MAX / 1000
+        stop_at = math.inf if self.is_timeless else time.monotonic() + BATCH_WORK_MS_MAX / 1000
         while len(picked) < BATCH_REQUESTS_MAX:
-            ticket = inbox.pick()
+            ticket = inbox.pick(within_batch=bool(picked))
             if ticket is None:
                 return
             picked.append(ticket)
@@ -225,6 +229,8 @@ class GroupCommit:
             if kept or not isinstance(error, apsw.FullError):
                 truncate_wal(self._connection)
                 kept = self._last_batch_id() == batch_id
+                if not kept:
+                    self._bury_refused()
         except apsw.Error as second:
             self._break(f"the disk failed while {self._database} was written: {error}; then {second}")
             return _all_fail(
@@ -235,6 +241,16 @@ class GroupCommit:
                 ),
             )
         return answers if kept else _all_fail(answers, self._failure(error))
+
+    def _bury_refused(self) -> None:
+        """Make sure that the batch which is about to be refused can never come back.
+
+        Its pages may have reached the log, and that the log was emptied may be lost with the power. What is committed
+        now begins a new log, in which nothing of the old one counts.
+        """
+        self._connection.execute(
+            "UPDATE processes SET last_batch_id = ? WHERE process_uuid = ?", (secrets.token_hex(16), self._process)
+        )
 
     def _last_batch_id(self) -> object:
         row = self._connection.execute(
@@ -247,7 +263,7 @@ class GroupCommit:
         with contextlib.suppress(apsw.Error):
             self._connection.close(True)
         self._connection = open_writer(
-            self._database, busy_deadline_ms=self._busy_deadline_ms, synchronous=self._synchronous
+            self._database, busy_deadline_ms=self._busy_deadline_ms, synchronous=self._synchronous, vfs=self._vfs
         )
         self._transaction = SqliteTransaction(self._connection, self._memories_dir, self._journal)
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import apsw
 
+from state.folder import sync_folder
 from state.journal import Journal
 from state.transaction import Edit, JournalEntry, SqlValue
 
@@ -123,13 +124,5 @@ def point_link(memories_dir: Path, link: str, target: str) -> bool:
     except OSError:
         os.unlink(temporary)
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
     return True
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -266,6 +266,8 @@ class PointCurrent(Request[Pointed | NothingPublished]):
     Carries none itself, so anyone may ask at any time, and asking again is safe.
     """
 
+    begins_batch = True
+
     scope: Scope
 
 

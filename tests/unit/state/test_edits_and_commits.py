@@ -7,6 +7,8 @@ from pathlib import Path
 import apsw
 import pytest
 
+from chaos.disk.faults import Effect, Fault, Operation
+from chaos.disk.faulty import FaultyDisk
 from state import group_commit
 from state.errors import NotCommittedError
 from state.folder import StateFolder
@@ -19,7 +21,6 @@ from state.store import StateHandle, open_store
 from state.transaction import Transaction
 from tests.fakes.clock import ManualClock
 from tests.fakes.direct_store import DirectStore
-from tests.fakes.faulty_disk import FaultyDisk
 from tests.fakes.probe import Probe
 from tests.fakes.readings import facts, found, path_of, read, thread_id
 
@@ -105,7 +106,7 @@ def test_edit_whose_commit_failed_is_not_in_the_row_and_stays_in_the_journal(
     disk: FaultyDisk, store: DirectStore, folder: StateFolder
 ) -> None:
     store.ask(INSERT)
-    disk.fail_writes(apsw.FullError("no space"))
+    disk.follow(Fault(operation=Operation.WRITE, effect=Effect.FULL, times=None))
 
     assert isinstance(store.ask(SetThreadTitle(thread_id=ONE, title="asked for")), NotCommittedError)
     disk.recover()
