@@ -18,6 +18,7 @@ import attrs
 
 from state.errors import NotCommittedError, OutcomeUnknownError, StoreBrokenError, StoreBusyError, StoreError
 from state.ids import Instant
+from state.journal import MemoryJournal
 from state.messages.base import Request
 from state.messages.consolidation import Pointed
 from state.migrate import migrate
@@ -149,7 +150,7 @@ class _LinklessTransaction(SqliteTransaction):
     """Keeps the links that rules point, instead of making them."""
 
     def __init__(self, connection: apsw.Connection, links: dict[str, str]) -> None:
-        super().__init__(connection, Path("/nowhere"))
+        super().__init__(connection, Path("/nowhere"), MemoryJournal())  # the workload edits no thread
         self.links = links
 
     async def point(self, link: str, target: str) -> bool:
