@@ -8,6 +8,8 @@ import trio
 from chaos.fleet.conduct import FleetSettings, conduct
 from chaos.fleet.plan import Fault
 from chaos.fleet.report import as_table
+from interfaces.cli.errors import EXIT_INTERRUPTED
+from stopping import until_stopped
 
 
 def main() -> int:
@@ -26,7 +28,9 @@ def main() -> int:
         faults=frozenset(Fault(name) for name in options.faults.split(",")),
         keep=options.keep,
     )
-    report = trio.run(conduct, settings, lambda text: print(text, file=sys.stderr))
+    report = trio.run(until_stopped, lambda: conduct(settings, lambda text: print(text, file=sys.stderr)), 10.0)
+    if report is None:
+        return EXIT_INTERRUPTED
     print(as_table(report))
     if report.folder:
         print(report.folder)

@@ -1,4 +1,4 @@
-"""What must be true after the faults: of the acknowledgements, of the rows, of the files, and beside a run without faults.
+"""What must be true after the faults: of acknowledgements, rows and files, and beside a run without faults.
 
 Each check answers sentences, one for each violation. They know nothing of how the faults were made.
 """
@@ -28,6 +28,13 @@ ENDS = {
 """Replies after which a token is worth nothing."""
 
 CLAIMS = {"ExtractionClaimed", "ConsolidationClaimed", "BackfillClaimed"}
+
+
+Rows = list[tuple[Any, ...]]
+
+
+def _rows(connection: apsw.Connection, sql: str) -> Rows:
+    return list(connection.execute(sql))
 
 
 @contextmanager
@@ -72,9 +79,10 @@ def check_acknowledgements(place: Place) -> list[str]:
                 scope_of[token] = line["scope"] or ""
                 thread_of[token] = line["thread"] or ""
             ends[token] += reply in ENDS
-            if reply == "ConsolidationPublished":
+            # The record of a claim may be lost where a full disk was among the faults.
+            if reply == "ConsolidationPublished" and token in scope_of:
                 generations[scope_of[token]].append(line["generation"])
-            if reply == "ExtractionFinished":
+            if reply == "ExtractionFinished" and token in thread_of:
                 finished.add(thread_of[token])
     violations += [
         f"{number} ends were acknowledged to the token {token}" for token, number in ends.items() if number > 1
@@ -97,15 +105,11 @@ def _missing_from_rows(
     finished: set[str],
 ) -> list[str]:
     violations = []
-    fencing = {("ExtractionClaimed", thread): number for thread, number in connection.execute(
-        "SELECT thread_id, max(fencing_number) FROM extraction_jobs GROUP BY thread_id")}  # fmt: skip
-    rows = connection.execute(
-        "SELECT scope_kind || ':' || scope_key, fencing_number, generation FROM scopes"
-    ).fetchall()
+    fencing = {("ExtractionClaimed", thread): number for thread, number in _rows(
+        connection, "SELECT thread_id, max(fencing_number) FROM extraction_jobs GROUP BY thread_id")}  # fmt: skip
+    rows = _rows(connection, "SELECT scope_kind || ':' || scope_key, fencing_number, generation FROM scopes")
     fencing |= {("ConsolidationClaimed", scope): number for scope, number, _ in rows}
-    fencing |= {
-        ("BackfillClaimed", "the scan"): connection.execute("SELECT fencing_number FROM backfill").fetchone()[0]
-    }
+    fencing |= {("BackfillClaimed", "the scan"): _rows(connection, "SELECT fencing_number FROM backfill")[0][0]}
     for row, numbers in granted.items():
         if max(numbers) > fencing.get(row, 0):
             violations.append(
@@ -119,8 +123,10 @@ def _missing_from_rows(
             violations.append(
                 f"{scope}: generation {max(acked)} was acknowledged, and the row says {current.get(scope)}"
             )
-    done = {thread for (thread,) in connection.execute(
-        "SELECT thread_id FROM extraction_jobs WHERE done_revision IS NOT NULL")}  # fmt: skip
+    done = {
+        thread
+        for (thread,) in _rows(connection, "SELECT thread_id FROM extraction_jobs WHERE done_revision IS NOT NULL")
+    }
     violations += [
         f"{thread}: its extraction was acknowledged and its row knows nothing of it" for thread in finished - done
     ]
@@ -132,11 +138,12 @@ def check_rows(database: Path) -> list[str]:
     with reading(database) as connection:
         violations = [
             f"the database is damaged: {finding}"
-            for (finding,) in connection.execute("PRAGMA integrity_check(5)")
+            for (finding,) in _rows(connection, "PRAGMA integrity_check(5)")
             if finding != "ok"
         ]
         for what, sql in (
-            ("extraction jobs are still held", "SELECT count(*) FROM extraction_jobs WHERE ownership_token IS NOT NULL"),
+            ("extraction jobs are still held",
+             "SELECT count(*) FROM extraction_jobs WHERE ownership_token IS NOT NULL"),
             ("extraction jobs are stuck", "SELECT count(*) FROM extraction_jobs WHERE status = 'running'"),
             ("scopes are still held", "SELECT count(*) FROM scopes WHERE ownership_token IS NOT NULL"),
             ("scans are still held", "SELECT count(*) FROM backfill WHERE ownership_token IS NOT NULL"),
@@ -144,7 +151,7 @@ def check_rows(database: Path) -> list[str]:
              "SELECT count(*) FROM extraction_jobs WHERE status IN ('retry', 'dead') AND coalesce(reason, '') = ''"),
             ("rows break a reference", "SELECT count(*) FROM pragma_foreign_key_check()"),
         ):  # fmt: skip
-            ((number,),) = connection.execute(sql)
+            ((number,),) = _rows(connection, sql)
             if number:
                 violations.append(f"{number} {what}")
     return violations
@@ -161,7 +168,7 @@ def unsettled(database: Path) -> list[str]:
              " WHERE source = 'cli' AND status IN ('pending', 'running', 'retry')"),
             ("scopes to consolidate", "SELECT count(*) FROM scopes WHERE inputs_mark > consolidated_mark"),
         ):  # fmt: skip
-            ((number,),) = connection.execute(sql)
+            ((number,),) = _rows(connection, sql)
             if number:
                 waiting.append(f"{number} {what}")
     return waiting
@@ -171,7 +178,7 @@ def dead_letters(database: Path) -> set[str]:
     """The threads whose job was given up."""
     with reading(database) as connection:
         return {
-            thread for (thread,) in connection.execute("SELECT thread_id FROM extraction_jobs WHERE status = 'dead'")
+            thread for (thread,) in _rows(connection, "SELECT thread_id FROM extraction_jobs WHERE status = 'dead'")
         }
 
 
@@ -180,9 +187,10 @@ def check_files(state_dir: Path) -> list[str]:
     violations = []
     memories = state_dir / "memories"
     with reading(state_dir / "state.sqlite") as connection:
-        rows = connection.execute(
-            "SELECT scope_kind, scope_key, generation_folder, published_digest FROM scopes WHERE generation > 0"
-        ).fetchall()
+        rows = _rows(
+            connection,
+            "SELECT scope_kind, scope_key, generation_folder, published_digest FROM scopes WHERE generation > 0",
+        )
     links = {os.path.realpath(link) for link in (*memories.glob("scopes/*"), memories / "current")}
     for kind, key, generation_folder, digest in rows:
         folder = memories / generation_folder
@@ -206,15 +214,15 @@ def compare(chaotic: Path, clean: Path, *, dead: set[str]) -> list[str]:
     violations = []
     with reading(chaotic) as one, reading(clean) as other:
         for what, sql in (
-            ("threads", f"SELECT id, {_columns(one)} FROM threads"),
+            ("threads", f"SELECT id, {_columns(one)} FROM threads"),  # noqa: S608  # names of columns
             ("files", "SELECT path, status, size_bytes, mtime_ns, archived, thread_id, offset_bytes, lines_skipped"
                       " FROM rollout_files WHERE status <> 'vanished'"),
             ("memories", "SELECT thread_id, scope_key, raw_memory, rollout_summary, source_at_ms FROM memories"),
             ("published projects", "SELECT scope_key, published_digest, published_memories FROM scopes"
                                    " WHERE scope_kind = 'cwd'"),
         ):  # fmt: skip
-            has = {row[0]: row for row in one.execute(sql)}
-            wants = {row[0]: row for row in other.execute(sql)}
+            has = {row[0]: row for row in _rows(one, sql)}
+            wants = {row[0]: row for row in _rows(other, sql)}
             differs = [key for key in has.keys() | wants.keys() if has.get(key) != wants.get(key)]
             if what in ("memories", "published projects") and dead:
                 differs = [key for key in differs if what == "memories" and key not in dead]
@@ -228,7 +236,7 @@ def compare(chaotic: Path, clean: Path, *, dead: set[str]) -> list[str]:
 
 
 def _columns(connection: apsw.Connection) -> str:
-    names = [name for (name,) in connection.execute("SELECT name FROM pragma_table_info('threads')")]
+    names = [name for (name,) in _rows(connection, "SELECT name FROM pragma_table_info('threads')")]
     return ", ".join(name for name in names if name != "content_revision")
 
 

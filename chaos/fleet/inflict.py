@@ -4,6 +4,7 @@ import collections
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import attrs
 import trio
@@ -94,13 +95,7 @@ class Inflictor:
         database = self.place.state_dir / "state.sqlite"
         if not database.exists():
             return
-        holder = subprocess.Popen(
-            [sys.executable, "-m", "chaos.fleet.lock_holder", str(database)],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
+        holder = _lock_holder(database)
         try:
             assert holder.stdout is not None
             word = await trio.to_thread.run_sync(holder.stdout.readline, abandon_on_cancel=True)
@@ -109,3 +104,13 @@ class Inflictor:
         finally:
             holder.kill()
             holder.wait()
+
+
+def _lock_holder(database: Path) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "chaos.fleet.lock_holder", str(database)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )

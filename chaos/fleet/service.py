@@ -1,4 +1,4 @@
-"""One service of the fleet: the real one, with short leases, a clock that can be shifted, and a log of what it was told.
+"""One service of the fleet: the real one, with short leases, a clock that can be shifted, and a log of its replies.
 
     python -m chaos.fleet.service ROOT [section.key=value ...]
 
@@ -66,7 +66,7 @@ class RecordingHandle(StateHandle):
         reply = await self._inner.ask(request)
         if request.mutates:
             line = json.dumps(_acknowledgement(request, reply)) + "\n"
-            # Survives the process, which is all that is killed here. A disk that is full loses the record, not the change.
+            # Survives the process, which is all that is killed here. A full disk loses the record, not the change.
             with contextlib.suppress(OSError):
                 os.write(self._file, line.encode())
         return reply

@@ -120,7 +120,7 @@ class Service:
         self.thaw()
         self._process.terminate()
         with trio.move_on_after(STOP_SECONDS_MAX):
-            while self.pid is not None:
+            while self.pid is not None:  # noqa: ASYNC110  # a process has no event to wait for
                 await trio.sleep(POLL_SECONDS)
         self.kill()
 
