@@ -33,7 +33,7 @@ log = structlog.get_logger("memoryd")
 
 @asynccontextmanager
 async def opened_store(paths: Paths) -> AsyncIterator[StateHandle]:
-    """Open the store of these paths for the block, and tell a person if a damaged database was set aside for it.
+    """Open the store of these paths for the block, and tell a person what was found there and set aside or left alone.
 
     Raises:
       StateFolderError: the folder cannot be used.
@@ -44,6 +44,8 @@ async def opened_store(paths: Paths) -> AsyncIterator[StateHandle]:
                 "the state database was damaged and is set aside; the index is made anew from the rollouts",
                 moved_to=str(handle.quarantined),
             )
+        for kept in handle.kept_legacy:
+            log.warning(kept)
         yield handle
 
 

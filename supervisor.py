@@ -26,7 +26,10 @@ import trio
 
 import commands
 from config import Paths, Settings
+from interfaces.service import OnceReport, ProgressView
 from state.errors import StoreBrokenError, StoreError, first_cause
+from state.folder import StateFolder
+from state.log_queue import LogQueue
 from state.messages.service import ReportWorker, WorkerState
 from state.store import StateHandle
 from stopping import until_stopped
@@ -184,11 +187,27 @@ def _notify_systemd(message: str) -> None:
 class _Memoryd:
     """The service that the command line is given."""
 
-    once = staticmethod(commands.once)
     doctor = staticmethod(commands.doctor)
-    run = staticmethod(run)
     publish = staticmethod(commands.publish)
     published = staticmethod(commands.published)
+
+    def __init__(self) -> None:
+        self.log_queue = LogQueue()
+
+    async def once(
+        self, paths: Paths, settings: Settings, progress: ProgressView, phases: frozenset[str]
+    ) -> OnceReport:
+        from workers.log_writer import keeping_logs
+
+        async with keeping_logs(self.log_queue, StateFolder(path=paths.state_dir)):
+            return await commands.once(paths, settings, progress, phases)
+
+    async def run(self, paths: Paths, settings: Settings) -> int:
+        from workers.log_writer import keeping_logs
+
+        # Around everything else, so that the last words are stored too.
+        async with keeping_logs(self.log_queue, StateFolder(path=paths.state_dir)):
+            return await run(paths, settings)
 
     @staticmethod
     def redact(text: str) -> str:

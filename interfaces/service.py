@@ -8,6 +8,7 @@ from typing import Protocol
 import attrs
 
 from config import Paths, Settings
+from state.log_queue import LogQueue
 from state.messages.extraction import NO_TOKENS, TokenUsage
 
 
@@ -175,7 +176,13 @@ class ProgressView(Protocol):
 
 
 class Service(Protocol):
-    """What the command line asks of the rest of memoryd."""
+    """What the command line asks of the rest of memoryd.
+
+    Attributes:
+      log_queue: what is put here is stored by `once` and `run`.
+    """
+
+    log_queue: LogQueue
 
     async def once(
         self, paths: Paths, settings: Settings, progress: ProgressView, phases: frozenset[str]

@@ -15,7 +15,7 @@ import contextlib
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,14 @@ import apsw
 import outcome
 
 from state.clock import Clock
-from state.connection import BUSY_DEADLINE_MS, JitteredBusyHandler, close_untouched, open_writer, truncate_wal
+from state.connection import (
+    BUSY_DEADLINE_MS,
+    JitteredBusyHandler,
+    Synchronous,
+    close_untouched,
+    open_writer,
+    truncate_wal,
+)
 from state.errors import (
     NotCommittedError,
     OutcomeUnknownError,
@@ -36,7 +43,7 @@ from state.folder import holders_of
 from state.ids import Instant, ProcessUuid
 from state.inbox import Answer, Inbox, Ticket
 from state.messages.base import Request
-from state.rules.registry import RULES
+from state.rules.registry import RULES, Rule
 from state.sqlite_transaction import SqliteTransaction, drive
 
 BATCH_REQUESTS_MAX = 256
@@ -60,7 +67,10 @@ class _VoidBatchError(Exception):
 
 
 class GroupCommit:
-    """Owns the connection that writes. Used by one thread at a time."""
+    """Owns the connection that writes. Used by one thread at a time.
+
+    The database has a table `processes` with this process's row, for the batch id; all else is the rules' business.
+    """
 
     def __init__(
         self,
@@ -70,6 +80,8 @@ class GroupCommit:
         clock: Clock,
         process: ProcessUuid,
         busy_deadline_ms: int = BUSY_DEADLINE_MS,
+        rules: Mapping[type[Request[Any]], Rule] = RULES,
+        synchronous: Synchronous = "FULL",
     ) -> None:
         self._connection = connection
         self._database = Path(connection.filename)
@@ -79,6 +91,8 @@ class GroupCommit:
         self._process = process
         self._busy_deadline_ms = busy_deadline_ms
         self._identity = _identity_of(self._database)
+        self._rules = rules
+        self._synchronous: Synchronous = synchronous
         self.broken: StoreBrokenError | None = None
         """Set when the store can no longer vouch for its answers; nothing is served from then on."""
 
@@ -151,8 +165,8 @@ class GroupCommit:
 
     def _answer(self, ticket: Ticket, at: Instant) -> outcome.Outcome[Any]:
         request: Request[Any] = ticket.request
-        rule = RULES[type(request)]
         try:
+            rule = self._rules[type(request)]
             if not request.mutates:
                 return outcome.Value(drive(rule(self._transaction, request, at)))
             self._connection.execute("SAVEPOINT request")
@@ -229,7 +243,9 @@ class GroupCommit:
         # What closing cannot write either is decided after reopening.
         with contextlib.suppress(apsw.Error):
             self._connection.close(True)
-        self._connection = open_writer(self._database, busy_deadline_ms=self._busy_deadline_ms)
+        self._connection = open_writer(
+            self._database, busy_deadline_ms=self._busy_deadline_ms, synchronous=self._synchronous
+        )
         self._transaction = SqliteTransaction(self._connection, self._memories_dir)
 
     def _abandon(self) -> None:
@@ -253,7 +269,7 @@ class GroupCommit:
         """What the asker is told. Damage breaks the store."""
         if isinstance(error, apsw.CorruptError | apsw.NotADBError):
             self._break(f"the database {self._database} is damaged: {error}")
-        return self.broken or _explained(error)
+        return self.broken or _explained(error, self._database)
 
     def _break(self, message: str) -> StoreBrokenError:
         self.broken = StoreBrokenError(
@@ -278,7 +294,7 @@ def _all_fail(answers: list[Answer], error: StoreError) -> list[Answer]:
     ]
 
 
-def _explained(error: Exception) -> StoreError:
+def _explained(error: Exception, database: Path) -> StoreError:
     """Say in words for a person what SQLite or a rule raised."""
     explained: StoreError
     match error:
@@ -286,12 +302,12 @@ def _explained(error: Exception) -> StoreError:
             explained = NotCommittedError("the disk is full: the change was not stored", hint="free some space")
         case apsw.ReadOnlyError():
             explained = NotCommittedError(
-                "the state database cannot be written: it is read-only", hint="check its permissions"
+                f"the database {database} cannot be written: it is read-only", hint="check its permissions"
             )
         case apsw.IOError() | apsw.CantOpenError():
             explained = NotCommittedError(f"the disk failed: the change was not stored ({error})")
         case apsw.BusyError():
-            explained = StoreBusyError(f"the state database is locked by another process ({error})")
+            explained = StoreBusyError(f"the database {database} is locked by another process ({error})")
         case _:
             explained = RuleFailedError(f"{type(error).__name__}: {error}")
     explained.__cause__ = error

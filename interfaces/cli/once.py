@@ -33,7 +33,12 @@ def add_to(app: App, service: Service) -> None:
             common = attrs.evolve(common, set=(*common.set, f"extraction.model={model}"))
         paths = common.paths()
         settings = common.settings(paths)
-        configure_logs(attrs.evolve(settings.logs, level=_level(settings.logs.level)), redact=service.redact)
+        configure_logs(
+            settings.logs,
+            redact=service.redact,
+            queue=service.log_queue,
+            stderr_level=_shown(settings.logs.level),
+        )
         if not paths.codex_home.is_dir():
             sys.stderr.write(f"memoryd: the Codex home {paths.codex_home} does not exist\n")
         with progress_view() as progress:
@@ -50,8 +55,8 @@ def add_to(app: App, service: Service) -> None:
         return EXIT_FAILED if failed or stopped is not None else EXIT_OK
 
 
-def _level(level: str) -> str:
-    """A person who runs `once` wants the result, not the service's running commentary."""
+def _shown(level: str) -> str:
+    """A person who runs `once` wants the result, not the service's running commentary; `memoryd logs` has it."""
     return "warning" if level == "info" else level
 
 

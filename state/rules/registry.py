@@ -8,13 +8,14 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from state.ids import Instant
-from state.messages import backfill, consolidation, drift, extraction, jobs, memories, service, threads
+from state.messages import backfill, consolidation, drift, extraction, jobs, logs, memories, service, threads
 from state.messages.base import Request
 from state.rules import backfill as backfill_rules
 from state.rules import consolidation as consolidation_rules
 from state.rules import drift as drift_rules
 from state.rules import extraction as extraction_rules
 from state.rules import jobs as job_rules
+from state.rules import logs as log_rules
 from state.rules import memories as memory_rules
 from state.rules import recording as recording_rules
 from state.rules import service as service_rules
@@ -77,3 +78,11 @@ RULES: Mapping[type[Request[Any]], Rule] = {
     threads.ListThreads: thread_rules.list_threads,
 }
 """Every request has exactly one rule; tests/test_architecture.py proves that none is left out."""
+
+LOG_RULES: Mapping[type[Request[Any]], Rule] = {
+    logs.DeleteLogsBefore: log_rules.delete_logs_before,
+    logs.GetMaxLogId: log_rules.get_max_log_id,
+    logs.InsertLogs: log_rules.insert_logs,
+    logs.QueryLogs: log_rules.query_logs,
+}
+"""What the log database is asked; the same law holds. No request is in both."""

@@ -93,7 +93,7 @@ def _tighten(folder: Path) -> list[str]:
     for path in loose_entries(folder):
         # Through a descriptor that follows no link, so that nothing else can be put in its place meanwhile.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-        if path.name.startswith("state.sqlite"):
+        if path.name.startswith(("state.sqlite", "logs.sqlite")):
             # Closing a descriptor of the database would drop the locks of a connection; its folder is ours alone.
             os.chmod(path, stat.S_IMODE(os.lstat(path).st_mode) & 0o700)
             tightened += 1
