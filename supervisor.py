@@ -19,6 +19,7 @@ import os
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 
 import structlog
 import trio
@@ -89,12 +90,25 @@ WORKERS: tuple[tuple[str, Worker], ...] = (
 """In the order in which they start. Each imports what it needs when it starts, so that being ready does not wait."""
 
 
-async def run(paths: Paths, settings: Settings, *, workers: tuple[tuple[str, Worker], ...] = WORKERS) -> int:
-    """Serve until a signal or until the store cannot go on; answer the exit code."""
+Opener = Callable[[], AbstractAsyncContextManager[StateHandle]]
+
+
+async def run(
+    paths: Paths,
+    settings: Settings,
+    *,
+    workers: tuple[tuple[str, Worker], ...] = WORKERS,
+    opened: Opener | None = None,
+) -> int:
+    """Serve until a signal or until the store cannot go on; answer the exit code.
+
+    Args:
+      opened: opens the store another way, for whoever puts the service to the test.
+    """
     started = time.monotonic()
     commands.refuse_unusable_model(settings)
     broken: list[StoreError] = []
-    async with commands.opened_store(paths) as handle:
+    async with opened() if opened else commands.opened_store(paths) as handle:
 
         async def serve() -> None:
             async with trio.open_nursery() as nursery:
@@ -114,9 +128,12 @@ async def run(paths: Paths, settings: Settings, *, workers: tuple[tuple[str, Wor
 
 
 async def keep_running(handle: StateHandle, paths: Paths, settings: Settings, name: str, worker: Worker) -> None:
-    """Run a worker for ever: restart it when it crashes, leave it down when it crashes too often."""
+    """Run a worker for ever: restart it when it crashes, leave it down when it crashes too often.
+
+    A full disk or a locked database is no fault of the worker's: it goes on when that is over, however long it takes.
+    """
     limits = settings.service
-    crashes: collections.deque[float] = collections.deque()
+    recent: collections.deque[tuple[float, bool]] = collections.deque()  # when it crashed, and was that its own fault
     total = 0
     await _report(handle, name, WorkerState.RUNNING, total, None)
     while True:
@@ -128,18 +145,22 @@ async def keep_running(handle: StateHandle, paths: Paths, settings: Settings, na
             if isinstance(cause, StoreBrokenError):
                 return  # the service stops for it
             reason = f"{type(cause).__name__}: {cause}"
-            log.exception("worker crashed", worker=name)
+            is_its_own = not (isinstance(cause, StoreError) and cause.retryable)
+            if is_its_own:
+                log.exception("worker crashed", worker=name)
+            else:
+                log.warning("worker stopped by the store, trying again", worker=name, reason=str(cause))
         total += 1
         now = trio.current_time()
-        crashes.append(now)
-        while crashes and crashes[0] < now - limits.restart_window_seconds:
-            crashes.popleft()
-        if len(crashes) > limits.restarts_max:
+        recent.append((now, is_its_own))
+        while recent[0][0] < now - limits.restart_window_seconds:
+            recent.popleft()
+        if sum(own for _, own in recent) > limits.restarts_max:
             log.error("worker stays down", worker=name, crashes=total, reason=reason)
             await _report(handle, name, WorkerState.DOWN, total, reason)
             return
         await _report(handle, name, WorkerState.RESTARTING, total, reason)
-        await trio.sleep(min(limits.restart_seconds_min * 2 ** (len(crashes) - 1), limits.restart_seconds_max))
+        await trio.sleep(min(limits.restart_seconds_min * 2 ** min(len(recent) - 1, 30), limits.restart_seconds_max))
         await _report(handle, name, WorkerState.RUNNING, total, reason)
 
 

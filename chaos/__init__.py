@@ -1,1 +1,1 @@
-"""Simulate, break, check: what is done to memoryd on purpose, and what must be true afterwards."""
+"""Simulate, break, kill, and prove that nothing is lost: what people run, and what the tests use."""

@@ -10,7 +10,7 @@ import trio
 
 import supervisor
 from config import Paths, Settings
-from state.errors import StoreBrokenError
+from state.errors import NotCommittedError, StoreBrokenError, StoreBusyError, StoreError
 from state.messages.service import ListWorkers, WorkerState
 from state.store import StateHandle
 
@@ -83,6 +83,31 @@ async def test_a_worker_that_crashes_too_often_stays_down_and_says_why(paths: Pa
     assert code == 0
     assert len(starts) == FAST.service.restarts_max + 1
     assert reasons == ["RuntimeError: boom"]
+
+
+@pytest.mark.parametrize("error", [NotCommittedError("the disk is full"), StoreBusyError("locked")])
+async def test_a_store_that_can_be_asked_again_keeps_no_worker_down(paths: Paths, error: StoreError) -> None:
+    starts: list[str] = []
+    reasons: list[str | None] = []
+    outages = 3 * FAST.service.restarts_max
+
+    async def waits_for_the_disk(handle: StateHandle, paths: Paths, settings: Settings) -> None:
+        starts.append("start")
+        await trio.lowlevel.checkpoint()
+        if len(starts) <= outages:
+            raise error
+        await trio.sleep_forever()
+
+    async def watches(handle: StateHandle, paths: Paths, settings: Settings) -> None:
+        await _until(lambda states: states.get("waiting") == (WorkerState.RUNNING, outages), handle)
+        reasons.extend(one.reason for one in await handle.ask(ListWorkers()) if one.worker == "waiting")
+        os.kill(os.getpid(), signal.SIGTERM)
+        await trio.sleep_forever()
+
+    code = await supervisor.run(paths, FAST, workers=(("waiting", waits_for_the_disk), ("watching", watches)))
+
+    assert code == 0
+    assert reasons == [f"{type(error).__name__}: {error}"]
 
 
 async def test_a_store_that_cannot_go_on_stops_the_service(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:

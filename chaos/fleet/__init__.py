@@ -1,0 +1,11 @@
+"""Real processes under real faults: services that are killed, frozen, starved of disk and locked out, and what is left.
+
+    python -m chaos.fleet --seed 7 --processes 3 --duration 20
+
+`plan` draws the faults from the seed, `services` starts and ends processes, `workload` writes the corpus, `inflict`
+does what the plan says, `checks` judges rows, files and acknowledgements, `conduct` puts them together. Everything
+happens in a temporary folder, and everything that is started is ended by its id.
+
+What is real: the processes, signals, OS locks, SQLite files, the disk's limits, HTTP. What is not: leases are three
+seconds long, so that a freeze outlasts one; the wall clock is shifted by an offset file; the model is a server of ours.
+"""

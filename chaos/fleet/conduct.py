@@ -1,0 +1,246 @@
+"""One run: start the services, feed and hurt them, let them settle, and judge what is left."""
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import attrs
+import trio
+
+from chaos.fleet import checks
+from chaos.fleet.inflict import Inflictor
+from chaos.fleet.model import ModelServer, model_server
+from chaos.fleet.place import Place, WallOffset
+from chaos.fleet.plan import DAY_MS, Fault, draw
+from chaos.fleet.services import ROOT, FleetError, Service
+from chaos.fleet.workload import Workload
+from interfaces.cli.errors import EXIT_STATE_FOLDER
+
+SETTLE_SECONDS_MAX = 120.0
+"""How long the services may take, once nothing hurts them any more, to do all that is left to do."""
+
+SETTLED_WALL_SHIFT_MS = 3 * DAY_MS
+"""After the faults the wall clock is put ahead, so that every back-off is over: what is left must be claimable."""
+
+CLEAN_RUN_SECONDS_MAX = 300.0
+
+
+@attrs.frozen(kw_only=True)
+class FleetSettings:
+    """What a run is: its seed, how many services, for how long, and which faults.
+
+    Attributes:
+      pace_seconds: how often the corpus changes, on average.
+      keep: leave the folder of the run behind, to look into it.
+    """
+
+    seed: int
+    processes: int = 3
+    duration_seconds: float = 20.0
+    faults: frozenset[Fault] = frozenset(Fault)
+    pace_seconds: float = 0.1
+    keep: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class FleetReport:
+    """What happened, and what was wrong afterwards. Seconds unless the name says otherwise."""
+
+    settings: FleetSettings
+    injected: dict[str, int]
+    sessions: int
+    lines: int
+    starts: int
+    refused_starts: int
+    extractions_claimed: int
+    extractions_finished: int
+    generations_published: int
+    refused_late: int
+    steals: int
+    dead_letters: int
+    model_requests: int
+    settle_seconds: float
+    ready_seconds: tuple[float, ...]
+    violations: tuple[str, ...]
+    folder: str
+
+    def percentile(self, share: float) -> float:
+        """How long starts took: the value that this share of them stays below."""
+        ordered = sorted(self.ready_seconds)
+        return ordered[min(int(len(ordered) * share), len(ordered) - 1)] if ordered else 0.0
+
+
+async def conduct(settings: FleetSettings, say: Callable[[str], None]) -> FleetReport:
+    """Make one run; everything that it started has ended when it returns, or when it is cancelled.
+
+    Raises:
+      FleetError: a service does not come up; nothing can be judged then.
+    """
+    with _folder(settings) as root, model_server() as model:
+        place = Place(root=root)
+        place.make()
+        services = [
+            Service(number=number, place=place, overrides=_overrides(settings, model))
+            for number in range(settings.processes)
+        ]
+        try:
+            return await _run(settings, place, services, model, say)
+        finally:
+            for service in services:
+                service.kill()
+
+
+async def _run(
+    settings: FleetSettings,
+    place: Place,
+    services: Sequence[Service],
+    model: ModelServer,
+    say: Callable[[str], None],
+) -> FleetReport:
+    duration_ms = round(settings.duration_seconds * 1000)
+    plan = draw(settings.seed, services=settings.processes, duration_ms=duration_ms, faults=settings.faults)
+    say(f"{settings.processes} services, {len(plan)} faults in {settings.duration_seconds:g} s, seed {settings.seed}")
+    workload = Workload(codex_home=place.codex_home, rng=random.Random(f"{settings.seed}:workload"))
+    for service in services:
+        service.start()
+    async with trio.open_nursery() as nursery:
+        for service in services:
+            nursery.start_soon(service.wait_ready)
+    inflictor = Inflictor(place=place, services=services, model=model)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(workload.run, settings.pace_seconds)
+        nursery.start_soon(inflictor.keep_up)
+        await inflictor.run(plan)
+        nursery.cancel_scope.cancel()
+    workload.finish()
+    violations = [
+        f"service {one.number} ended by itself with {one.exit_code}: {one.last_words()}"
+        for one in services
+        if one.pid is None and one.exit_code != EXIT_STATE_FOLDER
+    ]
+    say("the faults are over: waiting until everything is done")
+    settle_seconds = await _settle(settings, place, services, violations)
+    for service in services:
+        await service.stop()
+    say("comparing with a run without faults")
+    await trio.to_thread.run_sync(_run_clean, settings, place, model)
+    database = place.state_dir / "state.sqlite"
+    dead = checks.dead_letters(database)
+    violations += checks.check_rows(database)
+    violations += checks.check_acknowledgements(place)
+    violations += checks.check_files(place.state_dir)
+    violations += checks.compare(database, place.clean_state_dir / "state.sqlite", dead=dead)
+    return _report(settings, place, services, workload, inflictor, settle_seconds, dead, violations)
+
+
+async def _settle(settings: FleetSettings, place: Place, services: Sequence[Service], violations: list[str]) -> float:
+    """Let the services do what is left; answer how long that took."""
+    began = time.monotonic()
+    WallOffset(place.wall_offset).set_ms(SETTLED_WALL_SHIFT_MS)
+    for service in services:
+        if service.pid is None or Fault.MODEL in settings.faults:
+            # A service pauses for up to an hour when the model is not available; a person would start it again.
+            await service.stop()
+            service.start()
+            await service.wait_ready()
+    waiting = ["everything"]
+    while time.monotonic() - began < SETTLE_SECONDS_MAX:
+        await trio.sleep(0.2)
+        waiting = checks.unsettled(place.state_dir / "state.sqlite")
+        if not waiting:
+            return time.monotonic() - began
+    violations += [f"not done {SETTLE_SECONDS_MAX:.0f} s after the faults: {what}" for what in waiting]
+    return time.monotonic() - began
+
+
+def _run_clean(settings: FleetSettings, place: Place, model: ModelServer) -> None:
+    model.mood = ""
+    overrides = [argument for text in _overrides(settings, model) for argument in ("--set", text)]
+    where = ["--codex-home", str(place.codex_home), "--state-dir", str(place.clean_state_dir)]
+    ended = subprocess.run(
+        [sys.executable, str(ROOT / "supervisor.py"), "once", "--json", *where, *overrides],
+        capture_output=True,
+        text=True,
+        timeout=CLEAN_RUN_SECONDS_MAX,
+        check=False,
+    )
+    if ended.returncode != 0:
+        raise FleetError(f"the run without faults failed: {ended.stderr[-500:]}")
+
+
+def _overrides(settings: FleetSettings, model: ModelServer) -> tuple[str, ...]:
+    """The settings of every service of the run."""
+    common = (
+        "extraction.min_rollout_idle_hours=0",
+        "extraction.sources=cli",
+        "backfill.rescan_seconds=1",
+        "service.restart_seconds_max=1",
+    )
+    if Fault.MODEL not in settings.faults:
+        return common
+    return (
+        *common,
+        "extraction.model=responses",
+        "extraction.max_rollouts_per_startup=1000000",
+        "extraction.max_rollout_age_days=365",
+        f"responses.base_url={model.url}",
+        "responses.call_seconds_max=5",
+        "responses.retries_max=0",
+    )
+
+
+@contextmanager
+def _folder(settings: FleetSettings) -> Iterator[Path]:
+    root = Path(tempfile.mkdtemp(prefix="memoryd-chaos-"))
+    try:
+        yield root
+    finally:
+        if not settings.keep:
+            shutil.rmtree(root, ignore_errors=True)
+
+
+def _report(
+    settings: FleetSettings,
+    place: Place,
+    services: Sequence[Service],
+    workload: Workload,
+    inflictor: Inflictor,
+    settle_seconds: float,
+    dead: set[str],
+    violations: Sequence[str],
+) -> FleetReport:
+    told = [line for lines in checks.acknowledged(place).values() for line in lines]
+    replies = [line["reply"] for line in told]
+    return FleetReport(
+        settings=settings,
+        injected={fault.value: inflictor.counts[fault] for fault in sorted(settings.faults)},
+        sessions=len(list(place.codex_home.glob("**/rollout-*.jsonl"))),
+        lines=workload.lines,
+        starts=sum(one.starts for one in services),
+        refused_starts=inflictor.refused_starts,
+        extractions_claimed=replies.count("ExtractionClaimed"),
+        extractions_finished=replies.count("ExtractionFinished"),
+        generations_published=replies.count("ConsolidationPublished"),
+        refused_late=replies.count("NotOwner"),
+        steals=_steals(told),
+        dead_letters=len(dead),
+        model_requests=inflictor.model.requests,
+        settle_seconds=settle_seconds,
+        ready_seconds=tuple(seconds for one in services for seconds in one.ready_seconds),
+        violations=tuple(violations),
+        folder=os.fspath(place.root) if settings.keep else "",
+    )
+
+
+def _steals(told: Sequence[dict[str, object]]) -> int:
+    """Claims whose token never came to an end that was acknowledged: somebody else took the row over."""
+    claimed = {line["token"] for line in told if line["reply"] in checks.CLAIMS}
+    ended = {line["token"] for line in told if line["reply"] in checks.ENDS}
+    return len(claimed - ended)
