@@ -61,6 +61,21 @@ async def is_saved(tx: Transaction, thread_id: ThreadId, scope: Scope, draft: Me
     return text == wanted and [attrs.astuple(note) for note in notes] == [attrs.astuple(note) for note in draft.notes]
 
 
+async def note_newer_source(tx: Transaction, thread_id: ThreadId, scope: Scope, source_at_ms: int) -> None:
+    """Say that the memory, as it is, covers content as new as this; its files show that time, so they are made anew.
+
+    A rollout may have grown between the scan and the reading: then the memory was made of more than was known, and the
+    next reading finds nothing new.
+    """
+    newer = await tx.execute(
+        f"UPDATE memories SET source_at_ms = :source_at_ms{MEMORY_KEY} AND source_at_ms < :source_at_ms",
+        **memory_key(thread_id, scope),
+        source_at_ms=source_at_ms,
+    )
+    if newer:
+        await mark_scope_dirty(tx, scope)
+
+
 async def write_memory(
     tx: Transaction,
     thread_id: ThreadId,
