@@ -13,6 +13,7 @@ from state.messages.extraction import (
     FailureClass,
     FinishResult,
     LastExtraction,
+    MemoryDraft,
     NothingToExtract,
     ReleaseExtraction,
     RenewExtraction,
