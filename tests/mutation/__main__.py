@@ -1,7 +1,6 @@
 """`python -m tests.mutation`: do the property tests catch realistic bugs?
 
-Every mutation of the catalogue is put into a copy of this tree, one at a time, and the tests that it names are run there.
-Ends with 0 when each is caught; with 1 when one survives, is out of date, or cannot run; with 2 when the tests fail
+Every mutation of the catalogue is put into a copy of this tree, and the tests that it names are run there. Ends with 0 when each is caught; with 1 when one survives, is out of date, or cannot run; with 2 when the tests fail
 without any bug.
 """
 

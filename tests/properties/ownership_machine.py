@@ -108,6 +108,8 @@ class OwnershipMachine(RuleBasedStateMachine):
         consolidation.remember(self.state, 5, scope=BLOG)
         for number in (1, 2, 3):
             index(self.state, facts(number))
+        for number, scope in ((4, SHOP), (5, BLOG)):  # what is remembered of these waits to be renewed
+            index(self.state, facts(number, cwd=scope.key, content_digest="grown"), size_bytes=200)
         self.state.ask(FinishBackfill(token=SCAN, listed=True))
 
     @rule(ms=st.sampled_from([1, LEASE_MS, HOUR_MS]))
@@ -116,6 +118,28 @@ class OwnershipMachine(RuleBasedStateMachine):
 
     @rule(target=claims, kind=KINDS, process=PROCESSES)
     def claim(self, kind: str, process: str) -> Any:
+        token = self._claim(kind, process)
+        return (kind, token) if token in self._held() else multiple()
+
+    @rule(claim=claims, data=st.data())
+    def whoever_holds_or_held_a_row_does_something(self, claim: tuple[str, str], data: st.DataObject) -> None:
+        kind, token = claim
+        self._act(kind, token, data)
+
+    @rule(kind=KINDS, data=st.data())
+    def owner_goes_on_after_it_was_robbed(self, kind: str, data: st.DataObject) -> None:
+        late = self._claim(kind, "process-1")
+        self.state.clock.advance(LEASE_MS)
+        self._claim(kind, "process-2")
+        self._act(kind, late, data)
+
+    @rule(kind=KINDS, data=st.data())
+    def owner_acts_beside_another_one(self, kind: str, data: st.DataObject) -> None:
+        first = self._claim(kind, "process-1")
+        second = self._claim(kind, "process-2")
+        self._act(kind, data.draw(st.sampled_from([first, second]), label="owner"), data)
+
+    def _claim(self, kind: str, process: str) -> str:
         token = f"{kind}-{self._number()}"
         match kind:
             case "backfill":
@@ -124,11 +148,10 @@ class OwnershipMachine(RuleBasedStateMachine):
                 extraction.claim(self.state, token, process=process, lease_ms=LEASE_MS)
             case _:
                 consolidation.claim(self.state, token, process=process, lease_ms=LEASE_MS)
-        return (kind, token) if token in self._held() else multiple()
+        return token
 
-    @rule(claim=claims, data=st.data())
-    def whoever_holds_or_held_a_row_does_something(self, claim: tuple[str, str], data: st.DataObject) -> None:
-        kind, token = claim
+    def _act(self, kind: str, token: str, data: st.DataObject) -> None:
+        """Let whoever has the token do one step; perhaps it holds nothing any more."""
         steps = STEPS[kind]
         step = steps[data.draw(st.integers(0, len(steps) - 1), label="step")]
         before, tables = self._held(), self.state.tables()

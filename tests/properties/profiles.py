@@ -1,7 +1,8 @@
 """How deep properties are searched, in one place: the fast profile at every change, the deep one now and then.
 
 A test with @given takes the profile's number of examples by itself, or its part of it with `examples`. A state machine
-becomes a test with `machine_test`, which also counts the rules that were really executed.
+becomes a test with `machine_test`, which also counts the rules that were really executed, and shows what is newest in
+a bundle as often as all that is older: the newest claim is mostly the living one.
 """
 
 from collections import Counter
@@ -11,7 +12,8 @@ from typing import Any
 from unittest import TestCase
 
 from hypothesis import HealthCheck, Phase, settings
-from hypothesis.stateful import Rule, RuleBasedStateMachine
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, Rule, RuleBasedStateMachine
 
 EXAMPLES_FAST = 100
 """Examples of each test in the fast profile."""
@@ -54,7 +56,10 @@ def examples(fast: int) -> settings:
 
 def machine_test(machine: type[RuleBasedStateMachine]) -> type[TestCase]:
     """Make the test that runs a machine as deep as the profile says."""
-    _count_rules(machine)
+    state = machine.setup_state()
+    for rule in (*state.rules, *state.initializers):
+        _count_rule(machine.__name__, rule)
+        _prefer_the_newest(rule)
     steps_min = STEPS_MIN_DEEP if settings.get_current_profile_name().startswith("deep") else 1
 
     class MachineTest(machine.TestCase):  # type: ignore[name-defined,misc]
@@ -73,12 +78,6 @@ def machine_test(machine: type[RuleBasedStateMachine]) -> type[TestCase]:
     return MachineTest
 
 
-def _count_rules(machine: type[RuleBasedStateMachine]) -> None:
-    state = machine.setup_state()
-    for rule in (*state.rules, *state.initializers):
-        _count_rule(machine.__name__, rule)
-
-
 def _count_rule(name: str, rule: Rule) -> None:
     function: Callable[..., Any] = rule.function
 
@@ -88,3 +87,14 @@ def _count_rule(name: str, rule: Rule) -> None:
         return function(*args, **kwargs)
 
     rule.function = counted
+
+
+def _prefer_the_newest(rule: Rule) -> None:
+    for argument, strategy in rule.arguments_strategies.items():
+        if isinstance(strategy, Bundle) and not strategy.consume:
+            rule.arguments_strategies[argument] = _newest_of(strategy.name) | strategy
+
+
+def _newest_of(bundle: str) -> st.SearchStrategy[Any]:
+    # A rule is chosen only while none of its bundles is empty.
+    return st.runner().map(lambda machine: machine.bundle(bundle)[-1])

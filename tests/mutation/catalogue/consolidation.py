@@ -2,6 +2,7 @@
 
 from tests.mutation.mutation import Edit, Mutation
 
+ATTEMPTS = ("tests/properties/test_attempts.py",)
 OWNERSHIP = ("tests/properties/test_ownership.py",)
 SCOPES = ("tests/properties/test_consolidation.py",)
 
@@ -77,13 +78,14 @@ MUTATIONS = (
     ),
     Mutation(
         name="mark-taken-at-publish",
-        bug="Publishing covers whatever is remembered by then and not what the claim saw, so what came meanwhile is lost.",
+        bug="Publishing covers what is remembered by then and not what the claim saw, so what came meanwhile is lost.",
         edits=(
             Edit(
                 inside=("publish_consolidation",),
                 old="    if not request.staged:\n",
                 new="    await tx.execute(\n"
-                '        "UPDATE scopes SET consolidated_mark = inputs_mark WHERE scope_kind = :kind AND scope_key = :key",\n'
+                '        "UPDATE scopes SET consolidated_mark = inputs_mark"\n'
+                '        " WHERE scope_kind = :kind AND scope_key = :key",\n'
                 "        kind=row.scope_kind,\n"
                 "        key=row.scope_key,\n"
                 "    )\n"
@@ -114,13 +116,13 @@ MUTATIONS = (
                 new="inputs_mark = scopes.inputs_mark + 1, next_attempt_at_ms = NULL",
             ),
         ),
-        tests=SCOPES,
+        tests=ATTEMPTS,
     ),
     Mutation(
         name="scope-failures-are-not-counted",
         bug="A failing scope waits as after its first failure for ever.",
         edits=(Edit(inside=("fail_consolidation",), old="attempts = attempts + 1", new="attempts = 1"),),
-        tests=SCOPES,
+        tests=ATTEMPTS,
     ),
     Mutation(
         name="link-names-the-claims-folder",

@@ -2,8 +2,10 @@
 
 from tests.mutation.mutation import Edit, Mutation
 
+REMEMBERING = ("tests/properties/test_remembering.py",)
+ATTEMPTS = ("tests/properties/test_attempts.py",)
+LEASE_ENDS = ("tests/properties/test_lease_ends.py",)
 OWNERSHIP = ("tests/properties/test_ownership.py",)
-LEASES = ("tests/properties/test_leases.py",)
 JOBS = ("tests/properties/test_extraction_jobs.py",)
 
 MUTATIONS = (
@@ -17,7 +19,7 @@ MUTATIONS = (
                 new="mine.claimed(mine.fencing_number + 1,",
             ),
         ),
-        tests=LEASES,
+        tests=LEASE_ENDS,
     ),
     Mutation(
         name="extraction-renewed-by-anybody",
@@ -87,25 +89,25 @@ MUTATIONS = (
                 "    job = await _running(tx, request.token)\n",
             ),
         ),
-        tests=JOBS,
+        tests=OWNERSHIP,
     ),
     Mutation(
         name="attempts-do-not-count-at-the-claim",
         bug="A claim does not count as an attempt, so a job that kills its worker is tried for ever.",
         edits=(Edit(inside=("claim_extraction", "_grant"), old=" attempts = :attempt,", new=""),),
-        tests=JOBS,
+        tests=ATTEMPTS,
     ),
     Mutation(
         name="attempts-set-back-by-a-retry",
         bug="A failure sets the attempts back, so a job that always fails never ends as a dead letter.",
         edits=(Edit(inside=("fail_extraction",), old="ELSE attempts END", new="ELSE 0 END"),),
-        tests=JOBS,
+        tests=ATTEMPTS,
     ),
     Mutation(
         name="attempts-kept-when-the-content-is-new",
         bug="A failure of older content keeps its attempts, so content that was never tried starts with fewer.",
         edits=(Edit(inside=("fail_extraction",), old="CASE WHEN :grown = 1 THEN 0 ELSE attempts END", new="attempts"),),
-        tests=JOBS,
+        tests=ATTEMPTS,
     ),
     Mutation(
         name="given-back-counts-twice",
@@ -113,19 +115,19 @@ MUTATIONS = (
         edits=(
             Edit(inside=("release_extraction",), old="given_back = given_back + 1", new="given_back = given_back + 2"),
         ),
-        tests=JOBS,
+        tests=ATTEMPTS,
     ),
     Mutation(
         name="outage-costs-an-attempt",
         bug="A provider that is not available costs attempts, so an outage buries jobs.",
         edits=(Edit(inside=("fail_extraction",), old="given_back=int(not is_its_own)", new="given_back=0"),),
-        tests=JOBS,
+        tests=ATTEMPTS,
     ),
     Mutation(
         name="one-attempt-too-many",
         bug="A job is given up only after one attempt more than it may have.",
         edits=(Edit(inside=("fail_extraction",), old="spent >= ATTEMPTS_MAX", new="spent > ATTEMPTS_MAX"),),
-        tests=JOBS,
+        tests=ATTEMPTS,
     ),
     Mutation(
         name="reading-again-erases-the-back-off",
@@ -149,7 +151,7 @@ MUTATIONS = (
                 new="j.next_attempt_at_ms <= :wall_ms + 1",
             ),
         ),
-        tests=JOBS,
+        tests=ATTEMPTS,
     ),
     Mutation(
         name="growth-during-the-work-is-forgotten",
@@ -164,11 +166,11 @@ MUTATIONS = (
             Edit(
                 inside=("finish_extraction",),
                 old="        kept = await _has_memory(tx, job)\n",
-                new='        await tx.execute("DELETE FROM memories WHERE thread_id = :thread_id", thread_id=job.thread_id)\n'
+                new='        await tx.execute("DELETE FROM memories WHERE thread_id = :id", id=job.thread_id)\n'
                 "        kept = await _has_memory(tx, job)\n",
             ),
         ),
-        tests=JOBS,
+        tests=REMEMBERING,
     ),
     Mutation(
         name="memory-stamped-by-the-wall-clock-alone",
@@ -180,7 +182,7 @@ MUTATIONS = (
                 new="excluded.updated_at_ms",
             ),
         ),
-        tests=JOBS,
+        tests=REMEMBERING,
     ),
     Mutation(
         name="moved-job-keeps-its-owner",

@@ -2,6 +2,7 @@
 
 from tests.mutation.mutation import Edit, Mutation
 
+LEASE_ENDS = ("tests/properties/test_lease_ends.py",)
 LEASES = ("tests/properties/test_leases.py",)
 
 _BEFORE_STALE_AFTER = "    if stale_after_ms is not None:\n"
@@ -18,7 +19,7 @@ MUTATIONS = (
                 + _BEFORE_STALE_AFTER,
             ),
         ),
-        tests=LEASES,
+        tests=LEASE_ENDS,
     ),
     Mutation(
         name="lease-ends-a-millisecond-early",
@@ -31,7 +32,7 @@ MUTATIONS = (
                 "        return False\n" + _BEFORE_STALE_AFTER,
             ),
         ),
-        tests=LEASES,
+        tests=LEASE_ENDS,
     ),
     Mutation(
         name="stale-after-holds-at-its-end",
@@ -39,13 +40,13 @@ MUTATIONS = (
         edits=(
             Edit(inside=("is_held",), old="at.boot_ms - max(stale_after_ms, 0)", new="at.boot_ms - stale_after_ms - 1"),
         ),
-        tests=LEASES,
+        tests=LEASE_ENDS,
     ),
     Mutation(
         name="stale-after-judged-by-the-start",
         bug="A renewal does not move renewed_boot_ms, so stale_after_ms robs an owner that renewed in time.",
         edits=(Edit(inside=("RENEW",), old=", renewed_boot_ms = :boot_ms", new=""),),
-        tests=LEASES,
+        tests=LEASE_ENDS,
     ),
     Mutation(
         name="boot-id-ignored",

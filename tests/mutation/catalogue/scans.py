@@ -2,7 +2,7 @@
 
 from tests.mutation.mutation import Edit, Mutation
 
-LEASES = ("tests/properties/test_leases.py",)
+LEASE_ENDS = ("tests/properties/test_lease_ends.py",)
 OWNERSHIP = ("tests/properties/test_ownership.py",)
 RECORDING = ("tests/properties/test_recording.py",)
 EXTRACTION = ("tests/properties/test_extraction_jobs.py",)
@@ -21,7 +21,7 @@ MUTATIONS = (
                 new="        pass\n    elif ",
             ),
         ),
-        tests=LEASES,
+        tests=LEASE_ENDS,
     ),
     Mutation(
         name="scan-renewed-by-anybody",
