@@ -1,7 +1,7 @@
 """`python -m tests.mutation`: do the property tests catch realistic bugs?
 
-Every mutation of the catalogue is put into a copy of this tree, and the tests that it names are run there. Ends with 0 when each is caught; with 1 when one survives, is out of date, or cannot run; with 2 when the tests fail
-without any bug.
+Every mutation of the catalogue is put into a copy of this tree, and the tests that it names are run there. Ends with 0
+when each is caught, with 1 when one survives, is out of date or cannot run, with 2 when the tests fail without a bug.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     run = partial(run_pytest, seed=asked.seed)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="memoryd-mutation-") as folder:
-        without = run(copy_tree(ROOT, Path(folder)), tests_of(chosen))
+        without = run(copy_tree(ROOT, Path(folder)), named_tests(chosen))
     if without.exit_code != 0:
         print(f"the tests fail without any mutation:\n{without.output}", file=sys.stderr)
         return 2
@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if bad else 0
 
 
-def tests_of(mutations: list[Mutation]) -> tuple[str, ...]:
+def named_tests(mutations: list[Mutation]) -> tuple[str, ...]:
     """Every test that one of the mutations names, once."""
     return tuple(dict.fromkeys(test for mutation in mutations for test in mutation.tests))
 

@@ -1,14 +1,14 @@
 """The mutation check itself: what it says of bugs that are noticed, are not, are out of date, or could never run."""
 
-from collections.abc import Iterator
+import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.mutation.__main__ import ROOT, line_of, main, tests_of
+from tests.mutation.__main__ import ROOT, line_of, main, named_tests
 from tests.mutation.catalogue import MUTATIONS
-from tests.mutation.check import Outcome, TestRun, check, check_all, copy_tree, judge
-from tests.mutation.mutation import Edit, Mutation, NotApplicableError, apply
+from tests.mutation.check import Outcome, TestRun, check, check_all, judge
+from tests.mutation.mutation import RULES, Edit, Mutation, NotApplicableError, apply
 
 RULE = '''"""A rule."""
 
@@ -54,7 +54,7 @@ def notices(root: Path, tests: tuple[str, ...]) -> TestRun:
 
 
 def test_bug_that_a_test_notices_is_caught_by_that_test(tree: Path) -> None:
-    verdict = check(mutation(">", ">="), tree, notices)
+    verdict = check(mutation("number >", "number >="), tree, notices)
 
     assert verdict.outcome is Outcome.CAUGHT
     assert verdict.detail == "tests/test_limits.py::test_five_is_not_over_five"
@@ -91,13 +91,13 @@ def test_text_that_is_there_twice_must_be_brought_up_to_date(tree: Path) -> None
 
 
 def test_tree_itself_is_never_changed(tree: Path) -> None:
-    check(mutation(">", ">="), tree, notices)
+    check(mutation("number >", "number >="), tree, notices)
 
     assert (tree / "state/rules/deep/limits.py").read_text() == RULE
 
 
 def test_verdicts_come_for_every_mutation(tree: Path) -> None:
-    asked = [mutation(">", ">="), mutation("number > LIMIT", "LIMIT < number"), mutation("gone", "")]
+    asked = [mutation("number >", "number >="), mutation("number > LIMIT", "LIMIT < number"), mutation("gone", "")]
 
     verdicts = list(check_all(asked, tree, notices, at_a_time=2))
 
@@ -122,22 +122,17 @@ def test_only_a_test_that_failed_over_running_code_catches(run: TestRun, outcome
     assert judge(run)[0] is outcome
 
 
-@pytest.fixture
-def copy(tmp_path: Path) -> Iterator[Path]:
-    """A copy of the project as the check makes it."""
-    yield copy_tree(ROOT, tmp_path)  # noqa: PT022 (the copy goes with tmp_path)
-
-
 @pytest.mark.parametrize("one", MUTATIONS, ids=lambda one: one.name)
-def test_catalogue_is_up_to_date_with_the_rules(one: Mutation, copy: Path) -> None:
-    for changed in apply(one, copy):
-        compile((copy / changed).read_text(encoding="utf-8"), changed, "exec")
-    assert all((copy / test).is_file() for test in one.tests)
+def test_catalogue_is_up_to_date_with_the_rules(one: Mutation, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / RULES, tmp_path / RULES)
+    for changed in apply(one, tmp_path):
+        compile((tmp_path / changed).read_text(encoding="utf-8"), changed, "exec")
+    assert all((ROOT / test).is_file() for test in one.tests)
 
 
 def test_names_of_mutations_are_unique() -> None:
     assert len({one.name for one in MUTATIONS}) == len(MUTATIONS)
-    assert tests_of([*MUTATIONS, *MUTATIONS]) == tests_of(list(MUTATIONS))
+    assert named_tests([*MUTATIONS, *MUTATIONS]) == named_tests(list(MUTATIONS))
 
 
 def test_edit_keeps_everything_around_it(tree: Path) -> None:
@@ -152,7 +147,7 @@ def test_edits_of_one_mutation_are_made_together_or_refused(tree: Path) -> None:
         name="two",
         bug="Both are wrong.",
         edits=(
-            Edit(inside=("is_over",), old=">", new=">="),
+            Edit(inside=("is_over",), old="number > LIMIT", new="number >= LIMIT"),
             Edit(inside=("is_over_or_equal",), old=">=", new="=="),
         ),
         tests=("tests/test_limits.py",),
