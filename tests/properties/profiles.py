@@ -51,7 +51,8 @@ def register() -> None:
 
 def examples(fast: int) -> settings:
     """Run a test with so many examples in the fast profile, and with as many times more as a deeper profile has."""
-    return settings(max_examples=max(1, fast * settings.default.max_examples // EXAMPLES_FAST))
+    profile = settings()
+    return settings(max_examples=max(1, fast * profile.max_examples // EXAMPLES_FAST))
 
 
 def machine_test(machine: type[RuleBasedStateMachine]) -> type[TestCase]:

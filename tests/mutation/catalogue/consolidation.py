@@ -5,6 +5,7 @@ from tests.mutation.mutation import Edit, Mutation
 ATTEMPTS = ("tests/properties/test_attempts.py",)
 OWNERSHIP = ("tests/properties/test_ownership.py",)
 SCOPES = ("tests/properties/test_consolidation.py",)
+ORDER = ("tests/properties/test_publishing_order.py",)
 
 # The rest of a statement after `--` is a comment: so the bug is the same whatever the token's condition is called.
 _HELD_BY_ANYBODY = " WHERE ownership_token IS NOT NULL --{"
@@ -92,7 +93,7 @@ MUTATIONS = (
                 "    if not request.staged:\n",
             ),
         ),
-        tests=SCOPES,
+        tests=ORDER,
     ),
     Mutation(
         name="dirty-scope-is-not-marked-again",
@@ -104,7 +105,7 @@ MUTATIONS = (
                 new="inputs_mark = max(scopes.inputs_mark, scopes.consolidated_mark + 1)",
             ),
         ),
-        tests=SCOPES,
+        tests=ORDER,
     ),
     Mutation(
         name="new-work-erases-the-back-off",
@@ -150,7 +151,7 @@ MUTATIONS = (
                 "    if row is None:\n",
             ),
         ),
-        tests=SCOPES,
+        tests=ORDER,
     ),
     Mutation(
         name="dead-process-frees-everybodys-scopes",
