@@ -3,7 +3,11 @@
 The doors know nothing of the workers, so what the workers answer is put into the doors' words here.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import attrs
+import structlog
 
 from config import Paths, Settings
 from config.settings import FREE_MODELS
@@ -19,10 +23,31 @@ from interfaces.service import (
     PublishedState,
     PublishingReport,
     PublishReport,
+    WaitingReport,
 )
 from state.folder import StateFolder
-from state.store import open_store, open_store_for_reading
+from state.store import StateHandle, open_store, open_store_for_reading
 from stopping import InterruptedRunError, until_stopped
+
+log = structlog.get_logger("memoryd")
+
+
+@asynccontextmanager
+async def opened_store(paths: Paths) -> AsyncIterator[StateHandle]:
+    """Open the store of these paths for the block, and tell a person what was found there and set aside or left alone.
+
+    Raises:
+      StateFolderError: the folder cannot be used.
+    """
+    async with open_store(StateFolder(path=paths.state_dir), str(paths.codex_home)) as handle:
+        if handle.quarantined is not None:
+            log.warning(
+                "the state database was damaged and is set aside; the index is made anew from the rollouts",
+                moved_to=str(handle.quarantined),
+            )
+        for kept in handle.kept_legacy:
+            log.warning(kept)
+        yield handle
 
 
 def refuse_unusable_model(settings: Settings) -> None:
@@ -50,7 +75,7 @@ async def once(paths: Paths, settings: Settings, progress: ProgressView, phases:
 
     if "extract" in phases:
         refuse_unusable_model(settings)
-    async with open_store(StateFolder(path=paths.state_dir), str(paths.codex_home)) as handle:
+    async with opened_store(paths) as handle:
         done = await until_stopped(
             lambda: do_once(handle, paths.codex_home, settings, progress, phases), settings.service.grace_seconds
         )
@@ -60,6 +85,7 @@ async def once(paths: Paths, settings: Settings, progress: ProgressView, phases:
         backfill=BackfillReport(**attrs.asdict(done.backfill), seconds=done.backfill_seconds),
         extraction=ExtractionReport(**attrs.asdict(done.extraction, recurse=False)),
         consolidation=ConsolidationReport(**attrs.asdict(done.consolidation), scopes=done.scopes),
+        waiting=WaitingReport(**attrs.asdict(done.waiting)),
         publishing=None if done.publishing is None else PublishingReport(**attrs.asdict(done.publishing)),
         memories_dir=handle.folder.memories_dir,
     )

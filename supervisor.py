@@ -1,7 +1,7 @@
 """memoryd's entry point: what starts in which order, what restarts and how often, and how it stops.
 
     open the store -> take over from dead processes -> ready -> reaper, backfill, extraction, consolidation,
-                                                                publishing
+                                                                publishing, retention
 
 The store is open as long as anything may ask it. A worker's crash is that worker's: it is restarted with back-off, and
 stays down, visibly, when it crashes too often. A store that cannot go on stops the service. `stopping` says what
@@ -25,10 +25,12 @@ import trio
 
 import commands
 from config import Paths, Settings
+from interfaces.service import OnceReport, ProgressView
 from state.errors import StoreBrokenError, StoreError, first_cause
 from state.folder import StateFolder
+from state.log_queue import LogQueue
 from state.messages.service import ReportWorker, WorkerState
-from state.store import StateHandle, open_store
+from state.store import StateHandle
 from stopping import until_stopped
 
 log = structlog.get_logger("memoryd")
@@ -70,12 +72,19 @@ async def _publishing(handle: StateHandle, paths: Paths, settings: Settings) -> 
     await publishing.serve(handle, paths.codex_home)
 
 
+async def _retention(handle: StateHandle, paths: Paths, settings: Settings) -> None:
+    from workers import retention
+
+    await retention.serve(handle, settings)
+
+
 WORKERS: tuple[tuple[str, Worker], ...] = (
     ("reaper", _reaper),
     ("backfill", _backfill),
     ("extraction", _extraction),
     ("consolidation", _consolidation),
     ("publishing", _publishing),
+    ("retention", _retention),
 )
 """In the order in which they start. Each imports what it needs when it starts, so that being ready does not wait."""
 
@@ -85,7 +94,7 @@ async def run(paths: Paths, settings: Settings, *, workers: tuple[tuple[str, Wor
     started = time.monotonic()
     commands.refuse_unusable_model(settings)
     broken: list[StoreError] = []
-    async with open_store(StateFolder(path=paths.state_dir), str(paths.codex_home)) as handle:
+    async with commands.opened_store(paths) as handle:
 
         async def serve() -> None:
             async with trio.open_nursery() as nursery:
@@ -164,11 +173,27 @@ def _notify_systemd(message: str) -> None:
 class _Memoryd:
     """The service that the command line is given."""
 
-    once = staticmethod(commands.once)
     doctor = staticmethod(commands.doctor)
-    run = staticmethod(run)
     publish = staticmethod(commands.publish)
     published = staticmethod(commands.published)
+
+    def __init__(self) -> None:
+        self.log_queue = LogQueue()
+
+    async def once(
+        self, paths: Paths, settings: Settings, progress: ProgressView, phases: frozenset[str]
+    ) -> OnceReport:
+        from workers.log_writer import keeping_logs
+
+        async with keeping_logs(self.log_queue, StateFolder(path=paths.state_dir)):
+            return await commands.once(paths, settings, progress, phases)
+
+    async def run(self, paths: Paths, settings: Settings) -> int:
+        from workers.log_writer import keeping_logs
+
+        # Around everything else, so that the last words are stored too.
+        async with keeping_logs(self.log_queue, StateFolder(path=paths.state_dir)):
+            return await run(paths, settings)
 
     @staticmethod
     def redact(text: str) -> str:

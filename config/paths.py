@@ -44,10 +44,12 @@ def resolve(
     """Find the paths: what is given wins over the environment, and that over the platform's defaults.
 
     Raises:
-      ConfigError: a configuration file was named and does not exist.
+      ConfigError: a configuration file was named and does not exist, or the Codex home is not a folder.
     """
     home = codex_home or _from(environment, "CODEX_HOME") or Path("~/.codex")
     home = Path(os.path.realpath(home.expanduser()))
+    if home.exists() and not home.is_dir():
+        raise ConfigError(f"the Codex home {home} is not a folder")
     if state_dir is None:
         base = _from(environment, "MEMORYD_HOME") or platformdirs.user_state_path("memoryd", appauthor=False)
         state_dir = base.expanduser() / "homes" / _folder_name(home)

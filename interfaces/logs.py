@@ -1,4 +1,5 @@
-"""Structured logs: to stderr for the person who looks, and to a rotated file in the state folder for `run`.
+"""Structured logs: to stderr for the person who looks, to a rotated file in the state folder for `run`, and for `run`
+and `once` to the queue from which they reach the log database.
 
 Every text in an entry is redacted. On a terminal entries are readable lines; elsewhere, and in the file, one JSON
 object a line.
@@ -14,13 +15,24 @@ from typing import Any
 import structlog
 
 from config.settings import LogSettings
+from interfaces.log_feed import LogFeed
+from state.log_queue import LogQueue
 
 
-def configure_logs(settings: LogSettings, *, redact: Callable[[str], str], folder: Path | None = None) -> None:
+def configure_logs(
+    settings: LogSettings,
+    *,
+    redact: Callable[[str], str],
+    folder: Path | None = None,
+    queue: LogQueue | None = None,
+    stderr_level: str | None = None,
+) -> None:
     """Send logs where they belong, replacing what was configured before.
 
     Args:
       folder: also write memoryd.log here, rotated; the folder is made for this user alone.
+      queue: also put entries here, to be stored.
+      stderr_level: the least important kind that is shown on stderr, where that is not what is kept.
 
     Raises:
       OSError: the folder or the file cannot be written.
@@ -37,7 +49,12 @@ def configure_logs(settings: LogSettings, *, redact: Callable[[str], str], folde
         redact_entry,
     ]
     readable: Any = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
-    handlers: list[logging.Handler] = [_handler(logging.StreamHandler(sys.stderr), before, readable)]
+    bare = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    shown = _handler(logging.StreamHandler(sys.stderr), before, bare, readable)
+    shown.setLevel((stderr_level or settings.level).upper())
+    handlers: list[logging.Handler] = [shown]
+    if queue is not None:
+        handlers.append(_handler(LogFeed(), before, LogFeed.processor(queue, redact)))
     if folder is not None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         rotated = logging.handlers.RotatingFileHandler(
@@ -47,7 +64,7 @@ def configure_logs(settings: LogSettings, *, redact: Callable[[str], str], folde
             encoding="utf-8",
         )
         (folder / "memoryd.log").chmod(0o600)
-        handlers.append(_handler(rotated, before, structlog.processors.JSONRenderer()))
+        handlers.append(_handler(rotated, before, bare, structlog.processors.JSONRenderer()))
     root = logging.getLogger()
     for old in root.handlers[:]:
         root.removeHandler(old)
@@ -67,11 +84,11 @@ def configure_logs(settings: LogSettings, *, redact: Callable[[str], str], folde
     )
 
 
-def _handler(handler: logging.Handler, before: list[Any], renderer: Any) -> logging.Handler:
+def _handler(handler: logging.Handler, before: list[Any], *processors: Any) -> logging.Handler:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=before,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=processors,
         )
     )
     return handler

@@ -8,6 +8,7 @@ from typing import Protocol
 import attrs
 
 from config import Paths, Settings
+from state.log_queue import LogQueue
 from state.messages.extraction import NO_TOKENS, TokenUsage
 
 
@@ -52,6 +53,15 @@ class ConsolidationReport:
     published: int = 0
     unchanged: int = 0
     failed: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class WaitingReport:
+    """How many sessions and projects failed and are tried again later, and when the first of them is; None: none."""
+
+    extractions: int = 0
+    consolidations: int = 0
+    next_attempt_at_ms: int | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -116,6 +126,7 @@ class OnceReport:
     backfill: BackfillReport
     extraction: ExtractionReport
     consolidation: ConsolidationReport
+    waiting: WaitingReport
     publishing: PublishingReport | None
     memories_dir: Path
 
@@ -175,7 +186,13 @@ class ProgressView(Protocol):
 
 
 class Service(Protocol):
-    """What the command line asks of the rest of memoryd."""
+    """What the command line asks of the rest of memoryd.
+
+    Attributes:
+      log_queue: what is put here is stored by `once` and `run`.
+    """
+
+    log_queue: LogQueue
 
     async def once(
         self, paths: Paths, settings: Settings, progress: ProgressView, phases: frozenset[str]

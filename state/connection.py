@@ -1,13 +1,14 @@
 """Opening SQLite the one way memoryd does: each setting with its reason.
 
-Only `open_writer` and `open_reader` make connections, and only the store calls them. No process that holds a
-connection may open these files in any other way: closing such a descriptor would drop SQLite's POSIX locks.
+Only `open_writer`, `open_reader` and `open_immutable` make connections, and only the store calls them. No process that
+holds a connection may open these files in any other way: closing such a descriptor would drop SQLite's POSIX locks.
 """
 
 import contextlib
 import random
 import time
 from pathlib import Path
+from typing import Literal
 
 import apsw
 
@@ -51,8 +52,21 @@ class JitteredBusyHandler:
         return True
 
 
-def open_writer(database: Path, *, busy_deadline_ms: int = BUSY_DEADLINE_MS) -> apsw.Connection:
+Synchronous = Literal["FULL", "NORMAL"]
+"""FULL: a commit survives a power cut. NORMAL: a power cut may take the newest commits with it, and never the file."""
+
+
+def open_writer(
+    database: Path,
+    *,
+    busy_deadline_ms: int = BUSY_DEADLINE_MS,
+    synchronous: Synchronous = "FULL",
+    shrinks: bool = False,
+) -> apsw.Connection:
     """Open the one connection that writes, creating the file if it is missing.
+
+    Args:
+      shrinks: let a new file give the pages of deleted rows back to the disk, when `give_pages_back` is called.
 
     Raises:
       apsw.Error: SQLite's own reason; NotADBError and CorruptError mean that the file is damaged.
@@ -60,19 +74,22 @@ def open_writer(database: Path, *, busy_deadline_ms: int = BUSY_DEADLINE_MS) -> 
     refuse_broken_sqlite(apsw.sqlite_lib_version())
     connection = apsw.Connection(str(database))
     try:
-        _prepare_writer(connection, busy_deadline_ms)
+        connection.set_busy_handler(JitteredBusyHandler(busy_deadline_ms))
+        if shrinks:
+            # Only heard before anything is written, and so before the next line.
+            _pragma(connection, "auto_vacuum = INCREMENTAL")
+        _prepare_writer(connection, synchronous)
     except BaseException:
         close_untouched(connection)
         raise
     return connection
 
 
-def _prepare_writer(connection: apsw.Connection, busy_deadline_ms: int) -> None:
-    connection.set_busy_handler(JitteredBusyHandler(busy_deadline_ms))
+def _prepare_writer(connection: apsw.Connection, synchronous: Synchronous) -> None:
     # WAL: readers never wait for the writer, and a commit is one append. It stays set in the file.
     _pragma(connection, "journal_mode = WAL")
     # FULL: an acknowledged commit survives power loss. With group commit it costs about a tenth of the throughput.
-    _pragma(connection, "synchronous = FULL")
+    _pragma(connection, f"synchronous = {synchronous}")
     # Off by default in SQLite for compatibility with old files; our cascades need it.
     _pragma(connection, "foreign_keys = ON")
     # A WAL that grew in a burst is cut back at the next checkpoint instead of staying large for ever.
@@ -86,6 +103,15 @@ def open_reader(database: Path, *, busy_deadline_ms: int = BUSY_DEADLINE_MS) -> 
     connection.set_busy_handler(JitteredBusyHandler(busy_deadline_ms))
     _pragma(connection, "query_only = ON")
     return connection
+
+
+def open_immutable(database: Path) -> apsw.Connection:
+    """Open a file that nobody has open, to look at it: nothing is locked, and nothing is made beside it.
+
+    What is only in its write-ahead log is not seen.
+    """
+    flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+    return apsw.Connection(f"{database.as_uri()}?immutable=1", flags=flags)
 
 
 def close_untouched(connection: apsw.Connection) -> None:
@@ -107,6 +133,16 @@ def truncate_wal(connection: apsw.Connection) -> None:
     for busy, _frames, _moved in connection.execute("PRAGMA wal_checkpoint(TRUNCATE)"):
         if busy:
             raise apsw.BusyError("another connection uses the write-ahead log")
+
+
+def give_pages_back(connection: apsw.Connection) -> None:
+    """Give the disk back what deleted rows took, in a file that was made to shrink; elsewhere nothing happens."""
+    _pragma(connection, "incremental_vacuum")
+
+
+def checkpoint_passively(connection: apsw.Connection) -> None:
+    """Move what can be moved at once from the WAL into the database file; waits for nobody."""
+    _pragma(connection, "wal_checkpoint(PASSIVE)")
 
 
 def _pragma(connection: apsw.Connection, text: str) -> None:

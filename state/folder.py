@@ -4,6 +4,8 @@ Locks are OS locks (`flock`), which end with their process however it ends:
   state.lock            shared by every opener, for its life; quarantine needs it alone
   migrate.lock          held while migrations run
   processes/<uuid>.lock held by the process that has that UUID; whoever can take it knows that the process is dead
+  logs.lock             what state.lock is, for the log database alone
+  logs-migrate.lock     what migrate.lock is, for the log database alone
 """
 
 import contextlib
@@ -32,6 +34,24 @@ NETWORK_FILE_SYSTEMS = frozenset(
 
 
 @attrs.frozen(kw_only=True)
+class DatabaseFiles:
+    """One SQLite file of the folder, and what stands beside it. Each has locks of its own, so that what happens to one
+    delays nobody at the other.
+
+    Attributes:
+      title: what a person calls it.
+      openers_lock: shared by every opener for its life; quarantine needs it alone.
+      suspect: word that the file may be damaged, so that the next opening checks it whole.
+    """
+
+    title: str
+    database: Path
+    openers_lock: Path
+    migrate_lock: Path
+    suspect: Path
+
+
+@attrs.frozen(kw_only=True)
 class StateFolder:
     """Where everything of one Codex home lies. All paths are absolute."""
 
@@ -40,6 +60,28 @@ class StateFolder:
     @property
     def database(self) -> Path:
         return self.path / "state.sqlite"
+
+    @property
+    def state_files(self) -> DatabaseFiles:
+        """The state database, which everything needs."""
+        return DatabaseFiles(
+            title="state database",
+            database=self.database,
+            openers_lock=self.path / "state.lock",
+            migrate_lock=self.path / "migrate.lock",
+            suspect=self.path / "suspect",
+        )
+
+    @property
+    def log_files(self) -> DatabaseFiles:
+        """The log database, which nothing needs."""
+        return DatabaseFiles(
+            title="log database",
+            database=self.path / "logs.sqlite",
+            openers_lock=self.path / "logs.lock",
+            migrate_lock=self.path / "logs-migrate.lock",
+            suspect=self.path / "logs-suspect",
+        )
 
     @property
     def memories_dir(self) -> Path:
@@ -52,6 +94,11 @@ class StateFolder:
     @property
     def logs_dir(self) -> Path:
         return self.path / "logs"
+
+    @property
+    def journal(self) -> Path:
+        """What was said of threads and stands in no rollout: it outlives the database."""
+        return self.path / "edits.jsonl"
 
     @property
     def quarantine_dir(self) -> Path:
@@ -103,7 +150,9 @@ _OTHER_FOLDER = "name another folder with --state-dir or MEMORYD_HOME"
 
 _OWN_ENTRIES = frozenset(
     {"memories", "processes", "logs", "publish", "quarantine", "state.lock", "migrate.lock", "suspect",
-     "state.sqlite", "state.sqlite-wal", "state.sqlite-shm"}
+     "state.sqlite", "state.sqlite-wal", "state.sqlite-shm", "logs.sqlite", "logs.sqlite-wal", "logs.sqlite-shm",
+     "logs.lock", "logs-migrate.lock", "logs-suspect",
+     "edits.jsonl", "edits.jsonl.new"}
 )  # fmt: skip
 """What a state folder may hold before it has a database: what a crash or a quarantine left behind."""
 
@@ -219,15 +268,22 @@ def _describe(pid: int) -> str:
     return f"process {pid}"
 
 
-def quarantine(folder: StateFolder) -> Path:
+def quarantine(folder: StateFolder, database: Path | None = None) -> Path:
     """Move a damaged database, its WAL and its index file aside, together; nothing is deleted.
 
-    The caller holds state.lock alone and no connection. Returns the folder that they were moved to.
+    The caller holds the lock of all openers alone and no connection.
+
+    Args:
+      database: the state database where none is named.
+
+    Returns:
+      The folder that they were moved to.
     """
+    database = database or folder.database
     target = folder.quarantine_dir / f"{int(time.time())}-{secrets.token_hex(4)}"
     target.mkdir(mode=0o700, parents=True)
     for suffix in ("", "-wal", "-shm"):
-        source = folder.database.with_name(folder.database.name + suffix)
+        source = database.with_name(database.name + suffix)
         with contextlib.suppress(FileNotFoundError):
             os.rename(source, target / source.name)
     return target

@@ -12,9 +12,10 @@ batch id that the transaction wrote into this process's row decides, after a che
 """
 
 import contextlib
+import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,14 @@ import apsw
 import outcome
 
 from state.clock import Clock
-from state.connection import BUSY_DEADLINE_MS, JitteredBusyHandler, close_untouched, open_writer, truncate_wal
+from state.connection import (
+    BUSY_DEADLINE_MS,
+    JitteredBusyHandler,
+    Synchronous,
+    close_untouched,
+    open_writer,
+    truncate_wal,
+)
 from state.errors import (
     NotCommittedError,
     OutcomeUnknownError,
@@ -34,8 +42,9 @@ from state.errors import (
 from state.folder import holders_of
 from state.ids import Instant, ProcessUuid
 from state.inbox import Answer, Inbox, Ticket
+from state.journal import Journal, JournalError
 from state.messages.base import Request
-from state.rules.registry import RULES
+from state.rules.registry import RULES, Rule
 from state.sqlite_transaction import SqliteTransaction, drive
 
 BATCH_REQUESTS_MAX = 256
@@ -59,24 +68,34 @@ class _VoidBatchError(Exception):
 
 
 class GroupCommit:
-    """Owns the connection that writes. Used by one thread at a time."""
+    """Owns the connection that writes. Used by one thread at a time.
+
+    The database has a table `processes` with this process's row, for the batch id; all else is the rules' business.
+    """
 
     def __init__(
         self,
         connection: apsw.Connection,
         *,
         memories_dir: Path,
+        journal: Journal | None = None,
         clock: Clock,
         process: ProcessUuid,
         busy_deadline_ms: int = BUSY_DEADLINE_MS,
+        rules: Mapping[type[Request[Any]], Rule] = RULES,
+        synchronous: Synchronous = "FULL",
     ) -> None:
         self._connection = connection
         self._database = Path(connection.filename)
         self._memories_dir = memories_dir
-        self._transaction = SqliteTransaction(connection, memories_dir)
+        self._journal = journal
+        self._transaction = SqliteTransaction(connection, memories_dir, journal)
         self._clock = clock
         self._process = process
         self._busy_deadline_ms = busy_deadline_ms
+        self._identity = _identity_of(self._database)
+        self._rules = rules
+        self._synchronous: Synchronous = synchronous
         self.broken: StoreBrokenError | None = None
         """Set when the store can no longer vouch for its answers; nothing is served from then on."""
 
@@ -149,8 +168,8 @@ class GroupCommit:
 
     def _answer(self, ticket: Ticket, at: Instant) -> outcome.Outcome[Any]:
         request: Request[Any] = ticket.request
-        rule = RULES[type(request)]
         try:
+            rule = self._rules[type(request)]
             if not request.mutates:
                 return outcome.Value(drive(rule(self._transaction, request, at)))
             self._connection.execute("SAVEPOINT request")
@@ -179,6 +198,10 @@ class GroupCommit:
 
     def _commit(self, answers: list[Answer], *, changed: bool) -> list[Answer]:
         batch_id = secrets.token_hex(16)
+        if _identity_of(self._database) != self._identity:
+            # What is written into a file that has lost its name is gone with this process.
+            self._abandon()
+            return _all_fail(answers, self._break(f"{self._database} was removed or replaced while it was in use"))
         try:
             if changed:
                 self._connection.execute(
@@ -223,8 +246,10 @@ class GroupCommit:
         # What closing cannot write either is decided after reopening.
         with contextlib.suppress(apsw.Error):
             self._connection.close(True)
-        self._connection = open_writer(self._database, busy_deadline_ms=self._busy_deadline_ms)
-        self._transaction = SqliteTransaction(self._connection, self._memories_dir)
+        self._connection = open_writer(
+            self._database, busy_deadline_ms=self._busy_deadline_ms, synchronous=self._synchronous
+        )
+        self._transaction = SqliteTransaction(self._connection, self._memories_dir, self._journal)
 
     def _abandon(self) -> None:
         # A damaged file may refuse even this; closing the connection rolls back too.
@@ -247,12 +272,22 @@ class GroupCommit:
         """What the asker is told. Damage breaks the store."""
         if isinstance(error, apsw.CorruptError | apsw.NotADBError):
             self._break(f"the database {self._database} is damaged: {error}")
-        return self.broken or _explained(error)
+        return self.broken or _explained(error, self._database)
 
-    def _break(self, message: str) -> None:
+    def _break(self, message: str) -> StoreBrokenError:
         self.broken = StoreBrokenError(
             message, hint="start memoryd again: it checks the database and repairs what it can"
         )
+        return self.broken
+
+
+def _identity_of(database: Path) -> tuple[int, int] | None:
+    """Which file has that name now; None where there is none."""
+    try:
+        status = os.stat(database)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _all_fail(answers: list[Answer], error: StoreError) -> list[Answer]:
@@ -262,20 +297,26 @@ def _all_fail(answers: list[Answer], error: StoreError) -> list[Answer]:
     ]
 
 
-def _explained(error: Exception) -> StoreError:
+def _explained(error: Exception, database: Path) -> StoreError:
     """Say in words for a person what SQLite or a rule raised."""
     explained: StoreError
     match error:
+        case StoreError():
+            return error  # the rule has said it in words already
         case apsw.FullError():
             explained = NotCommittedError("the disk is full: the change was not stored", hint="free some space")
         case apsw.ReadOnlyError():
             explained = NotCommittedError(
-                "the state database cannot be written: it is read-only", hint="check its permissions"
+                f"the database {database} cannot be written: it is read-only", hint="check its permissions"
             )
         case apsw.IOError() | apsw.CantOpenError():
             explained = NotCommittedError(f"the disk failed: the change was not stored ({error})")
+        case JournalError():
+            explained = NotCommittedError(
+                f"the change was not stored: {error}", hint="check the disk and its permissions"
+            )
         case apsw.BusyError():
-            explained = StoreBusyError(f"the state database is locked by another process ({error})")
+            explained = StoreBusyError(f"the database {database} is locked by another process ({error})")
         case _:
             explained = RuleFailedError(f"{type(error).__name__}: {error}")
     explained.__cause__ = error

@@ -10,10 +10,10 @@ import apsw
 import attrs
 
 from state.connection import open_reader, refuse_broken_sqlite
+from state.damage import DAMAGE
 from state.errors import StateFolderError
 from state.folder import StateFolder, held_lock
 from state.migrate import migrations, schema_version
-from state.opening import DAMAGE
 
 PROBLEMS_MAX = 20
 """A damaged database has thousands of problems or one; either way it is set aside whole."""

@@ -4,7 +4,9 @@ So a listing or an export never makes a lease renewal wait, and one that takes t
 """
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import apsw
 import outcome
@@ -12,7 +14,8 @@ import outcome
 from state.clock import Clock
 from state.errors import DeadlineError, RuleFailedError, StoreError
 from state.inbox import Answer, Inbox
-from state.rules.registry import RULES
+from state.messages.base import Request
+from state.rules.registry import RULES, Rule
 from state.sqlite_transaction import SqliteTransaction, drive
 
 LONG_READ_MS_MAX = 10_000
@@ -25,10 +28,18 @@ _STEPS_BETWEEN_LOOKS = 20_000
 class LongReads:
     """Owns the connection that only reads. Used by one thread at a time."""
 
-    def __init__(self, connection: apsw.Connection, *, memories_dir: Path, clock: Clock) -> None:
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        *,
+        memories_dir: Path,
+        clock: Clock,
+        rules: Mapping[type[Request[Any]], Rule] = RULES,
+    ) -> None:
         self._connection = connection
         self._transaction = SqliteTransaction(connection, memories_dir)
         self._clock = clock
+        self._rules = rules
         self._deadline = 0.0
         self.broken: StoreError | None = None
         """Never set: a failing read is that read's failure."""
@@ -43,7 +54,7 @@ class LongReads:
         answer: outcome.Outcome[object]
         try:
             self._connection.execute("BEGIN")
-            rule = RULES[type(ticket.request)]
+            rule = self._rules[type(ticket.request)]
             answer = outcome.Value(drive(rule(self._transaction, ticket.request, self._clock())))
         except apsw.InterruptError:
             answer = outcome.Error(DeadlineError(f"reading took longer than {LONG_READ_MS_MAX // 1000} seconds"))

@@ -5,6 +5,7 @@ transaction, so reading it back proves that every statement before it ran. Lande
 """
 
 import re
+from collections.abc import Sequence
 from importlib import resources
 
 import apsw
@@ -22,10 +23,10 @@ class Migration:
     sql: str
 
 
-def migrations() -> tuple[Migration, ...]:
-    """All migrations that this version knows, in order, without gaps."""
+def migrations(package: str = "state.migrations") -> tuple[Migration, ...]:
+    """All migrations of a package that this version knows, in order, without gaps."""
     found = []
-    for file in resources.files("state.migrations").iterdir():
+    for file in resources.files(package).iterdir():
         named = re.fullmatch(r"(\d{4})_([a-z0-9_]+)\.sql", file.name)
         if named:
             number = int(named[1])
@@ -42,15 +43,18 @@ def schema_version(connection: apsw.Connection) -> int:
     return version
 
 
-def migrate(connection: apsw.Connection) -> int:
+def migrate(connection: apsw.Connection, known: Sequence[Migration] | None = None) -> int:
     """Run what is missing; answer how many ran. The caller holds the migration lock.
+
+    Args:
+      known: all migrations of this kind of database; the state database's where none are named.
 
     Raises:
       StateFolderError: the database was written by a newer version of memoryd.
     """
-    known = migrations()
+    known = migrations() if known is None else known
     version = schema_version(connection)
-    refuse_newer_schema(version)
+    refuse_newer_schema(version, known)
     for migration in known[version:]:
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -68,12 +72,12 @@ def migrate(connection: apsw.Connection) -> int:
     return len(known) - version
 
 
-def refuse_newer_schema(version: int) -> None:
+def refuse_newer_schema(version: int, known: Sequence[Migration] | None = None) -> None:
     """Refuse a database that a newer memoryd has migrated; older code would not understand its rows."""
-    newest = len(migrations())
+    newest = len(migrations() if known is None else known)
     if version > newest:
         raise StateFolderError(
-            f"the state database has schema {version}, and this memoryd knows schemas up to {newest}",
+            f"the database has schema {version}, and this memoryd knows schemas up to {newest}",
             hint="it was written by a newer memoryd: upgrade this one, or name another --state-dir",
         )
 

@@ -6,9 +6,8 @@ process's row. The lock comes before the row, so that a row without a living loc
 
 import contextlib
 import os
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import apsw
@@ -16,32 +15,35 @@ import attrs
 
 from state.clock import Clock
 from state.connection import BUSY_DEADLINE_MS, close_untouched, open_reader, open_writer
+from state.damage import DAMAGE, check_if_suspect, connect_or_begin_anew, leave_word, share, try_alone
 from state.errors import StateFolderError
-from state.folder import StateFolder, held_lock, holders_of, prepare, quarantine, try_lock, wait_for_lock
+from state.folder import StateFolder, held_lock, holders_of, prepare
 from state.group_commit import GroupCommit
 from state.ids import ProcessUuid
+from state.journal import FileJournal
+from state.legacy import legacy_databases, remove_legacy
 from state.long_read import LongReads
 from state.messages.service import RegisterProcess
-from state.migrate import migrate, refuse_newer_schema, schema_version
+from state.migrate import migrate, migrations, refuse_newer_schema, schema_version
 from state.rules.service import register_process
 from state.sqlite_transaction import SqliteTransaction, drive
-
-DAMAGE = (apsw.CorruptError, apsw.NotADBError)
-"""What SQLite raises when a file is not, or no longer, a sound database."""
-
-QUARANTINE_WAIT_SECONDS_MAX = 2.0
-"""How long quarantine waits for other openers to leave. A service does not leave, so there is no point in more."""
 
 
 @attrs.frozen(kw_only=True)
 class OpenedStore:
-    """An open store before it has a thread. `locks` ends with the store."""
+    """An open store before it has a thread. `locks` ends with the store.
+
+    Attributes:
+      quarantined: where a damaged file was moved to, if one was.
+      kept_legacy: a sentence on each file that has a legacy name and stays.
+    """
 
     process: ProcessUuid
     group_commit: GroupCommit
     long_reads: LongReads
     locks: contextlib.ExitStack
     quarantined: Path | None
+    kept_legacy: tuple[str, ...]
 
 
 @attrs.frozen(kw_only=True)
@@ -63,12 +65,17 @@ def open_for_writing(
     prepare(folder, codex_home=Path(codex_home))
     with contextlib.ExitStack() as locks, _explained(folder):
         state_lock = locks.enter_context(
-            held_lock(_state_lock(folder), exclusive=False, purpose=f"use the state folder {folder.path}")
+            held_lock(folder.state_files.openers_lock, exclusive=False, purpose=f"use the state folder {folder.path}")
         )
-        connection, quarantined = _connect(
-            folder, state_lock, lambda: _ready_connection(folder, codex_home, clock, busy_deadline_ms)
+        connection, quarantined = connect_or_begin_anew(
+            folder,
+            folder.state_files,
+            state_lock,
+            lambda: _ready_connection(folder, codex_home, clock, busy_deadline_ms),
+            hint="stop that process; the next start moves the damaged file aside and rebuilds the index",
         )
         try:
+            kept_legacy = _remove_legacy(folder, codex_home, state_lock)
             process = ProcessUuid(str(uuid.uuid4()))
             locks.enter_context(held_lock(folder.process_lock(process), exclusive=True, purpose="enter this process"))
             _register(connection, folder, process, clock)
@@ -81,6 +88,7 @@ def open_for_writing(
             group_commit=GroupCommit(
                 connection,
                 memories_dir=folder.memories_dir,
+                journal=FileJournal(folder.journal),
                 clock=clock,
                 process=process,
                 busy_deadline_ms=busy_deadline_ms,
@@ -88,6 +96,7 @@ def open_for_writing(
             long_reads=LongReads(reader, memories_dir=folder.memories_dir, clock=clock),
             locks=locks.pop_all(),
             quarantined=quarantined,
+            kept_legacy=tuple(kept_legacy),
         )
     raise AssertionError("unreachable: the with statement does not swallow exceptions")
 
@@ -98,13 +107,19 @@ def open_for_reading(folder: StateFolder, codex_home: str, clock: Clock) -> Open
     Raises:
       StateFolderError: it belongs to another home, is too new, or cannot be read.
     """
-    if folder.path.exists() and not folder.path.is_dir():
-        raise StateFolderError(f"cannot use the state folder {folder.path}: it is not a folder")
-    if not folder.database.exists():
-        return None
+    try:
+        if folder.path.exists() and not folder.path.is_dir():
+            raise StateFolderError(f"cannot use the state folder {folder.path}: it is not a folder")
+        if not folder.database.exists():
+            return None
+    except OSError as error:
+        raise StateFolderError(
+            f"cannot read the state folder {folder.path}: {error.strerror or error}",
+            hint="make it yours, or name another one with --state-dir or MEMORYD_HOME",
+        ) from error
     with contextlib.ExitStack() as locks:
         locks.enter_context(
-            held_lock(_state_lock(folder), exclusive=False, purpose=f"read the state folder {folder.path}")
+            held_lock(folder.state_files.openers_lock, exclusive=False, purpose=f"read the state folder {folder.path}")
         )
         try:
             connection = open_reader(folder.database)
@@ -126,85 +141,22 @@ def open_for_reading(folder: StateFolder, codex_home: str, clock: Clock) -> Open
 
 def mark_suspect(folder: StateFolder, reason: str) -> None:
     """Leave word for the next opening that the database may be damaged, so that it is checked whole."""
-    with contextlib.suppress(OSError):
-        _suspect(folder).write_text(reason + "\n", encoding="utf-8")
-
-
-def _suspect(folder: StateFolder) -> Path:
-    return folder.path / "suspect"
-
-
-def _state_lock(folder: StateFolder) -> Path:
-    return folder.path / "state.lock"
-
-
-def _connect(
-    folder: StateFolder, state_lock: int, connect: Callable[[], apsw.Connection]
-) -> tuple[apsw.Connection, Path | None]:
-    """Connect; when the file is damaged and nobody else has it open, set it aside and start anew.
-
-    Returns:
-      The connection, and where the damaged file was moved to, if it was.
-    """
-    try:
-        return connect(), None
-    except DAMAGE:
-        alone = _try_alone(folder, state_lock)
-    try:
-        # Another opener may have repaired it meanwhile, so look again.
-        return connect(), None
-    except DAMAGE as damage:
-        if not alone:
-            raise StateFolderError(
-                f"the state database {folder.database} is damaged ({damage}) and still open in"
-                f" {holders_of(_state_lock(folder))}",
-                hint="stop that process; the next start moves the damaged file aside and rebuilds the index",
-            ) from damage
-        moved_to = quarantine(folder)
-        with contextlib.suppress(FileNotFoundError):
-            _suspect(folder).unlink()
-        return connect(), moved_to
-    finally:
-        _share(folder, state_lock)
-
-
-def _try_alone(folder: StateFolder, state_lock: int) -> bool:
-    """Try to become the only opener; answer whether that worked. Without, the lock is shared as before."""
-    give_up_at = time.monotonic() + QUARANTINE_WAIT_SECONDS_MAX
-    while not try_lock(state_lock, exclusive=True):
-        if time.monotonic() >= give_up_at:
-            _share(folder, state_lock)
-            return False
-        time.sleep(0.05)
-    return True
-
-
-def _share(folder: StateFolder, state_lock: int) -> None:
-    # Another opener that saw the damage may have the lock alone for the moment that it takes to look again.
-    wait_for_lock(state_lock, _state_lock(folder), exclusive=False, purpose=f"use the state folder {folder.path}")
+    leave_word(folder.state_files, reason)
 
 
 def _ready_connection(folder: StateFolder, codex_home: str, clock: Clock, busy_deadline_ms: int) -> apsw.Connection:
     """Connect, migrate, look closer where word was left, and bind the state to its home."""
-    with held_lock(folder.path / "migrate.lock", exclusive=True, purpose="migrate the state database"):
+    with held_lock(folder.state_files.migrate_lock, exclusive=True, purpose="migrate the state database"):
         connection = open_writer(folder.database, busy_deadline_ms=busy_deadline_ms)
         try:
             os.chmod(folder.database, 0o600)
             migrate(connection)
-            if _suspect(folder).exists():
-                _check_whole(connection)
-                _suspect(folder).unlink()
+            check_if_suspect(connection, folder.state_files)
             _bind_home(connection, folder, codex_home, clock)
         except BaseException:
             close_untouched(connection)
             raise
         return connection
-
-
-def _check_whole(connection: apsw.Connection) -> None:
-    findings = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(1)")]
-    if findings != ["ok"]:
-        raise apsw.CorruptError(findings[0])
 
 
 @contextlib.contextmanager
@@ -229,6 +181,20 @@ def _cannot_open(folder: StateFolder, error: apsw.Error) -> StateFolderError:
     elif isinstance(error, DAMAGE):
         hint = "start memoryd again: it moves the damaged file aside and rebuilds the index"
     return StateFolderError(f"cannot open the state database {folder.database}: {error}", hint=hint)
+
+
+def _remove_legacy(folder: StateFolder, codex_home: str, state_lock: int) -> list[str]:
+    """Remove files of older versions, if this process is the only opener; others may be of such a version."""
+    version = len(migrations())
+    databases = legacy_databases(folder, version)
+    if not databases:
+        return []
+    if not try_alone(folder, folder.state_files, state_lock, wait_seconds_max=0):
+        return [f"the legacy database {database} stays: the state folder is in use" for database in databases]
+    try:
+        return remove_legacy(codex_home, databases, version)
+    finally:
+        share(folder, folder.state_files, state_lock)
 
 
 def _bind_home(connection: apsw.Connection, folder: StateFolder, codex_home: str, clock: Clock) -> None:

@@ -12,6 +12,7 @@ import secrets
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import outcome
@@ -21,14 +22,12 @@ from state.clock import Clock, machine_clock
 from state.connection import BUSY_DEADLINE_MS
 from state.errors import StoreBrokenError, StoreClosedError, StoreError
 from state.folder import StateFolder, remove_process_lock
-from state.group_commit import GroupCommit
 from state.ids import OwnershipToken, ProcessUuid
 from state.inbox import INBOX_REQUESTS_MAX, Answer, Inbox, Ticket, deliver
-from state.long_read import LongReads
 from state.messages.base import Request
 from state.messages.leases import Owner
 from state.messages.service import ReturnLeases
-from state.opening import OpenedReader, OpenedStore, mark_suspect, open_for_reading, open_for_writing
+from state.opening import OpenedReader, mark_suspect, open_for_reading, open_for_writing
 
 ReplyT = TypeVar("ReplyT")
 
@@ -45,7 +44,7 @@ class Server(Protocol):
     def close(self) -> None: ...
 
 
-class _Actor:
+class Actor:
     """An inbox with a server behind it. Subclasses say where the server runs."""
 
     def __init__(self, server: Server) -> None:
@@ -99,7 +98,7 @@ class _Actor:
         raise NotImplementedError
 
 
-class _ThreadActor(_Actor):
+class _ThreadActor(Actor):
     """Runs its server on an OS thread of its own, so that a sync to disk never stops the event loop."""
 
     def __init__(self, server: Server, name: str) -> None:
@@ -147,7 +146,7 @@ class _ThreadActor(_Actor):
             await self._stopped.wait()
 
 
-class _InlineActor(_Actor):
+class _InlineActor(Actor):
     """Runs its server in the event loop's thread: for simulation and tests, where threads would let real time in."""
 
     def _notify(self) -> None:
@@ -165,17 +164,22 @@ class _InlineActor(_Actor):
         await trio.lowlevel.cancel_shielded_checkpoint()
 
 
-class StateHandle:
-    """The way to the store. Handed down by the entry point, which alone opens the store; safe to share among tasks."""
+def start_actor(server: Server, name: str, *, inline: bool) -> Actor:
+    """Put an inbox before a server, which then runs on a thread called `name`, or inline in the event loop's thread."""
+    return _InlineActor(server) if inline else _ThreadActor(server, name)
 
-    def __init__(
-        self, folder: StateFolder, process: ProcessUuid, clock: Clock, writer: _Actor | None, reader: _Actor
-    ) -> None:
-        self.folder = folder
-        self.process = process
-        self.clock = clock
+
+class Handle:
+    """The way to a store, which asks each request where it is answered. Safe to share among tasks."""
+
+    def __init__(self, writer: Actor | None, reader: Actor) -> None:
         self._writer = writer
         self._reader = reader
+
+    @property
+    def is_read_only(self) -> bool:
+        """True when the store was opened for reading, so that no change can be asked of it."""
+        return self._writer is None
 
     async def ask(self, request: Request[ReplyT]) -> ReplyT:
         """Ask one request.
@@ -193,14 +197,6 @@ class StateHandle:
             return await self._reader.ask(request)
         return await self._writer.ask(request)
 
-    def mint_token(self) -> OwnershipToken:
-        """A fresh ownership token for one claim."""
-        return OwnershipToken(secrets.token_hex(16))
-
-    def owner(self, worker: str) -> Owner:
-        """How `worker` of this process is named in leases."""
-        return Owner(process=self.process, worker=worker)
-
     async def wait_broken(self) -> StoreError:
         """Wait until the store cannot go on; answer why. Never returns while the store is well."""
         if self._writer is None:
@@ -208,6 +204,41 @@ class StateHandle:
             raise AssertionError("unreachable")
         await self._writer.broken.wait()
         return self._writer.failure or StoreBrokenError("the store stopped")
+
+
+class StateHandle(Handle):
+    """The way to the state. Handed down by the entry point, which alone opens the store.
+
+    Attributes:
+      quarantined: where this opening moved a damaged database to; None when it found none.
+      kept_legacy: a sentence on each file of an older version that stays, for a warning.
+    """
+
+    def __init__(
+        self,
+        folder: StateFolder,
+        process: ProcessUuid,
+        clock: Clock,
+        writer: Actor | None,
+        reader: Actor,
+        *,
+        quarantined: Path | None = None,
+        kept_legacy: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(writer, reader)
+        self.quarantined = quarantined
+        self.kept_legacy = kept_legacy
+        self.folder = folder
+        self.process = process
+        self.clock = clock
+
+    def mint_token(self) -> OwnershipToken:
+        """A fresh ownership token for one claim."""
+        return OwnershipToken(secrets.token_hex(16))
+
+    def owner(self, worker: str) -> Owner:
+        """How `worker` of this process is named in leases."""
+        return Owner(process=self.process, worker=worker)
 
 
 @asynccontextmanager
@@ -235,8 +266,11 @@ async def open_store(
         opened = open_for_writing(folder, codex_home, clock, busy_deadline_ms)
     else:
         opened = await trio.to_thread.run_sync(open_for_writing, folder, codex_home, clock, busy_deadline_ms)
-    writer, reader = _actors(opened, inline=inline)
-    handle = StateHandle(folder, opened.process, clock, writer, reader)
+    writer = start_actor(opened.group_commit, "memoryd-store", inline=inline)
+    reader = start_actor(opened.long_reads, "memoryd-reads", inline=inline)
+    handle = StateHandle(
+        folder, opened.process, clock, writer, reader, quarantined=opened.quarantined, kept_legacy=opened.kept_legacy
+    )
     try:
         yield handle
     finally:
@@ -251,14 +285,6 @@ async def open_store(
             await reader.close()
             await writer.close()
         opened.locks.close()
-
-
-def _actors(opened: OpenedStore, *, inline: bool) -> tuple[_Actor, _Actor]:
-    commits: GroupCommit = opened.group_commit
-    reads: LongReads = opened.long_reads
-    if inline:
-        return _InlineActor(commits), _InlineActor(reads)
-    return _ThreadActor(commits, "memoryd-store"), _ThreadActor(reads, "memoryd-reads")
 
 
 @asynccontextmanager

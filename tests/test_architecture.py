@@ -11,7 +11,7 @@ from typing import Any, get_type_hints
 import pytest
 
 from state.messages.base import LongRead, Request, SmallRead
-from state.rules.registry import RULES
+from state.rules.registry import LOG_RULES, RULES
 
 ROOT = Path(__file__).parent.parent
 APPLICATION = ("config", "interfaces", "state", "workers")
@@ -56,6 +56,8 @@ AT_THE_TOP = [ROOT / name for name in ("supervisor.py", "commands.py", "stopping
 
 TOP = tuple(path.stem for path in AT_THE_TOP)
 
+EVERY_RULE = {**RULES, **LOG_RULES}
+
 APPLICATION_FILES = [*AT_THE_TOP, *sources(*APPLICATION)]
 
 
@@ -92,6 +94,7 @@ def test_only_opening_and_group_commit_connect() -> None:
     """Closing a descriptor of the database that SQLite did not open drops SQLite's locks; so few may come near it."""
     assert {text.partition(" ")[0] for text in importers(APPLICATION_FILES, "state.connection.open_writer")} == {
         "state/group_commit.py",
+        "state/log_opening.py",
         "state/opening.py",
     }
 
@@ -120,6 +123,7 @@ def test_no_worker_imports_another_worker() -> None:
         "workers.consolidation": sources("workers/consolidation"),
         "workers.publishing": sources("workers/publishing"),
         "workers.reaper": [ROOT / "workers/reaper.py"],
+        "workers.retention": [ROOT / "workers/retention.py"],
     }
 
     for worker, files in workers.items():
@@ -148,13 +152,14 @@ def test_every_request_has_exactly_one_rule() -> None:
         if issubclass(cls, Request) and cls not in (Request, SmallRead, LongRead)
     }
 
-    assert set(RULES) == requests
-    assert len(set(RULES.values())) == len(RULES), "one rule answers two requests"
+    assert not set(RULES) & set(LOG_RULES), "a request goes to one database"
+    assert set(EVERY_RULE) == requests
+    assert len(set(EVERY_RULE.values())) == len(EVERY_RULE), "one rule answers two requests"
 
 
-@pytest.mark.parametrize("request_class", RULES, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("request_class", EVERY_RULE, ids=lambda cls: cls.__name__)
 def test_rule_takes_a_transaction_its_request_and_an_instant_and_answers_the_reply(request_class: type[Any]) -> None:
-    rule = RULES[request_class]
+    rule = EVERY_RULE[request_class]
     hints = get_type_hints(rule)
 
     assert inspect.iscoroutinefunction(rule)
@@ -165,7 +170,7 @@ def test_rule_takes_a_transaction_its_request_and_an_instant_and_answers_the_rep
 
 
 def test_every_public_coroutine_of_a_rule_file_is_registered_or_used() -> None:
-    registered = {f"{rule.__module__}.{rule.__qualname__}" for rule in RULES.values()}
+    registered = {f"{rule.__module__}.{rule.__qualname__}" for rule in EVERY_RULE.values()}
     used = {imported for path in sources("state") for imported in imports(path)}
     coroutines = {
         f"{name(path).removesuffix('.py').replace('/', '.')}.{node.name}"

@@ -6,32 +6,20 @@ from pathlib import Path
 
 import attrs
 import structlog
-import trio
 
 from config import Settings
-from state.messages.backfill import BackfillHeld
 from state.messages.consolidation import GetConsolidationTotals
 from state.messages.extraction import NO_TOKENS, Eligibility, GetExtractionTotals, TokenUsage
+from state.messages.jobs import NO_BACK_OFFS, BackOffs, GetBackOffs
 from state.store import StateHandle
-from workers.backfill import BackfillSummary, scan
+from workers.backfill import BackfillSummary
 from workers.progress import Progress
 from workers.reaper import reap
 from workers.redaction import redact
+from workers.retention import prune
+from workers.startup import scan_or_wait
 
 log = structlog.get_logger(__name__)
-
-BACKFILL_WAIT_SECONDS_MAX = 30.0
-"""How long to wait for another process's scan, as the Codex CLI does. The service itself never waits."""
-
-BACKFILL_POLL_SECONDS = 1.0
-
-
-class BackfillWaitError(Exception):
-    """Another process still scans after BACKFILL_WAIT_SECONDS_MAX."""
-
-    code = "backfill_wait"
-    retryable = True
-    hint = "`memoryd status` shows who scans; try again when it is done"
 
 
 @attrs.frozen(kw_only=True)
@@ -77,14 +65,15 @@ class PublishingDone:
 
 @attrs.frozen(kw_only=True)
 class Done:
-    """What was done; parts that were not asked for are zeros. scopes: projects with memories. publishing: None where
-    it is not switched on."""
+    """What was done; parts that were not asked for are zeros. scopes: projects with memories. waiting: what failed, now
+    or earlier, and is tried again later. publishing: None where it is not switched on."""
 
     backfill: BackfillSummary = attrs.field(factory=BackfillSummary)
     backfill_seconds: float = 0.0
     extraction: ExtractionDone = ExtractionDone()
     consolidation: ConsolidationDone = ConsolidationDone()
     scopes: int = 0
+    waiting: BackOffs = NO_BACK_OFFS
     publishing: PublishingDone | None = None
 
 
@@ -102,37 +91,18 @@ async def do_once(
     await reap(handle)
     if "backfill" in phases:
         started = time.monotonic()
-        summary = await _scan(handle, codex_home, settings, progress)
+        summary = await scan_or_wait(handle, codex_home, settings, progress)
         done = attrs.evolve(done, backfill=summary, backfill_seconds=round(time.monotonic() - started, 3))
     if "extract" in phases:
         done = attrs.evolve(done, extraction=await _extract(handle, codex_home, settings, progress))
     if "consolidate" in phases:
+        # After the extraction, which renews what it finds worth remembering again, and before files are written.
+        await prune(handle, settings)
         consolidation, scopes = await _consolidate(handle, codex_home, settings, progress)
         done = attrs.evolve(done, consolidation=consolidation, scopes=scopes)
         if settings.publish.codex:
             done = attrs.evolve(done, publishing=await _publish(handle, codex_home))
-    return done
-
-
-async def _scan(handle: StateHandle, codex_home: Path, settings: Settings, progress: Progress) -> BackfillSummary:
-    give_up_at = trio.current_time() + BACKFILL_WAIT_SECONDS_MAX
-    announce = log.warning
-    while True:
-        result = await scan(handle, codex_home, settings, progress, retry_failed_now=True)
-        if not isinstance(result, BackfillHeld):
-            return result
-        if trio.current_time() >= give_up_at:
-            raise BackfillWaitError(
-                f"timed out waiting for state db backfill at {codex_home} after {BACKFILL_WAIT_SECONDS_MAX:.0f}s"
-                " (status: running)"
-            )
-        announce(
-            f"state db backfill is running at {codex_home}; waiting up to {BACKFILL_WAIT_SECONDS_MAX:.0f}s before"
-            " retrying startup initialization"
-        )
-        announce = log.info
-        await trio.sleep(BACKFILL_POLL_SECONDS)
-        await reap(handle)
+    return attrs.evolve(done, waiting=await handle.ask(GetBackOffs()))
 
 
 async def _extract(handle: StateHandle, codex_home: Path, settings: Settings, progress: Progress) -> ExtractionDone:

@@ -1,6 +1,7 @@
 """`memoryd once`: backfill, extract, consolidate, publish, exit."""
 
 import sys
+import time
 from typing import Annotated, Literal
 
 import attrs
@@ -8,10 +9,10 @@ from cyclopts import App, Parameter
 
 from interfaces.cli.errors import EXIT_FAILED, EXIT_OK, CommandError
 from interfaces.cli.options import CommonOptions
-from interfaces.cli.output import print_error, print_json, tokens
+from interfaces.cli.output import ago, print_error, print_json, tokens
 from interfaces.cli.progress import progress_view
 from interfaces.logs import configure_logs
-from interfaces.service import OnceReport, Service
+from interfaces.service import OnceReport, Service, WaitingReport
 
 Phase = Literal["backfill", "extract", "consolidate"]
 ALL_PHASES: frozenset[str] = frozenset({"backfill", "extract", "consolidate"})
@@ -33,7 +34,12 @@ def add_to(app: App, service: Service) -> None:
             common = attrs.evolve(common, set=(*common.set, f"extraction.model={model}"))
         paths = common.paths()
         settings = common.settings(paths)
-        configure_logs(attrs.evolve(settings.logs, level=_level(settings.logs.level)), redact=service.redact)
+        configure_logs(
+            settings.logs,
+            redact=service.redact,
+            queue=service.log_queue,
+            stderr_level=_shown(settings.logs.level),
+        )
         if not paths.codex_home.is_dir():
             sys.stderr.write(f"memoryd: the Codex home {paths.codex_home} does not exist\n")
         with progress_view() as progress:
@@ -50,8 +56,8 @@ def add_to(app: App, service: Service) -> None:
         return EXIT_FAILED if failed or stopped is not None else EXIT_OK
 
 
-def _level(level: str) -> str:
-    """A person who runs `once` wants the result, not the service's running commentary."""
+def _shown(level: str) -> str:
+    """A person who runs `once` wants the result, not the service's running commentary; `memoryd logs` has it."""
     return "warning" if level == "info" else level
 
 
@@ -78,5 +84,18 @@ def _print(report: OnceReport) -> None:
             if publishing.problem is None
             else f"published     nothing: {publishing.problem}"
         )
+    if report.waiting.next_attempt_at_ms is not None:
+        lines.append(f"waiting       {_waiting(report.waiting)}")
     lines.append("`memoryd status` says which sessions wait or were left out, and why")
     sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _waiting(waiting: WaitingReport) -> str:
+    """How many jobs back off, and until when."""
+    parts = [
+        f"{count} {word}{'' if count == 1 else 's'}"
+        for count, word in ((waiting.extractions, "session"), (waiting.consolidations, "project"))
+        if count
+    ]
+    first = ago(waiting.next_attempt_at_ms, int(time.time() * 1000))
+    return f"{' and '.join(parts)} failed before, to be tried again; the first {first}"

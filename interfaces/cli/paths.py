@@ -6,6 +6,7 @@ from cyclopts import App
 
 from interfaces.cli.options import CommonOptions
 from interfaces.cli.output import print_json
+from state.folder import StateFolder
 
 
 def add_to(app: App) -> None:
@@ -23,6 +24,7 @@ def add_to(app: App) -> None:
             "codex_home": found.codex_home,
             "state_dir": found.state_dir,
             "logs_dir": found.state_dir / "logs",
+            "logs_db": StateFolder(path=found.state_dir).log_files.database,
         }
         if common.json:
             print_json(table)

@@ -27,7 +27,7 @@ def add_to(app: App, service: Service) -> None:
         folder = StateFolder(path=paths.state_dir)
         prepare(folder, codex_home=paths.codex_home)
         try:
-            configure_logs(settings.logs, redact=service.redact, folder=folder.logs_dir)
+            configure_logs(settings.logs, redact=service.redact, folder=folder.logs_dir, queue=service.log_queue)
         except OSError as error:
             raise ConfigError(f"cannot write logs to {folder.logs_dir}: {error.strerror or error}") from error
         if not paths.codex_home.is_dir():

@@ -241,6 +241,18 @@ def test_an_unreadable_folder_loses_nothing_that_is_in_it(home: CodexHome, unpri
     assert _troubles(unprivileged) == {}
 
 
+def test_a_state_folder_that_may_not_be_read_is_named(home: CodexHome, unprivileged: Memoryd) -> None:
+    unprivileged.once()
+    unprivileged.state_dir.chmod(0)
+    try:
+        ended = [unprivileged(*command.split()) for command in ("status", "threads list", "once")]
+    finally:
+        unprivileged.state_dir.chmod(0o700)
+
+    assert [one.code for one in ended] == [3, 3, 3]
+    assert all(str(unprivileged.state_dir) in one.stderr for one in ended)
+
+
 def _bound_elsewhere(memoryd: Memoryd, tmp_path: Path) -> list[str]:
     other = tmp_path / "other"
     other.mkdir()
@@ -313,8 +325,10 @@ def test_a_damaged_database_is_set_aside_and_rebuilt(home: CodexHome, memoryd: M
     memoryd.once()
     database = memoryd.state_dir / "state.sqlite"
     database.write_bytes(b"garbage" * 1000)
-    answer = memoryd.once()
+    ended = memoryd("once", "--json")
+    answer = ended.json
 
+    assert "is set aside" in ended.stderr
     assert answer["backfill"]["indexed"] == 1
     assert len(memoryd("status", "--json").json["quarantined"]) == 1
     assert "pnpm" in (Path(answer["memories_dir"]) / "memory_summary.md").read_text()

@@ -164,6 +164,10 @@ def _unlink(home: CodexHome, memoryd: Memoryd) -> None:
     (memoryd.state_dir / "memories" / "MEMORY.md").unlink()
 
 
+def _lost_file(home: CodexHome, memoryd: Memoryd) -> None:
+    next(memoryd.state_dir.glob("memories/scopes/*/MEMORY.md")).unlink()
+
+
 def _lost_generation(home: CodexHome, memoryd: Memoryd) -> None:
     (scope,) = (memoryd.state_dir / "memories" / "scopes").iterdir()
     shutil.rmtree(scope.resolve())
@@ -199,11 +203,12 @@ def _lost_generation(home: CodexHome, memoryd: Memoryd) -> None:
         (_relink, {"link_wrong"}),
         (_unlink, {"link_wrong"}),
         (_lost_generation, {"generation_lost"}),
+        (_lost_file, {"generation_lost"}),
     ],
     ids=[
         "new-file", "touched", "grown", "moved", "removed", "named", "row-deleted", "thread-deleted",
         "thread-elsewhere", "columns", "archived", "digest", "job-deleted", "never-listed", "pending", "vanished",
-        "failed", "shadowed", "loose", "dead-process", "wrong-link", "missing-link", "lost-generation",
+        "failed", "shadowed", "loose", "dead-process", "wrong-link", "missing-link", "lost-generation", "lost-file",
     ],
 )  # fmt: skip
 def test_drift_is_named_with_its_repair_and_gone_after_it(
@@ -232,6 +237,19 @@ def test_a_thread_whose_file_is_neither_there_nor_known_is_kept_and_marked(home:
     assert lost["counts"]["thread_lost"] == 1
     assert repaired["ok"]
     assert repaired["counts"]["rollout_vanished"] == 1
+
+
+def test_failed_and_given_up_jobs_are_named_with_their_reasons(home: CodexHome, indexed: Memoryd) -> None:
+    _edit(
+        indexed,
+        f"UPDATE extraction_jobs SET status = CASE thread_id WHEN {FIRST} THEN 'dead' ELSE 'retry' END,"
+        " reason = 'the model said no'",
+    )
+    report = _report(indexed)
+
+    assert report["ok"]
+    assert (report["counts"]["job_dead"], report["counts"]["job_failing"]) == (1, 2)
+    assert all("the model said no" in one["found"] for one in report["findings"] if one["code"].startswith("job_"))
 
 
 def test_an_edited_memory_is_a_note_and_is_not_overwritten(indexed: Memoryd) -> None:

@@ -1,7 +1,7 @@
 """Writing a complete generation beside the current one, so that readers see either all of it or none.
 
 A generation's folder is named after its claim's fencing number and token and never written twice. What a crash leaves
-behind is a folder that no row names; the scope's next owner removes it.
+behind is a folder that no row names; the scope's next publications remove it.
 """
 
 import hashlib
@@ -13,6 +13,15 @@ from pathlib import Path
 
 KEEP_GENERATIONS = 2
 """The current generation and the one before it: a reader that opened the older one can finish."""
+
+
+NEEDED_FILES = ("MEMORY.md", "memory_summary.md")
+"""What every generation holds; a folder without one of them is as good as gone."""
+
+
+def missing_file(folder: Path) -> Path | None:
+    """The first needed file that this generation's folder has lost; None when it has all."""
+    return next((folder / name for name in NEEDED_FILES if not (folder / name).is_file()), None)
 
 
 def generation_folder(scope_folder: str, fencing_number: int, token: str) -> str:
@@ -56,15 +65,15 @@ def stage(memories_dir: Path, folder: str, files: Mapping[str, str]) -> None:
         raise
 
 
-def remove_other_generations(memories_dir: Path, current: str) -> None:
-    """Remove the scope's folders but the KEEP_GENERATIONS newest up to the current one. The caller holds the scope.
+def remove_older_generations(memories_dir: Path, current: str) -> None:
+    """Remove the scope's folders that are older than the KEEP_GENERATIONS newest up to the current one.
 
-    Safe to do twice. Folders of later claims than the current one are leftovers of owners that never published.
+    Safe to do twice, and without holding the scope: a folder of a later claim than the current one may be somebody's
+    work, and is left to the next publication, for which it is an older one if nobody has published it.
     """
     here = memories_dir / current
-    names = sorted(entry.name for entry in here.parent.iterdir())
-    up_to_current = [name for name in names if name <= here.name]
-    for name in set(names) - set(up_to_current[-KEEP_GENERATIONS:]):
+    up_to_current = sorted(entry.name for entry in here.parent.iterdir() if entry.name <= here.name)
+    for name in up_to_current[:-KEEP_GENERATIONS]:
         shutil.rmtree(here.parent / name, ignore_errors=True)
 
 

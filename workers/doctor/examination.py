@@ -25,6 +25,7 @@ from workers.doctor.files import Survey, check_files, survey_unindexed
 from workers.doctor.finding import Area, Finding, Findings, Severity
 from workers.doctor.folds import check_folds
 from workers.doctor.handed_over import check_handed_over
+from workers.doctor.jobs import check_jobs
 from workers.doctor.processes import check_locks, check_processes
 from workers.doctor.provider import check_provider
 from workers.doctor.publications import check_publications
@@ -143,6 +144,7 @@ class _OfIndex:
         """Make them. Each is made although another could not be."""
         if handle is not None:
             await self._try("index", self._check_index(handle))
+            await self._try("jobs", check_jobs(self._findings, handle))
             await self._try("memories", check_publications(self._findings, handle))
             patient = self._patient
             handed_over = check_handed_over(self._findings, handle, patient.paths.codex_home, patient.settings)

@@ -14,12 +14,9 @@ from state.folder import StateFolder
 from state.messages.consolidation import HOME_SCOPE
 from state.messages.drift import GenerationRow, ListGenerations
 from state.store import StateHandle
-from workers.consolidation.staging import digest_of
+from workers.consolidation.staging import digest_of, missing_file
 from workers.doctor.finding import Area, Findings, Severity, shown
 from workers.doctor.state_folder import is_old
-
-NEEDED_FILES = ("MEMORY.md", "memory_summary.md")
-"""What every generation holds; a folder without one of them is as good as gone."""
 
 GENERATION_BYTES_MAX = 64 << 20
 """A generation has some hundred kilobytes. What is larger is not ours to digest."""
@@ -58,13 +55,13 @@ def _check_generation(findings: Findings, memories_dir: Path, row: GenerationRow
     assert row.generation_folder is not None
     name = "the home" if row.scope == HOME_SCOPE else row.scope.key
     folder = memories_dir / row.generation_folder
-    missing = [file for file in NEEDED_FILES if not (folder / file).is_file()]
-    if missing:
+    missing = missing_file(folder)
+    if missing is not None:
         findings.add(
             Area.MEMORIES,
             "generation_lost",
             Severity.WARNING,
-            f"the published memories of {shown(name)} are gone: {folder / missing[0]} is missing",
+            f"the published memories of {shown(name)} are gone: {missing} is missing",
             subject=row.link,
             repair="--repair writes them again",
             can_repair=True,

@@ -94,7 +94,7 @@ MUTATIONS = (
     Mutation(
         name="attempts-do-not-count-at-the-claim",
         bug="A claim does not count as an attempt, so a job that kills its worker is tried for ever.",
-        edits=(Edit(inside=("claim_extraction", "_grant"), old=" attempts = :attempt,", new=""),),
+        edits=(Edit(inside=("_grant",), old=" attempts = :attempt,", new=""),),
         tests=ATTEMPTS,
     ),
     Mutation(
@@ -177,7 +177,7 @@ MUTATIONS = (
         bug="A memory that changed is not stamped later when the wall clock stood still or went back.",
         edits=(
             Edit(
-                inside=("_save_memory", "write_memory"),
+                inside=("write_memory",),
                 old="max(excluded.updated_at_ms, memories.updated_at_ms + 1)",
                 new="excluded.updated_at_ms",
             ),
@@ -189,7 +189,7 @@ MUTATIONS = (
         bug="A thread that moved leaves its job with the worker that reads the old scope's, which then saves it there.",
         edits=(
             Edit(
-                inside=("_move_job", "move_job"),
+                inside=("move_job",),
                 old="status = 'pending', {leases.FREE}, attempts = 0,",
                 new="attempts = 0,",
             ),

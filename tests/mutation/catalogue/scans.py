@@ -82,7 +82,7 @@ MUTATIONS = (
         bug="A file that is not the best one of its thread is marked as such and then written all the same.",
         edits=(
             Edit(
-                inside=("_record_reading",),
+                inside=("record_reading",),
                 old='facts.thread_id, at)\n        return "shadowed"',
                 new="facts.thread_id, at)",
             ),
@@ -106,7 +106,7 @@ MUTATIONS = (
         bug="When a better file takes a thread over, the tools that the other file named stay.",
         edits=(
             Edit(
-                inside=("_write_thread", "write_thread", "write_tools"),
+                inside=("_write_thread",),
                 old='"DELETE FROM thread_dynamic_tools WHERE thread_id = :id"',
                 new='"DELETE FROM thread_dynamic_tools WHERE thread_id = :id AND position < 0"',
             ),
@@ -118,7 +118,7 @@ MUTATIONS = (
         bug="Reading a file again makes the content revision grow, so that the session is paid for again.",
         edits=(
             Edit(
-                inside=("_write_thread", "write_thread"),
+                inside=("_write_thread",),
                 old="(before.content_digest != facts.content_digest)",
                 new="1",
             ),

@@ -40,6 +40,14 @@ def test_codex_home_is_its_real_path(tmp_path: Path, codex_home: Path) -> None:
     assert resolve({}, codex_home=link) == resolve({}, codex_home=codex_home)
 
 
+def test_file_is_no_codex_home(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+
+    with pytest.raises(ConfigError, match="is not a folder"):
+        resolve({}, codex_home=file)
+
+
 def test_state_of_a_home_lies_in_a_folder_of_its_own(tmp_path: Path, codex_home: Path) -> None:
     state = resolve({}, codex_home=codex_home).state_dir
     elsewhere = tmp_path / "elsewhere" / "My Codex"

@@ -10,6 +10,7 @@ from state.errors import NotCommittedError, OutcomeUnknownError, StoreBrokenErro
 from state.folder import StateFolder
 from state.group_commit import GroupCommit
 from state.ids import Instant
+from state.journal import FileJournal
 from state.opening import OpenedStore
 from state.transaction import Transaction
 from tests.fakes.clock import ManualClock
@@ -38,7 +39,13 @@ def committed_then_failing(
         raise request.param("after the commit")
 
     connection.set_wal_hook(report_failure)
-    commits = GroupCommit(connection, memories_dir=folder.memories_dir, clock=clock, process=opened.process)
+    commits = GroupCommit(
+        connection,
+        memories_dir=folder.memories_dir,
+        journal=FileJournal(folder.journal),
+        clock=clock,
+        process=opened.process,
+    )
     yield DirectStore(commits)
     disk.recover()
     commits.close()
@@ -164,3 +171,17 @@ def test_rule_whose_pages_do_not_reach_the_disk_fails_alone_and_the_survivors_ru
     assert isinstance(replies[1], NotCommittedError)
     assert replies[2] == "b"
     assert processes() == {"a", "b"}
+
+
+@pytest.mark.parametrize("put_in_its_place", [None, b"", b"something else"])
+def test_nothing_is_acknowledged_into_a_database_that_lost_its_name(
+    store: DirectStore, folder: StateFolder, put_in_its_place: bytes | None
+) -> None:
+    folder.database.unlink()
+    if put_in_its_place is not None:
+        folder.database.write_bytes(put_in_its_place)
+
+    failure = store.ask(Probe(insert("a")))
+
+    assert isinstance(failure, StoreBrokenError)
+    assert "was removed or replaced" in str(failure)

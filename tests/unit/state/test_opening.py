@@ -8,8 +8,8 @@ from pathlib import Path
 import apsw
 import pytest
 
+from state import damage
 from state import folder as folder_module
-from state import opening
 from state.errors import StateFolderError
 from state.folder import StateFolder, file_system_of, try_lock
 from state.migrate import migrations, schema_text
@@ -146,7 +146,7 @@ def test_suspect_file_that_is_sound_is_kept(folder: StateFolder) -> None:
 def test_damaged_file_is_refused_while_another_process_has_the_folder_open(
     folder: StateFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(opening, "QUARANTINE_WAIT_SECONDS_MAX", 0.1)
+    monkeypatch.setattr(damage, "QUARANTINE_WAIT_SECONDS_MAX", 0.1)
     open_and_close(folder)
     damage_header(folder)
 
@@ -168,7 +168,7 @@ def test_file_that_another_opener_repaired_meanwhile_is_used(
     open_and_close(folder)
     sound = shutil.copy(folder.database, tmp_path / "sound")
     damage_header(folder)
-    monkeypatch.setattr(opening, "QUARANTINE_WAIT_SECONDS_MAX", 0.0)
+    monkeypatch.setattr(damage, "QUARANTINE_WAIT_SECONDS_MAX", 0.0)
 
     def other_is_first(descriptor: int, *, exclusive: bool) -> bool:
         if exclusive:
@@ -176,7 +176,7 @@ def test_file_that_another_opener_repaired_meanwhile_is_used(
             return False
         return try_lock(descriptor, exclusive=False)
 
-    monkeypatch.setattr(opening, "try_lock", other_is_first)
+    monkeypatch.setattr(damage, "try_lock", other_is_first)
 
     assert open_and_close(folder) is None
 

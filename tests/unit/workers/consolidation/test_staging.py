@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from workers.consolidation import staging
-from workers.consolidation.staging import digest_of, generation_folder, remove_other_generations, stage
+from workers.consolidation.staging import digest_of, generation_folder, remove_older_generations, stage
 
 FILES = {"MEMORY.md": "what holds\n", "rollout_summaries/a.md": "ä session\n"}
 FOLDER = "generations/shop-1/00000007-abcdef12"
@@ -106,24 +106,28 @@ def make(memories_dir: Path, *names: str) -> None:
 def test_current_generation_and_the_one_before_it_are_kept(tmp_path: Path) -> None:
     make(tmp_path, "00000001-aa", "00000002-bb", "00000003-cc")
 
-    remove_other_generations(tmp_path, "generations/shop-1/00000003-cc")
+    remove_older_generations(tmp_path, "generations/shop-1/00000003-cc")
 
     assert folders(tmp_path) == ["00000002-bb", "00000003-cc"]
 
 
-def test_leftovers_of_later_claims_are_removed(tmp_path: Path) -> None:
+def test_folder_of_a_later_claim_is_left_to_its_owner_until_a_later_one_is_current(tmp_path: Path) -> None:
     make(tmp_path, "00000001-aa", "00000002-bb", "00000003-cc")
 
-    remove_other_generations(tmp_path, "generations/shop-1/00000002-bb")
-    remove_other_generations(tmp_path, "generations/shop-1/00000002-bb")
+    remove_older_generations(tmp_path, "generations/shop-1/00000002-bb")
+    remove_older_generations(tmp_path, "generations/shop-1/00000002-bb")
+    assert folders(tmp_path) == ["00000001-aa", "00000002-bb", "00000003-cc"]
 
-    assert folders(tmp_path) == ["00000001-aa", "00000002-bb"]
+    make(tmp_path, "00000004-dd", "00000005-ee")
+    remove_older_generations(tmp_path, "generations/shop-1/00000005-ee")
+
+    assert folders(tmp_path) == ["00000004-dd", "00000005-ee"]
 
 
 def test_only_generation_is_kept(tmp_path: Path) -> None:
     make(tmp_path, "00000001-aa")
 
-    remove_other_generations(tmp_path, "generations/shop-1/00000001-aa")
+    remove_older_generations(tmp_path, "generations/shop-1/00000001-aa")
 
     assert folders(tmp_path) == ["00000001-aa"]
 
@@ -132,7 +136,7 @@ def test_generations_of_other_scopes_are_left_alone(tmp_path: Path) -> None:
     make(tmp_path, "00000001-aa", "00000002-bb", "00000003-cc")
     stage(tmp_path, "generations/blog-2/00000001-aa", FILES)
 
-    remove_other_generations(tmp_path, "generations/shop-1/00000003-cc")
+    remove_older_generations(tmp_path, "generations/shop-1/00000003-cc")
 
     assert (tmp_path / "generations/blog-2/00000001-aa" / "MEMORY.md").exists()
     assert staging.KEEP_GENERATIONS == 2
