@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import apsw
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from state.group_commit import GroupCommit
@@ -40,6 +40,7 @@ from tests.fakes.extraction import EVERYTHING, SHOP, draft
 from tests.fakes.memory_state import terms
 from tests.fakes.probe import BulkProbe, Probe, UrgentProbe, insert, probes_registered
 from tests.fakes.readings import facts, found, path_of, read, thread_id
+from tests.properties.profiles import examples
 
 TOKENS = st.sampled_from([OwnershipToken("one"), OwnershipToken("two")])
 NUMBERS = st.sampled_from([1, 2])
@@ -154,7 +155,7 @@ class Store:
 
 
 @given(st.lists(REQUESTS, max_size=24))
-@settings(max_examples=120)
+@examples(120)
 def test_batch_ends_as_its_requests_would_one_by_one(requests: list[Request[Any]]) -> None:
     in_order = sorted(requests, key=lambda request: request.lane)
 

@@ -5,7 +5,6 @@ that the rows call selected, and none of them is of a thread that must be forgot
 last time somebody pruned.
 """
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -17,6 +16,7 @@ from tests.fakes.consolidation import SHOP, claim, leave_unchanged, publish
 from tests.fakes.extraction import EXTRACTOR, draft
 from tests.fakes.memory_state import MemoryState
 from tests.fakes.readings import facts, index, thread_id
+from tests.properties.profiles import machine_test
 
 UNUSED_MS = 10_000
 THREADS = st.sampled_from([1, 2, 3])
@@ -129,5 +129,4 @@ class SelectionMachine(RuleBasedStateMachine):
             assert self.in_files <= remembered
 
 
-TestSelection = SelectionMachine.TestCase
-TestSelection.settings = settings(max_examples=150, stateful_step_count=40)
+TestSelection = machine_test(SelectionMachine)
