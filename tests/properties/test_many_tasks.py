@@ -25,6 +25,7 @@ from state.messages.leases import NotOwner, Renewed
 from state.rules.registry import RULES
 from state.transaction import Transaction
 from tests.properties.many_tasks import STORIES, Story, Told, tell
+from tests.properties.profiles import examples
 
 ENDED = {"succeeded", "empty", "dead"}
 
@@ -36,13 +37,13 @@ def explained(told: Told) -> None:
 
 
 @given(STORIES)
-@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+@examples(50)
 def test_tasks_that_share_the_stores_thread_leave_a_history_that_can_be_explained(story: Story) -> None:
     explained(tell(story, inline=True))
 
 
 @given(STORIES)
-@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
+@examples(20)
 def test_tasks_beside_the_stores_thread_leave_a_history_that_can_be_explained(story: Story) -> None:
     explained(tell(story, inline=False))
 
