@@ -127,10 +127,16 @@ TERMINAL_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x0
 
 
 def shown(text: str) -> set[str]:
-    """The words of a text, folded, to see whether one text was made from another."""
+    """The words of a text, folded, to see whether one text was made from another.
+
+    A character that only formats may stand within a word or between two: both readings count.
+    """
     text = TERMINAL_SEQUENCE.sub("", text)  # a colour is no part of a word
-    visible = "".join(character for character in text if unicodedata.category(character) not in ("Cf", "Cs"))
-    return set(re.findall(r"\w+", unicodedata.normalize("NFC", visible).casefold()))
+    words: set[str] = set()
+    for instead in ("", " "):
+        visible = "".join(instead if unicodedata.category(one) in ("Cf", "Cs") else one for one in text)
+        words.update(re.findall(r"\w+", unicodedata.normalize("NFC", visible).casefold()))
+    return words
 
 
 @given(conversations())
