@@ -15,13 +15,12 @@ import attrs
 import trio
 
 from chaos.fleet import checks
-from chaos.fleet.inflict import Inflictor
+from chaos.fleet.inflict import EXITS_OF_THE_DISK, Inflictor
 from chaos.fleet.model import ModelServer, model_server
 from chaos.fleet.place import Place, WallOffset
 from chaos.fleet.plan import DAY_MS, Fault, draw
 from chaos.fleet.services import ROOT, FleetError, Service
 from chaos.fleet.workload import Workload
-from interfaces.cli.errors import EXIT_STATE_FOLDER
 
 SETTLE_SECONDS_MAX = 120.0
 """How long the services may take, once nothing hurts them any more, to do all that is left to do."""
@@ -123,7 +122,7 @@ async def _run(
     violations = [
         f"service {one.number} ended by itself with {one.exit_code}: {one.last_words()}"
         for one in services
-        if one.pid is None and one.exit_code != EXIT_STATE_FOLDER
+        if one.pid is None and one.exit_code not in EXITS_OF_THE_DISK
     ]
     say("the faults are over: waiting until everything is done")
     settle_seconds = await _settle(settings, place, services, violations)

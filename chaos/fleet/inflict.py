@@ -13,9 +13,13 @@ from chaos.fleet.model import ModelServer
 from chaos.fleet.place import Place, WallOffset
 from chaos.fleet.plan import Fault, Injection
 from chaos.fleet.services import ROOT, Service
-from interfaces.cli.errors import EXIT_STATE_FOLDER
+from interfaces.cli.errors import EXIT_STATE_FOLDER, EXIT_STORE
 
 RESTART_SECONDS = 0.2
+
+EXITS_OF_THE_DISK = (EXIT_STATE_FOLDER, EXIT_STORE)
+"""How a service may end by itself here: the database was locked or full when it started, or the disk failed so that
+nobody can tell what is on it. It says so and ends, and is whole after the next start."""
 
 FILE_BYTES_MAX = 32 * 1024
 """Smaller than the database from its first moment on: no file of the state can grow any more."""
@@ -32,10 +36,10 @@ class Inflictor:
     refused_starts: int = 0
 
     async def keep_up(self) -> None:
-        """Start again, as a service manager does, what ended because the state folder could not be opened."""
+        """Start again, as a service manager does, what ended because the state could not be opened or written."""
         while True:
             for service in self.services:
-                if service.exit_code == EXIT_STATE_FOLDER:
+                if service.exit_code in EXITS_OF_THE_DISK:
                     self.refused_starts += 1
                     service.start()
             await trio.sleep(RESTART_SECONDS)

@@ -100,7 +100,6 @@ def add_to(app: App) -> None:
 def _json(job: Job) -> dict[str, Any]:
     row = attrs.asdict(job)
     row["kind"] = job.kind.value
-    row["reason"] = _reason(job) or None
     for name in ("started_at", "finished_at", "next_attempt_at"):
         row[name] = iso(row.pop(f"{name}_ms"))
     return row

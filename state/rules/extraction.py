@@ -109,7 +109,7 @@ async def finish_extraction(tx: Transaction, request: FinishExtraction, at: Inst
                 tx, job.thread_id, job.scope, request.draft, request.extractor, at, token=request.token
             )
             assert written, "the token was looked at in this transaction"
-    if result is FinishResult.UNCHANGED:
+    if result is FinishResult.UNCHANGED and (request.draft is None or not _is_empty(request.draft)):
         await note_newer_source(tx, job.thread_id, job.scope, job.content_at_ms)
     grown = job.content_revision > job.claimed_revision
     await tx.execute(

@@ -19,6 +19,8 @@ class DirectStore:
 
     def __init__(self, server: GroupCommit | LongReads) -> None:
         self._server = server
+        if isinstance(server, GroupCommit):
+            server.is_timeless = True  # what is asked together stays together, however slow the machine is
         self.batches: list[list[Request[Any]]] = []
         """What was answered together, in the order of the answers."""
 

@@ -74,7 +74,7 @@ def test_session_that_waits_says_why_and_one_that_is_gone_can_be_tried_again(
     rollout: RolloutFile, memoryd: Memoryd
 ) -> None:
     job_id = f"extraction:{rollout.thread_id}"
-    assert memoryd.ask("jobs", "show", job_id)["reason"] == "ready"
+    assert memoryd.ask("jobs", "show", job_id)["waits_because"] == "ready"
     assert memoryd("jobs", "show", job_id, "--set", "extraction.sources=exec").stdout.count("source cli is not chosen")
     assert "not idle long enough" in memoryd("jobs", "list", "--set", "extraction.min_rollout_idle_hours=8000").stdout
     rollout.path.rename(rollout.path.with_suffix(".away"))

@@ -126,14 +126,14 @@ def conversations(draw: st.DrawFn) -> Conversation:
 TERMINAL_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-_])")
 
 
-def shown(text: str) -> set[str]:
+def shown(said: str) -> set[str]:
     """The words of a text, folded, to see whether one text was made from another.
 
-    A character that only formats may stand within a word or between two: both readings count.
+    A character that only formats, or a terminal's colour, may stand within a word or between two: both readings count.
     """
-    text = TERMINAL_SEQUENCE.sub("", text)  # a colour is no part of a word
     words: set[str] = set()
     for instead in ("", " "):
+        text = TERMINAL_SEQUENCE.sub(instead, said)
         visible = "".join(instead if unicodedata.category(one) in ("Cf", "Cs") else one for one in text)
         words.update(re.findall(r"\w+", unicodedata.normalize("NFC", visible).casefold()))
     return words

@@ -79,7 +79,7 @@ def test_stories_come_upon_everything_that_they_are_told_for(what: str) -> None:
 
 
 SEARCH = settings(
-    max_examples=400,
+    examples(400),
     database=None,
     derandomize=True,
     phases=[Phase.generate],
