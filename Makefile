@@ -4,12 +4,15 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 DEMO   ?= .cache/demo
+# For the targets that run tests: a seed to replay, and which tests by pytest's marks (everything: make test MARKS=).
+SEED   ?=
+MARKS  ?= not slow
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types check bench clean schema
+.PHONY: help setup demo test test-slow mutation-check lint types check bench clean schema
 
 help:           ## this list
-	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 18
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 24
 
 setup: $(VENV)/.ready  ## create .venv and install everything
 
@@ -31,8 +34,16 @@ demo: setup     ## index and remember a small sample home, and show the result
 	@echo
 	@head -n 30 $(DEMO)/state/memories/memory_summary.md
 
-test: setup     ## the whole test suite
-	$(BIN)/python -m pytest -n auto
+PYTEST = $(BIN)/python -m pytest -n auto $(if $(SEED),--hypothesis-seed=$(SEED))
+
+test: setup     ## the test suite but for slow tests; SEED=n replays
+	$(PYTEST) -m '$(MARKS)'
+
+test-slow: setup  ## everything, and properties 20 times as deep; SEED=n replays
+	$(PYTEST) --hypothesis-profile=deep
+
+mutation-check: setup  ## do the property tests catch realistic bugs?
+	$(BIN)/python -m tests.mutation
 
 lint: setup     ## ruff and flake8-async
 	$(BIN)/ruff format --check .

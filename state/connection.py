@@ -62,17 +62,19 @@ def open_writer(
     busy_deadline_ms: int = BUSY_DEADLINE_MS,
     synchronous: Synchronous = "FULL",
     shrinks: bool = False,
+    vfs: str | None = None,
 ) -> apsw.Connection:
     """Open the one connection that writes, creating the file if it is missing.
 
     Args:
       shrinks: let a new file give the pages of deleted rows back to the disk, when `give_pages_back` is called.
+      vfs: name of the SQLite VFS whose files to use, for a disk that fails on purpose; None for the system's own.
 
     Raises:
       apsw.Error: SQLite's own reason; NotADBError and CorruptError mean that the file is damaged.
     """
     refuse_broken_sqlite(apsw.sqlite_lib_version())
-    connection = apsw.Connection(str(database))
+    connection = apsw.Connection(str(database), vfs=vfs)
     try:
         connection.set_busy_handler(JitteredBusyHandler(busy_deadline_ms))
         if shrinks:
@@ -96,10 +98,10 @@ def _prepare_writer(connection: apsw.Connection, synchronous: Synchronous) -> No
     _pragma(connection, f"journal_size_limit = {16 * 1024 * 1024}")
 
 
-def open_reader(database: Path, *, busy_deadline_ms: int = BUSY_DEADLINE_MS) -> apsw.Connection:
-    """Open a connection that can only read; the file must exist."""
+def open_reader(database: Path, *, busy_deadline_ms: int = BUSY_DEADLINE_MS, vfs: str | None = None) -> apsw.Connection:
+    """Open a connection that can only read; the file must exist. `vfs` as in `open_writer`."""
     refuse_broken_sqlite(apsw.sqlite_lib_version())
-    connection = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)
+    connection = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY, vfs=vfs)
     connection.set_busy_handler(JitteredBusyHandler(busy_deadline_ms))
     _pragma(connection, "query_only = ON")
     return connection

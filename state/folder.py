@@ -96,6 +96,11 @@ class StateFolder:
         return self.path / "logs"
 
     @property
+    def journal(self) -> Path:
+        """What was said of threads and stands in no rollout: it outlives the database."""
+        return self.path / "edits.jsonl"
+
+    @property
     def quarantine_dir(self) -> Path:
         return self.path / "quarantine"
 
@@ -146,7 +151,8 @@ _OTHER_FOLDER = "name another folder with --state-dir or MEMORYD_HOME"
 _OWN_ENTRIES = frozenset(
     {"memories", "processes", "logs", "publish", "quarantine", "state.lock", "migrate.lock", "suspect",
      "state.sqlite", "state.sqlite-wal", "state.sqlite-shm", "logs.sqlite", "logs.sqlite-wal", "logs.sqlite-shm",
-     "logs.lock", "logs-migrate.lock", "logs-suspect"}
+     "logs.lock", "logs-migrate.lock", "logs-suspect",
+     "edits.jsonl", "edits.jsonl.new"}
 )  # fmt: skip
 """What a state folder may hold before it has a database: what a crash or a quarantine left behind."""
 
@@ -276,8 +282,34 @@ def quarantine(folder: StateFolder, database: Path | None = None) -> Path:
     database = database or folder.database
     target = folder.quarantine_dir / f"{int(time.time())}-{secrets.token_hex(4)}"
     target.mkdir(mode=0o700, parents=True)
-    for suffix in ("", "-wal", "-shm"):
-        source = database.with_name(database.name + suffix)
+    for source in _database_files(database):
         with contextlib.suppress(FileNotFoundError):
             os.rename(source, target / source.name)
+    # A new database is made in their place: its name must not reach the disk before theirs do.
+    for path in (target, folder.quarantine_dir, folder.path):
+        sync_folder(path)
     return target
+
+
+def finish_quarantine(folder: StateFolder) -> None:
+    """Set aside what is left of a database whose own file was moved when the power went, or the process was killed.
+
+    SQLite deletes a log that it finds beside no database. The caller holds the migration lock.
+    """
+    database, *companions = _database_files(folder.database)
+    if not database.exists() and any(path.exists() for path in companions):
+        quarantine(folder)
+
+
+def _database_files(database: Path) -> tuple[Path, ...]:
+    """The database, its log and the index of its log, in the order in which they are moved."""
+    return tuple(database.with_name(database.name + suffix) for suffix in ("", "-wal", "-shm"))
+
+
+def sync_folder(path: Path) -> None:
+    """Have the names in a folder on the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -12,6 +12,7 @@ batch id that the transaction wrote into this process's row decides, after a che
 """
 
 import contextlib
+import math
 import os
 import secrets
 import time
@@ -42,6 +43,7 @@ from state.errors import (
 from state.folder import holders_of
 from state.ids import Instant, ProcessUuid
 from state.inbox import Answer, Inbox, Ticket
+from state.journal import Journal, JournalError
 from state.messages.base import Request
 from state.rules.registry import RULES, Rule
 from state.sqlite_transaction import SqliteTransaction, drive
@@ -77,6 +79,7 @@ class GroupCommit:
         connection: apsw.Connection,
         *,
         memories_dir: Path,
+        journal: Journal | None = None,
         clock: Clock,
         process: ProcessUuid,
         busy_deadline_ms: int = BUSY_DEADLINE_MS,
@@ -85,8 +88,10 @@ class GroupCommit:
     ) -> None:
         self._connection = connection
         self._database = Path(connection.filename)
+        self._vfs = connection.open_vfs
         self._memories_dir = memories_dir
-        self._transaction = SqliteTransaction(connection, memories_dir)
+        self._journal = journal
+        self._transaction = SqliteTransaction(connection, memories_dir, journal)
         self._clock = clock
         self._process = process
         self._busy_deadline_ms = busy_deadline_ms
@@ -95,6 +100,8 @@ class GroupCommit:
         self._synchronous: Synchronous = synchronous
         self.broken: StoreBrokenError | None = None
         """Set when the store can no longer vouch for its answers; nothing is served from then on."""
+        self.is_timeless = False
+        """Set where the same requests must make the same batches every time, however slow the machine is."""
 
     def serve(self, inbox: Inbox) -> list[Answer]:
         """Take up a batch and answer it; an empty list when nothing waits."""
@@ -123,9 +130,9 @@ class GroupCommit:
         self._connection.close(True)
 
     def _pick_batch(self, inbox: Inbox, picked: list[Ticket]) -> Iterator[Ticket]:
-        stop_at = time.monotonic() + BATCH_WORK_MS_MAX / 1000
+        stop_at = math.inf if self.is_timeless else time.monotonic() + BATCH_WORK_MS_MAX / 1000
         while len(picked) < BATCH_REQUESTS_MAX:
-            ticket = inbox.pick()
+            ticket = inbox.pick(within_batch=bool(picked))
             if ticket is None:
                 return
             picked.append(ticket)
@@ -222,6 +229,8 @@ class GroupCommit:
             if kept or not isinstance(error, apsw.FullError):
                 truncate_wal(self._connection)
                 kept = self._last_batch_id() == batch_id
+                if not kept:
+                    self._bury_refused()
         except apsw.Error as second:
             self._break(f"the disk failed while {self._database} was written: {error}; then {second}")
             return _all_fail(
@@ -232,6 +241,16 @@ class GroupCommit:
                 ),
             )
         return answers if kept else _all_fail(answers, self._failure(error))
+
+    def _bury_refused(self) -> None:
+        """Make sure that the batch which is about to be refused can never come back.
+
+        Its pages may have reached the log, and that the log was emptied may be lost with the power. What is committed
+        now begins a new log, in which nothing of the old one counts.
+        """
+        self._connection.execute(
+            "UPDATE processes SET last_batch_id = ? WHERE process_uuid = ?", (secrets.token_hex(16), self._process)
+        )
 
     def _last_batch_id(self) -> object:
         row = self._connection.execute(
@@ -244,9 +263,9 @@ class GroupCommit:
         with contextlib.suppress(apsw.Error):
             self._connection.close(True)
         self._connection = open_writer(
-            self._database, busy_deadline_ms=self._busy_deadline_ms, synchronous=self._synchronous
+            self._database, busy_deadline_ms=self._busy_deadline_ms, synchronous=self._synchronous, vfs=self._vfs
         )
-        self._transaction = SqliteTransaction(self._connection, self._memories_dir)
+        self._transaction = SqliteTransaction(self._connection, self._memories_dir, self._journal)
 
     def _abandon(self) -> None:
         # A damaged file may refuse even this; closing the connection rolls back too.
@@ -298,6 +317,8 @@ def _explained(error: Exception, database: Path) -> StoreError:
     """Say in words for a person what SQLite or a rule raised."""
     explained: StoreError
     match error:
+        case StoreError():
+            return error  # the rule has said it in words already
         case apsw.FullError():
             explained = NotCommittedError("the disk is full: the change was not stored", hint="free some space")
         case apsw.ReadOnlyError():
@@ -306,6 +327,10 @@ def _explained(error: Exception, database: Path) -> StoreError:
             )
         case apsw.IOError() | apsw.CantOpenError():
             explained = NotCommittedError(f"the disk failed: the change was not stored ({error})")
+        case JournalError():
+            explained = NotCommittedError(
+                f"the change was not stored: {error}", hint="check the disk and its permissions"
+            )
         case apsw.BusyError():
             explained = StoreBusyError(f"the database {database} is locked by another process ({error})")
         case _:

@@ -38,20 +38,29 @@ class Inbox:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._lanes: dict[Lane, collections.deque[Ticket]] = {lane: collections.deque() for lane in Lane}
+        self._begin_with: Lane | None = None
 
     def put(self, ticket: Ticket) -> None:
         """Add a request at the end of its lane. The caller holds a slot."""
         with self._lock:
             self._lanes[ticket.request.lane].append(ticket)
 
-    def pick(self) -> Ticket | None:
-        """Take the next request for good, or None when nothing waits."""
+    def pick(self, *, within_batch: bool = False) -> Ticket | None:
+        """Take the next request for good, or None when nothing waits.
+
+        A request that begins a batch is not taken within one: the answer is None, and it is the first of the next.
+        """
         with self._lock:
-            for lane in self._lanes.values():
-                if lane:
-                    ticket = lane.popleft()
-                    ticket.is_picked = True
-                    return ticket
+            if self._begin_with is not None:
+                waiting, self._begin_with = self._lanes[self._begin_with], None
+                if waiting:
+                    return _take(waiting)
+            for lane, waiting in self._lanes.items():
+                if waiting:
+                    if within_batch and waiting[0].request.begins_batch:
+                        self._begin_with = lane
+                        return None
+                    return _take(waiting)
         return None
 
     def withdraw(self, ticket: Ticket) -> bool:
@@ -65,6 +74,12 @@ class Inbox:
     def __len__(self) -> int:
         with self._lock:
             return sum(len(lane) for lane in self._lanes.values())
+
+
+def _take(waiting: collections.deque[Ticket]) -> Ticket:
+    ticket = waiting.popleft()
+    ticket.is_picked = True
+    return ticket
 
 
 def deliver(answers: list[Answer]) -> None:

@@ -4,6 +4,7 @@ A file is called NNNN_verb_noun.sql and ends with `PRAGMA user_version = NNNN;`.
 transaction, so reading it back proves that every statement before it ran. Landed files never change.
 """
 
+import functools
 import re
 from collections.abc import Sequence
 from importlib import resources
@@ -23,6 +24,7 @@ class Migration:
     sql: str
 
 
+@functools.cache
 def migrations(package: str = "state.migrations") -> tuple[Migration, ...]:
     """All migrations of a package that this version knows, in order, without gaps."""
     found = []

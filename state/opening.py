@@ -17,9 +17,10 @@ from state.clock import Clock
 from state.connection import BUSY_DEADLINE_MS, close_untouched, open_reader, open_writer
 from state.damage import DAMAGE, check_if_suspect, connect_or_begin_anew, leave_word, share, try_alone
 from state.errors import StateFolderError
-from state.folder import StateFolder, held_lock, holders_of, prepare
+from state.folder import StateFolder, finish_quarantine, held_lock, holders_of, prepare
 from state.group_commit import GroupCommit
 from state.ids import ProcessUuid
+from state.journal import FileJournal
 from state.legacy import legacy_databases, remove_legacy
 from state.long_read import LongReads
 from state.messages.service import RegisterProcess
@@ -54,9 +55,14 @@ class OpenedReader:
 
 
 def open_for_writing(
-    folder: StateFolder, codex_home: str, clock: Clock, busy_deadline_ms: int = BUSY_DEADLINE_MS
+    folder: StateFolder,
+    codex_home: str,
+    clock: Clock,
+    busy_deadline_ms: int = BUSY_DEADLINE_MS,
+    *,
+    vfs: str | None = None,
 ) -> OpenedStore:
-    """Open, creating and migrating as needed.
+    """Open, creating and migrating as needed. `vfs`: as in `state.connection.open_writer`.
 
     Raises:
       StateFolderError: the folder cannot be used.
@@ -70,7 +76,7 @@ def open_for_writing(
             folder,
             folder.state_files,
             state_lock,
-            lambda: _ready_connection(folder, codex_home, clock, busy_deadline_ms),
+            lambda: _ready_connection(folder, codex_home, clock, busy_deadline_ms, vfs),
             hint="stop that process; the next start moves the damaged file aside and rebuilds the index",
         )
         try:
@@ -78,7 +84,7 @@ def open_for_writing(
             process = ProcessUuid(str(uuid.uuid4()))
             locks.enter_context(held_lock(folder.process_lock(process), exclusive=True, purpose="enter this process"))
             _register(connection, folder, process, clock)
-            reader = open_reader(folder.database)
+            reader = open_reader(folder.database, vfs=vfs)
         except BaseException:
             connection.close(True)
             raise
@@ -87,6 +93,7 @@ def open_for_writing(
             group_commit=GroupCommit(
                 connection,
                 memories_dir=folder.memories_dir,
+                journal=FileJournal(folder.journal),
                 clock=clock,
                 process=process,
                 busy_deadline_ms=busy_deadline_ms,
@@ -142,10 +149,13 @@ def mark_suspect(folder: StateFolder, reason: str) -> None:
     leave_word(folder.state_files, reason)
 
 
-def _ready_connection(folder: StateFolder, codex_home: str, clock: Clock, busy_deadline_ms: int) -> apsw.Connection:
+def _ready_connection(
+    folder: StateFolder, codex_home: str, clock: Clock, busy_deadline_ms: int, vfs: str | None
+) -> apsw.Connection:
     """Connect, migrate, look closer where word was left, and bind the state to its home."""
     with held_lock(folder.state_files.migrate_lock, exclusive=True, purpose="migrate the state database"):
-        connection = open_writer(folder.database, busy_deadline_ms=busy_deadline_ms)
+        finish_quarantine(folder)
+        connection = open_writer(folder.database, busy_deadline_ms=busy_deadline_ms, vfs=vfs)
         try:
             os.chmod(folder.database, 0o600)
             migrate(connection)

@@ -9,6 +9,8 @@ from state.folder import StateFolder
 from state.store import StateHandle, open_store
 from tests.fakes.clock import ManualClock
 
+pytest_plugins = ["tests.properties.plugin"]
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> StateFolder:

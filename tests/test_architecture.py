@@ -15,7 +15,10 @@ from state.rules.registry import LOG_RULES, RULES
 
 ROOT = Path(__file__).parent.parent
 APPLICATION = ("config", "interfaces", "state", "workers")
-"""The folders that the wheel carries, beside supervisor.py."""
+"""The folders that the wheel carries, beside supervisor.py and chaos."""
+
+SHIPPED = (*APPLICATION, "chaos")
+"""Chaos knows all of the application, which does not know it."""
 
 LINES_MAX = 600
 """A file has one reason to exist; one that is longer than this has found another."""
@@ -60,9 +63,15 @@ EVERY_RULE = {**RULES, **LOG_RULES}
 
 APPLICATION_FILES = [*AT_THE_TOP, *sources(*APPLICATION)]
 
+SHIPPED_FILES = [*APPLICATION_FILES, *sources("chaos")]
 
-def test_only_state_knows_sqlite() -> None:
+
+def test_only_state_and_the_chaos_around_it_know_sqlite() -> None:
     assert importers([*AT_THE_TOP, *sources("config", "interfaces", "workers")], "apsw", "sqlite3") == []
+
+
+def test_chaos_needs_no_tests() -> None:
+    assert importers(sources("chaos"), "tests", "benchmarks", "examples") == []
 
 
 def test_rules_know_no_event_loop_no_clock_no_randomness_and_no_engine() -> None:
@@ -123,6 +132,7 @@ def test_no_worker_imports_another_worker() -> None:
         "workers.consolidation": sources("workers/consolidation"),
         "workers.publishing": sources("workers/publishing"),
         "workers.reaper": [ROOT / "workers/reaper.py"],
+        "workers.retention": [ROOT / "workers/retention.py"],
     }
 
     for worker, files in workers.items():
@@ -194,13 +204,13 @@ def _packages() -> dict[str, Any]:
 
 
 def test_wheel_holds_every_package_of_the_tree() -> None:
-    folders = {path.parent for path in sources(*APPLICATION)} - {ROOT / "config" / "launcher"}
+    folders = {path.parent for path in sources(*SHIPPED)} - {ROOT / "config" / "launcher"}
     packages = {f"memoryd._app.{name(folder).replace('/', '.')}" for folder in folders}
 
     assert set(_packages()["packages"]) == packages | {"memoryd", "memoryd._app"}
 
 
-@pytest.mark.parametrize("folder", sorted({name(path.parent) for path in sources(*APPLICATION)}))
+@pytest.mark.parametrize("folder", sorted({name(path.parent) for path in sources(*SHIPPED)}))
 def test_package_can_be_found_by_its_name(folder: str) -> None:
     assert (ROOT / folder / "__init__.py").is_file()
 
@@ -209,7 +219,7 @@ def test_wheel_holds_every_other_file_that_the_packages_need() -> None:
     patterns = _packages()["package-data"]
     needed = [
         path
-        for folder in APPLICATION
+        for folder in SHIPPED
         for path in (ROOT / folder).rglob("*")
         if path.is_file() and path.suffix not in (".py", ".pyc")
     ]
@@ -220,11 +230,11 @@ def test_wheel_holds_every_other_file_that_the_packages_need() -> None:
         assert any(path.match(pattern) for pattern in patterns.get(package, [])), name(path)
 
 
-@pytest.mark.parametrize("path", [path for path in APPLICATION_FILES if path.stat().st_size], ids=name)
+@pytest.mark.parametrize("path", [path for path in SHIPPED_FILES if path.stat().st_size], ids=name)
 def test_module_begins_with_what_it_is_for(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
 
 
-@pytest.mark.parametrize("path", [*APPLICATION_FILES, *sources("tests")], ids=name)
+@pytest.mark.parametrize("path", [*SHIPPED_FILES, *sources("tests")], ids=name)
 def test_file_is_not_too_long(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= LINES_MAX

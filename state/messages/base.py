@@ -28,11 +28,14 @@ class Request(Generic[ReplyT_co]):
     Attributes:
       lane: see Lane.
       mutates: False promises that the rule writes nothing.
+      begins_batch: it acts outside of the database on what is committed, so nothing that may still be undone stands
+        before it in its transaction.
       is_long_read: answered by the read-only connection, so that no renewal waits behind a scan.
     """
 
     lane: ClassVar[Lane] = Lane.CLAIM
     mutates: ClassVar[bool] = True
+    begins_batch: ClassVar[bool] = False
     is_long_read: ClassVar[bool] = False
 
 

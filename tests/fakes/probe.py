@@ -37,6 +37,13 @@ class BulkProbe(Probe):
 
 
 @attrs.frozen
+class BeginningProbe(Probe):
+    """Acts on what is committed."""
+
+    begins_batch = True
+
+
+@attrs.frozen
 class ReadProbe(SmallRead[Any]):
     """Promises to change nothing."""
 
@@ -50,7 +57,7 @@ class LongReadProbe(LongRead[Any]):
     work: Work
 
 
-PROBES = (Probe, UrgentProbe, BulkProbe, ReadProbe, LongReadProbe)
+PROBES = (Probe, UrgentProbe, BulkProbe, BeginningProbe, ReadProbe, LongReadProbe)
 
 
 async def _run_probe(tx: Transaction, request: Any, at: Instant) -> Any:

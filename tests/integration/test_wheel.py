@@ -12,7 +12,7 @@ from tests.fakes.command import ROOT
 
 pytestmark = pytest.mark.slow
 
-PACKAGES = ("config", "interfaces", "state", "workers")
+PACKAGES = ("chaos", "config", "interfaces", "state", "workers")
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,6 @@
 """A scope's published generation is always one that its owner completed under a valid token."""
 
-from hypothesis import settings
-
 from tests.properties.consolidation_machine import ConsolidationMachine
+from tests.properties.profiles import machine_test
 
-TestConsolidation = ConsolidationMachine.TestCase
-TestConsolidation.settings = settings(max_examples=50, stateful_step_count=40)
+TestConsolidation = machine_test(ConsolidationMachine)

@@ -1,8 +1,6 @@
 """Extraction jobs do what their model says, whatever happens to threads, workers and clocks."""
 
-from hypothesis import settings
-
 from tests.properties.extraction_machine import ExtractionMachine
+from tests.properties.profiles import machine_test
 
-TestExtractionJobs = ExtractionMachine.TestCase
-TestExtractionJobs.settings = settings(max_examples=80, stateful_step_count=40)
+TestExtractionJobs = machine_test(ExtractionMachine)

@@ -1,8 +1,6 @@
 """Leases hold for every interleaving of claims, renewals, crashes, reboots and steps of the clock."""
 
-from hypothesis import settings
-
 from tests.properties.lease_machine import LeaseMachine
+from tests.properties.profiles import machine_test
 
-TestLeases = LeaseMachine.TestCase
-TestLeases.settings = settings(max_examples=60, stateful_step_count=40)
+TestLeases = machine_test(LeaseMachine)

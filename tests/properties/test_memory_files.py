@@ -2,7 +2,7 @@
 
 from random import Random
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from state.ids import Scope
@@ -10,6 +10,7 @@ from state.messages.consolidation import ScopeMemory
 from state.messages.extraction import MemoryNote
 from tests.fakes.memories import memory, published
 from tests.fakes.readings import CONTENT_AT_MS
+from tests.properties.profiles import examples
 from workers.consolidation.home import ScopeSummary, render_home
 from workers.consolidation.merge import merge
 from workers.consolidation.render import MEMORY_CHARS_MAX, MEMORY_LINES_MAX, SUMMARY_CHARS_MAX, render_scope
@@ -50,7 +51,7 @@ def render(scope: Scope, memories: list[ScopeMemory]) -> dict[str, str]:
 
 
 @given(SCOPES, MEMORIES, st.randoms(use_true_random=False))
-@settings(max_examples=50)
+@examples(50)
 def test_same_memories_in_any_order_give_the_same_bytes(
     scope: Scope, memories: list[ScopeMemory], random: Random
 ) -> None:
@@ -61,7 +62,7 @@ def test_same_memories_in_any_order_give_the_same_bytes(
 
 
 @given(SCOPES, MEMORIES)
-@settings(max_examples=50)
+@examples(50)
 def test_files_that_agents_load_stay_within_their_limits(scope: Scope, memories: list[ScopeMemory]) -> None:
     files = render(scope, memories)
 
@@ -71,7 +72,7 @@ def test_files_that_agents_load_stay_within_their_limits(scope: Scope, memories:
 
 
 @given(SCOPES, MEMORIES)
-@settings(max_examples=50)
+@examples(50)
 def test_entries_are_exactly_those_that_were_written(scope: Scope, memories: list[ScopeMemory]) -> None:
     files = render(scope, memories)
 
@@ -96,7 +97,7 @@ def test_what_stands_is_the_newest_of_each_topic_newest_first(memories: list[Sco
 
 
 @given(st.lists(MEMORIES, max_size=3), st.integers(0, 2))
-@settings(max_examples=15)
+@examples(15)
 def test_home_wide_files_stay_within_their_limits(projects: list[list[ScopeMemory]], copies: int) -> None:
     summaries = tuple(
         ScopeSummary(

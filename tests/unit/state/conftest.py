@@ -6,11 +6,11 @@ from pathlib import Path
 import apsw
 import pytest
 
+from chaos.disk.faulty import FaultyDisk, faulty_disk
 from state.folder import StateFolder
 from state.opening import OpenedStore, open_for_writing
 from tests.fakes.clock import ManualClock
 from tests.fakes.direct_store import DirectStore
-from tests.fakes.faulty_disk import FaultyDisk, faulty_disk
 from tests.fakes.memory_state import MemoryState
 from tests.fakes.probe import probes_registered
 
@@ -38,7 +38,7 @@ def state(tmp_path: Path) -> Iterator[MemoryState]:
 @pytest.fixture
 def disk() -> Iterator[FaultyDisk]:
     """The disk of every connection that is opened after this; good until the test says otherwise."""
-    with faulty_disk() as faulty:
+    with faulty_disk(is_default=True) as faulty:
         yield faulty
 
 

@@ -1,23 +1,32 @@
 """A disk that fails during COMMIT: who is told what, and what is on the disk afterwards."""
 
+import shutil
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
 
 import apsw
 import pytest
 
-from state.connection import open_writer
+from chaos.disk.faults import Effect, Fault, Operation
+from chaos.disk.faulty import FaultyDisk
+from state.connection import open_reader, open_writer
 from state.errors import NotCommittedError, OutcomeUnknownError, StoreBrokenError
 from state.folder import StateFolder
 from state.group_commit import GroupCommit
 from state.ids import Instant
+from state.journal import FileJournal
 from state.opening import OpenedStore
 from state.transaction import Transaction
 from tests.fakes.clock import ManualClock
 from tests.fakes.direct_store import DirectStore
-from tests.fakes.faulty_disk import FaultyDisk
-from tests.fakes.probe import Probe, ReadProbe, insert
+from tests.fakes.probe import BeginningProbe, Probe, ReadProbe, insert
 
 Processes = Callable[[], set[str]]
+
+SYNC_FAILS_ONCE = Fault(operation=Operation.SYNC, effect=Effect.FAIL)
+SYNCS_FAIL = Fault(operation=Operation.SYNC, effect=Effect.FAIL, times=None)
+NO_ROOM = Fault(operation=Operation.WRITE, effect=Effect.FULL, times=None)
 
 
 @pytest.fixture
@@ -38,7 +47,13 @@ def committed_then_failing(
         raise request.param("after the commit")
 
     connection.set_wal_hook(report_failure)
-    commits = GroupCommit(connection, memories_dir=folder.memories_dir, clock=clock, process=opened.process)
+    commits = GroupCommit(
+        connection,
+        memories_dir=folder.memories_dir,
+        journal=FileJournal(folder.journal),
+        clock=clock,
+        process=opened.process,
+    )
     yield DirectStore(commits)
     disk.recover()
     commits.close()
@@ -47,7 +62,7 @@ def committed_then_failing(
 def test_commit_whose_sync_fails_once_is_answered_as_not_stored(
     store: DirectStore, disk: FaultyDisk, processes: Processes
 ) -> None:
-    disk.fail_syncs(1)
+    disk.follow(SYNC_FAILS_ONCE)
 
     replies = store.ask_all(Probe(insert("a")), Probe(insert("b")))
 
@@ -58,7 +73,7 @@ def test_commit_whose_sync_fails_once_is_answered_as_not_stored(
 def test_commit_whose_write_fails_is_answered_as_not_stored(
     store: DirectStore, disk: FaultyDisk, processes: Processes
 ) -> None:
-    disk.fail_writes(apsw.FullError("no space"))
+    disk.follow(NO_ROOM)
 
     failure = store.ask(Probe(insert("a")))
 
@@ -67,10 +82,42 @@ def test_commit_whose_write_fails_is_answered_as_not_stored(
     assert processes() == set()
 
 
+def test_refused_commit_does_not_come_back_when_the_power_goes_after_it_was_refused(
+    store: DirectStore, disk: FaultyDisk, folder: StateFolder, clock: ManualClock, tmp_path: Path
+) -> None:
+    """Its pages may have reached the log although the sync failed, and that the log was cut may be lost again."""
+    with closing(open_reader(folder.database)) as reader:
+        # Somebody reads, so the log is cut where it stands, and not deleted.
+        reader.execute("SELECT * FROM home").fetchall()
+        disk.follow(SYNC_FAILS_ONCE, Fault(operation=Operation.TRUNCATE, effect=Effect.LIE, times=None))
+        assert isinstance(store.ask(Probe(insert("refused"))), NotCommittedError)
+    left = StateFolder(path=tmp_path / "after the power cut")
+    left.path.mkdir()
+    for name in ("state.sqlite", "state.sqlite-wal"):
+        shutil.copy(folder.path / name, left.path / name)
+    with closing(open_writer(left.database)) as connection:
+        names = {name for (name,) in connection.execute("SELECT process_uuid FROM processes")}
+    assert "refused" not in names
+
+
+def test_request_that_acts_on_what_is_committed_never_sees_what_is_not(store: DirectStore, disk: FaultyDisk) -> None:
+    """Otherwise a link would be made that the row, after the failing COMMIT, does not know of."""
+
+    async def look(tx: Transaction, at: Instant) -> int:
+        return await tx.count("SELECT count(*) FROM processes WHERE process_uuid = 'refused'")
+
+    disk.follow(SYNC_FAILS_ONCE)
+
+    refused, seen = store.ask_all(Probe(insert("refused")), BeginningProbe(look))
+
+    assert isinstance(refused, NotCommittedError)
+    assert seen == 0
+
+
 def test_store_goes_on_after_a_commit_that_failed_and_was_decided(
     store: DirectStore, disk: FaultyDisk, processes: Processes
 ) -> None:
-    disk.fail_syncs(1)
+    disk.follow(SYNC_FAILS_ONCE)
     store.ask(Probe(insert("a")))
 
     assert store.ask(Probe(insert("b"))) == "b"
@@ -81,7 +128,7 @@ def test_store_goes_on_after_a_commit_that_failed_and_was_decided(
 def test_commit_on_a_full_disk_is_answered_while_the_disk_stays_full(
     store: DirectStore, disk: FaultyDisk, processes: Processes
 ) -> None:
-    disk.fail_writes(apsw.FullError("no space"))
+    disk.follow(NO_ROOM)
 
     failures = [store.ask(Probe(insert("a"))), store.ask(Probe(insert("b")))]
 
@@ -103,7 +150,7 @@ def test_commit_that_was_kept_although_it_failed_is_acknowledged(
 def test_kept_commit_is_not_acknowledged_when_no_checkpoint_can_prove_it(
     committed_then_failing: DirectStore, disk: FaultyDisk
 ) -> None:
-    disk.fail_syncs(1_000, after=1)
+    disk.follow(Fault(operation=Operation.SYNC, effect=Effect.FAIL, number=2, times=None))
 
     failure = committed_then_failing.ask(Probe(insert("a")))
 
@@ -114,7 +161,7 @@ def test_request_that_failed_by_itself_keeps_its_own_reason_when_the_commit_fail
     store: DirectStore, disk: FaultyDisk
 ) -> None:
     store.ask(Probe(insert("a")))
-    disk.fail_syncs(1)
+    disk.follow(SYNC_FAILS_ONCE)
 
     taken, fresh = store.ask_all(Probe(insert("a")), Probe(insert("b")))
 
@@ -126,7 +173,7 @@ def test_readers_of_a_failed_batch_are_answered_all_the_same(store: DirectStore,
     async def one(tx: Transaction, at: Instant) -> int:
         return await tx.count("SELECT 1")
 
-    disk.fail_syncs(1)
+    disk.follow(SYNC_FAILS_ONCE)
 
     read_before, written = store.ask_all(ReadProbe(one), Probe(insert("a")))
 
@@ -137,7 +184,7 @@ def test_readers_of_a_failed_batch_are_answered_all_the_same(store: DirectStore,
 def test_outcome_is_unknown_and_the_store_broken_when_the_checkpoint_fails_too(
     store: DirectStore, opened: OpenedStore, disk: FaultyDisk
 ) -> None:
-    disk.fail_syncs(1_000)
+    disk.follow(SYNCS_FAIL)
 
     replies = store.ask_all(Probe(insert("a")), Probe(insert("b")))
 
@@ -152,7 +199,7 @@ def test_rule_whose_pages_do_not_reach_the_disk_fails_alone_and_the_survivors_ru
 
     async def spill_onto_the_failing_disk(tx: Transaction, at: Instant) -> None:
         await tx.execute("PRAGMA cache_size = 5")
-        disk.fail_writes(apsw.IOError("bad sector"))
+        disk.follow(Fault(operation=Operation.WRITE, effect=Effect.FAIL, times=None))
         try:
             await tx.execute("UPDATE processes SET last_batch_id = hex(zeroblob(1000000))")
         finally:

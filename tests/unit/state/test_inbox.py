@@ -5,7 +5,7 @@ from typing import cast
 import trio
 
 from state.inbox import Inbox, Ticket
-from tests.fakes.probe import BulkProbe, Probe, UrgentProbe, insert
+from tests.fakes.probe import BeginningProbe, BulkProbe, Probe, UrgentProbe, insert
 
 _NOBODY = cast(trio.lowlevel.Task, None)
 
@@ -22,6 +22,29 @@ def test_lanes_go_in_order_and_within_a_lane_the_first_goes_first() -> None:
         inbox.put(one)
 
     assert [inbox.pick() for _ in range(4)] == [urgent, claim, later, bulk]
+
+
+def test_request_that_begins_a_batch_ends_the_one_before_it_and_is_the_first_of_the_next() -> None:
+    inbox = Inbox()
+    claim, beginning, late = ticket(), ticket(BeginningProbe), ticket(UrgentProbe)
+    inbox.put(claim)
+    inbox.put(beginning)
+
+    assert inbox.pick() is claim
+    assert inbox.pick(within_batch=True) is None
+    inbox.put(late)
+    assert inbox.pick() is beginning, "else it would wait for as long as urgent ones keep coming"
+    assert inbox.pick(within_batch=True) is late
+
+
+def test_request_that_would_have_begun_a_batch_can_be_taken_back() -> None:
+    inbox = Inbox()
+    beginning = ticket(BeginningProbe)
+    inbox.put(beginning)
+    assert inbox.pick(within_batch=True) is None
+
+    assert inbox.withdraw(beginning) is True
+    assert inbox.pick() is None
 
 
 def test_empty_inbox_gives_nothing() -> None:

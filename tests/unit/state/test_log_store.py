@@ -5,6 +5,8 @@ import os
 import apsw
 import pytest
 
+from chaos.disk.faults import Effect, Fault, Operation
+from chaos.disk.faulty import FaultyDisk
 from state import damage
 from state.errors import NotCommittedError, OutcomeUnknownError, RuleFailedError, StateFolderError, StoreBrokenError
 from state.folder import StateFolder, held_lock, prepare
@@ -14,7 +16,6 @@ from state.messages.logs import GetMaxLogId, InsertLogs, LogEntry, QueryLogs
 from state.messages.service import ListProcesses
 from state.store import StateHandle, open_store
 from tests.fakes.clock import ManualClock
-from tests.fakes.faulty_disk import FaultyDisk
 
 DAY_MS = 86_400_000
 
@@ -138,7 +139,7 @@ async def test_damage_that_a_request_meets_breaks_only_the_logs_and_is_looked_fo
 ) -> None:
     async with open_log_store(folder, clock=clock, inline=True) as logs:
         await logs.ask(said("stored"))
-        disk.fail_writes(apsw.CorruptError("damaged"))
+        disk.follow(Fault(operation=Operation.WRITE, effect=Effect.FAIL, times=None))
         with pytest.raises(OutcomeUnknownError, match=r"logs\.sqlite"):
             await logs.ask(said("lost"))
         disk.recover()
@@ -194,7 +195,7 @@ async def test_full_disk_costs_the_entries_that_did_not_fit(
 ) -> None:
     async with open_log_store(folder, clock=clock, inline=True) as logs:
         await logs.ask(said("before"))
-        disk.fail_writes(apsw.FullError("full"))
+        disk.follow(Fault(operation=Operation.WRITE, effect=Effect.FULL, times=None))
         with pytest.raises(NotCommittedError, match="the disk is full"):
             await logs.ask(said("lost"))
         disk.recover()

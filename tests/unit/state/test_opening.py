@@ -8,6 +8,8 @@ from pathlib import Path
 import apsw
 import pytest
 
+from chaos.disk.faults import Effect, Fault, Operation
+from chaos.disk.faulty import FaultyDisk
 from state import damage
 from state import folder as folder_module
 from state.errors import StateFolderError
@@ -15,7 +17,6 @@ from state.folder import StateFolder, file_system_of, try_lock
 from state.migrate import migrations, schema_text
 from state.opening import OpenedStore, mark_suspect, open_for_reading, open_for_writing
 from tests.fakes.clock import ManualClock
-from tests.fakes.faulty_disk import FaultyDisk
 from tests.fakes.other_process import other_process
 from tests.unit.state.conftest import BUSY_DEADLINE_MS, CODEX_HOME
 
@@ -104,6 +105,22 @@ def test_damaged_file_is_moved_aside_with_its_two_companions_and_rebuilt(folder:
     assert (moved_to / "state.sqlite").read_bytes() == damaged
     assert (moved_to / "state.sqlite-wal").read_bytes() == b"left behind"
     assert open_and_close(folder) is None
+
+
+@pytest.mark.parametrize("left", [("state.sqlite-wal",), ("state.sqlite-wal", "state.sqlite-shm")])
+def test_move_that_was_cut_short_is_finished_before_sqlite_deletes_what_is_left(
+    folder: StateFolder, left: tuple[str, ...]
+) -> None:
+    """The database was moved, and the power went before its log was."""
+    open_and_close(folder)
+    folder.database.unlink()
+    for name in left:
+        (folder.path / name).write_bytes(b"left behind")
+
+    assert open_and_close(folder) is None
+    (moved_to,) = folder.quarantine_dir.iterdir()
+    assert sorted(path.name for path in moved_to.iterdir()) == sorted(left)
+    assert (moved_to / "state.sqlite-wal").read_bytes() == b"left behind"
 
 
 def test_damage_that_opening_comes_upon_is_moved_aside_too(folder: StateFolder) -> None:
@@ -315,7 +332,7 @@ def test_opener_that_cannot_get_the_write_lock_is_told_so(folder: StateFolder) -
 
 
 def test_full_disk_at_the_first_start_is_named_as_such(folder: StateFolder, disk: FaultyDisk) -> None:
-    disk.fail_writes(apsw.FullError("no space"))
+    disk.follow(Fault(operation=Operation.WRITE, effect=Effect.FULL, times=None))
 
     with pytest.raises(StateFolderError, match="cannot open the state database") as refused:
         open_and_close(folder)

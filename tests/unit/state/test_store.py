@@ -10,6 +10,8 @@ import pytest
 import trio
 import trio.testing
 
+from chaos.disk.faults import Effect, Fault, Operation
+from chaos.disk.faulty import FaultyDisk
 from state import group_commit
 from state.errors import (
     DeadlineError,
@@ -28,7 +30,6 @@ from state.messages.service import ListProcesses
 from state.store import StateHandle, open_store, open_store_for_reading
 from state.transaction import Transaction
 from tests.fakes.clock import ManualClock
-from tests.fakes.faulty_disk import FaultyDisk
 from tests.fakes.probe import LongReadProbe, Probe, ReadProbe, UrgentProbe, Work, insert, plain, raising
 from tests.unit.state.conftest import CODEX_HOME
 
@@ -300,7 +301,7 @@ async def test_store_that_breaks_wakes_whoever_waits_for_it_and_refuses_later_as
         async with trio.open_nursery() as nursery:
             nursery.start_soon(wait_broken, handle)
             await trio.testing.wait_all_tasks_blocked()
-            disk.fail_syncs(1_000)
+            disk.follow(Fault(operation=Operation.SYNC, effect=Effect.FAIL, times=None))
             with pytest.raises(OutcomeUnknownError):
                 await handle.ask(Probe(insert("a")))
         with pytest.raises(StoreBrokenError) as later:

@@ -13,6 +13,7 @@ from state.messages.extraction import (
     FailureClass,
     FinishResult,
     LastExtraction,
+    MemoryDraft,
     NothingToExtract,
     ReleaseExtraction,
     RenewExtraction,
@@ -152,6 +153,23 @@ def test_memory_that_is_what_it_was_leaves_its_scope_clean(indexed: MemoryState)
 
     assert finish(indexed, "two", draft("use tabs")) == ExtractionFinished(result=FinishResult.UNCHANGED)
     assert (indexed.rows("SELECT * FROM memories"), indexed.rows("SELECT * FROM scopes")) == before
+
+
+@pytest.mark.parametrize("again", [None, draft("tabs")])
+def test_memory_that_was_made_of_more_than_was_indexed_gets_the_later_time(
+    indexed: MemoryState, again: MemoryDraft | None
+) -> None:
+    claimed(indexed, "token-1")
+    later_ms = CONTENT_AT_MS + 5_000
+    finish(indexed, "token-1", draft("tabs"))
+    index(indexed, facts(1, content_digest="digest-2", content_at_ms=later_ms), size_bytes=200)
+    indexed.clock.wall_ms = later_ms
+    claimed(indexed, "token-2")
+    mark = indexed.value("SELECT inputs_mark FROM scopes")
+
+    assert finish(indexed, "token-2", again) == ExtractionFinished(result=FinishResult.UNCHANGED)
+    assert indexed.value("SELECT source_at_ms FROM memories") == later_ms
+    assert indexed.value("SELECT inputs_mark FROM scopes") == mark + 1
 
 
 def test_thread_that_grew_meanwhile_is_pending_at_once(indexed: MemoryState) -> None:

@@ -1,0 +1,180 @@
+"""What many askers asked of extraction jobs and were answered, and whether that can be the truth.
+
+    history.operations -> one history a job -> is there an order of the operations, each somewhere between its asking
+    and its answer, in which `chaos.job_model` gives every one of these answers, and ends as the row says?
+
+A reply that was lost leaves its request in doubt: it may have had its effect at any moment until `ended`, or never. A
+request that was withdrawn had none, so the others must make sense without it. Pure: no clock, no store, no test tools.
+"""
+
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from typing import Any
+
+import attrs
+
+from chaos.job_model import JobEnd, JobModel, JobState
+from chaos.linearize import Unexplained, explain
+from chaos.operations import Answer, Grown, Operation
+from state.ids import ThreadId
+from state.messages.base import Request
+from state.messages.extraction import (
+    ClaimExtraction,
+    ExtractionClaimed,
+    FailExtraction,
+    FinishExtraction,
+    NothingToExtract,
+    ReleaseExtraction,
+    RenewExtraction,
+)
+from state.messages.leases import NotOwner
+from state.messages.service import ReturnLeases
+
+
+class Law(Enum):
+    """What a finding breaks."""
+
+    NO_ORDER = "no order of the operations explains the answers and the row"
+    TWO_JOBS = "one token was granted two jobs"
+    STRANGE_TOKEN = "a token that nobody was granted was accepted"  # noqa: S105  # a sentence, not a secret
+    MORE_CLAIMS = "a row counts more claims than anybody can have asked"
+    UNKNOWN_JOB = "a job was granted that is not among the rows"
+
+
+@attrs.frozen(kw_only=True)
+class Finding:
+    """A law that a history breaks; `story` is for people."""
+
+    law: Law
+    job: ThreadId | None
+    story: str
+
+
+@attrs.define(kw_only=True)
+class History:
+    """Operations in no particular order, gathered from any number of recorders.
+
+    Attributes:
+      idle_claims: a claim that found nothing says of every job that it could not be claimed. Switch it off where a
+        claim may pass over jobs for a reason that the model does not know, or where there are very many claims.
+    """
+
+    operations: list[Operation] = attrs.Factory(list)
+    idle_claims: bool = True
+
+    def judge(self, jobs: Mapping[ThreadId, tuple[JobState, JobEnd | None]]) -> list[Finding]:
+        """Every law that is broken.
+
+        Args:
+          jobs: of each job its state before the first operation, and how its row stands after the last one (None: not
+            known). Jobs that nobody touched may be among them, and their rows must say so.
+        """
+        owners, findings = self._owners()
+        findings += [
+            Finding(law=Law.UNKNOWN_JOB, job=job, story="") for job in sorted(set(owners.values()) - set(jobs))
+        ]
+        findings += self._strange_tokens(owners)
+        adrift = [
+            (one.request.terms.token, one)
+            for one in self.operations
+            if isinstance(one.request, ClaimExtraction) and one.answer is Answer.LOST
+        ]
+        by_job = self._by_job(owners, jobs)
+        holes_total = 0
+        for job, (start, end) in jobs.items():
+            holes = _holes(by_job[job], start, end)
+            holes_total += holes
+            model = JobModel(end=end)
+            try:
+                # Even without a hole: what was told of a claim may be the second answer to it, and its lease older.
+                lost = [one for token, one in adrift if holes or owners.get(token) == job]
+                explain(by_job[job] + lost, start, model.after, model.is_end)
+            except Unexplained as unexplained:
+                findings.append(Finding(law=Law.NO_ORDER, job=job, story=f"{unexplained}\n  row: {end}"))
+        if holes_total > len(adrift):
+            story = f"{holes_total} claims are counted that were answered to nobody; {len(adrift)} lost their answer"
+            findings.append(Finding(law=Law.MORE_CLAIMS, job=None, story=story))
+        return findings
+
+    def _owners(self) -> tuple[dict[str, ThreadId], list[Finding]]:
+        """Which job each token was granted."""
+        owners: dict[str, ThreadId] = {}
+        findings = []
+        for operation in self.operations:
+            if isinstance(operation.request, ClaimExtraction) and isinstance(operation.answer, ExtractionClaimed):
+                token, job = operation.request.terms.token, operation.answer.thread_id
+                if owners.setdefault(token, job) != job:
+                    findings.append(Finding(law=Law.TWO_JOBS, job=job, story=f"{token}: {owners[token]} and {job}"))
+        return owners, findings
+
+    def _strange_tokens(self, owners: Mapping[str, ThreadId]) -> list[Finding]:
+        return [
+            Finding(law=Law.STRANGE_TOKEN, job=None, story=str(operation))
+            for operation in self.operations
+            if (token := shown_token(operation.request)) is not None
+            and token not in owners
+            and not isinstance(operation.answer, Answer | NotOwner)
+        ]
+
+    def _by_job(
+        self, owners: Mapping[str, ThreadId], jobs: Mapping[ThreadId, object]
+    ) -> dict[ThreadId, list[Operation]]:
+        """What concerns each job, the withdrawn requests left out."""
+        by_job: dict[ThreadId, list[Operation]] = {job: [] for job in jobs}
+        held_by: dict[str, set[ThreadId]] = {}
+        for operation in self.operations:
+            if isinstance(operation.request, ClaimExtraction):
+                token, process = operation.request.terms.token, operation.request.terms.owner.process
+                if _is_adrift(operation):
+                    held_by.setdefault(process, set()).update(jobs)
+                elif token in owners:
+                    held_by.setdefault(process, set()).add(owners[token])
+        for operation in self.operations:
+            for job in self._concerned(operation, owners, held_by, jobs):
+                if job in by_job:
+                    by_job[job].append(operation)
+        return by_job
+
+    def _concerned(
+        self,
+        operation: Operation,
+        owners: Mapping[str, ThreadId],
+        held_by: Mapping[str, set[ThreadId]],
+        jobs: Mapping[ThreadId, object],
+    ) -> Iterable[ThreadId]:
+        request = operation.request
+        if operation.answer is Answer.WITHDRAWN:
+            return ()
+        if isinstance(request, ReturnLeases):
+            return held_by.get(request.process, ())
+        if isinstance(request, Grown):
+            return (request.thread_id,)
+        if isinstance(operation.answer, NothingToExtract):
+            return jobs if self.idle_claims else ()
+        if _is_adrift(operation):
+            return ()
+        token = request.terms.token if isinstance(request, ClaimExtraction) else shown_token(request)
+        return (owners[token],) if token is not None and token in owners else ()
+
+
+def _is_adrift(operation: Operation) -> bool:
+    """A claim of which nobody was told which job it got, if any. Asked again, its token may have got another one."""
+    return isinstance(operation.request, ClaimExtraction) and operation.answer is Answer.LOST
+
+
+def shown_token(request: Request[Any] | Grown) -> str | None:
+    """The ownership token that a request shows; None for one that shows none (a claim brings a new one)."""
+    if isinstance(request, RenewExtraction | FinishExtraction | FailExtraction | ReleaseExtraction):
+        return request.token
+    return None
+
+
+def _holes(operations: Iterable[Operation], start: JobState, end: JobEnd | None) -> int:
+    """How many claims of a job were granted without anybody knowing: fencing numbers that nobody was told."""
+    told = {
+        operation.answer.fencing_number
+        for operation in operations
+        if isinstance(operation.request, ClaimExtraction) and isinstance(operation.answer, ExtractionClaimed)
+    }
+    last = max([*told, start.fencing_number, end.fencing_number if end is not None else 0])
+    return last - start.fencing_number - len({number for number in told if number > start.fencing_number})

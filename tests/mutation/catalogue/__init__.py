@@ -1,0 +1,5 @@
+"""Every mutation, by its subject."""
+
+from tests.mutation.catalogue import consolidation, extraction, leases, scans
+
+MUTATIONS = (*leases.MUTATIONS, *scans.MUTATIONS, *extraction.MUTATIONS, *consolidation.MUTATIONS)
