@@ -9,6 +9,7 @@ import os
 import random
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +41,24 @@ class _Session:
     torn: bytes = b""
 
 
+def wall_ms() -> int:
+    """The machine's wall clock, Unix ms."""
+    return time.time_ns() // 1_000_000
+
+
 @attrs.define
 class Workload:
-    """Writes rollouts. What it has written is the truth that the index is judged by."""
+    """Writes rollouts. What it has written is the truth that the index is judged by.
+
+    Attributes:
+      now_ms: the clock of those who write.
+      stamps_files: give each file the time of that clock, where it is not the machine's.
+    """
 
     codex_home: Path
     rng: random.Random
+    now_ms: Callable[[], int] = wall_ms
+    stamps_files: bool = False
     sessions: list[_Session] = attrs.field(factory=list)
     archived: int = 0
     lines: int = 0
@@ -74,7 +87,7 @@ class Workload:
             self._mend(session)
 
     def _begin(self) -> None:
-        now = datetime.datetime.now(datetime.UTC)
+        now = datetime.datetime.fromtimestamp(self.now_ms() / 1000, datetime.UTC)
         thread = str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
         folder = self.codex_home / "sessions" / f"{now:%Y/%m/%d}"
         folder.mkdir(parents=True, exist_ok=True)
@@ -86,7 +99,7 @@ class Workload:
             "session_meta",
             {
                 "id": thread,
-                "timestamp": _stamp(),
+                "timestamp": self._stamp(),
                 "cwd": self.rng.choice(PROJECTS),
                 "originator": "codex_cli_rs",
                 "cli_version": "0.169.0",
@@ -115,13 +128,13 @@ class Workload:
     def _tear(self, session: _Session) -> None:
         """Leave half of a line at the end; it is completed before the next one is written."""
         if not session.torn:
-            whole = _line("event_msg", {"type": "agent_message", "message": f"Torn at {self.lines}."})
+            whole = self._encode("event_msg", {"type": "agent_message", "message": f"Torn at {self.lines}."})
             session.torn = whole[BYTES_OF_A_TORN_LINE:]
-            _append(session.path, whole[:BYTES_OF_A_TORN_LINE])
+            self._append(session.path, whole[:BYTES_OF_A_TORN_LINE])
 
     def _mend(self, session: _Session) -> None:
         if session.torn:
-            _append(session.path, session.torn)
+            self._append(session.path, session.torn)
             session.torn = b""
             self.lines += 1
 
@@ -140,21 +153,21 @@ class Workload:
 
     def _line(self, session: _Session, kind: str, payload: dict[str, Any]) -> None:
         self._mend(session)
-        _append(session.path, _line(kind, payload))
+        self._append(session.path, self._encode(kind, payload))
         self.lines += 1
 
+    def _encode(self, kind: str, payload: dict[str, Any]) -> bytes:
+        line = {"timestamp": self._stamp(), "type": kind, "payload": payload}
+        return json.dumps(line, separators=(",", ":")).encode() + b"\n"
 
-def _line(kind: str, payload: dict[str, Any]) -> bytes:
-    line = {"timestamp": _stamp(), "type": kind, "payload": payload}
-    return json.dumps(line, separators=(",", ":")).encode() + b"\n"
+    def _append(self, path: Path, data: bytes) -> None:
+        with open(path, "ab") as file:
+            file.write(data)
+        if self.stamps_files:
+            at_ns = self.now_ms() * 1_000_000
+            os.utime(path, ns=(at_ns, at_ns))
 
-
-def _append(path: Path, data: bytes) -> None:
-    with open(path, "ab") as file:
-        file.write(data)
-
-
-def _stamp() -> str:
-    at_ms = time.time_ns() // 1_000_000
-    when = datetime.datetime.fromtimestamp(at_ms / 1000, datetime.UTC)
-    return f"{when:%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03d}Z"
+    def _stamp(self) -> str:
+        at_ms = self.now_ms()
+        when = datetime.datetime.fromtimestamp(at_ms / 1000, datetime.UTC)
+        return f"{when:%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03d}Z"

@@ -1,0 +1,209 @@
+"""Many services that start at the same moment on one home: all become ready, and about as fast as Python itself does.
+
+    python -m chaos.starts --processes 68
+
+Each is the real command `memoryd run`; it says that it is ready by the datagram that systemd would get. For comparison
+as many bare interpreters start at once, import what a service imports before it is ready, and say so in the same way.
+"""
+
+import argparse
+import json
+import os
+import random
+import re
+import selectors
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import attrs
+
+from chaos.fleet.place import Place
+from chaos.fleet.services import ROOT
+from chaos.fleet.workload import Workload
+
+READY_SECONDS_MAX = 180.0
+STOP_SECONDS_MAX = 60.0
+CORPUS_STEPS = 60
+
+_IMPORT = (
+    "import contextlib, importlib, sys\n"
+    "for name in sys.argv[1:]:\n"
+    "    with contextlib.suppress(ImportError):\n"  # some are tried and are not there
+    "        importlib.import_module(name)\n"
+)
+_SAY_READY = (
+    "import os, socket\n"
+    "with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:\n"
+    "    channel.sendto(b'READY=1', os.environ['NOTIFY_SOCKET'])\n"
+)
+
+
+@attrs.frozen(kw_only=True)
+class StartsReport:
+    """Seconds from the moment at which the first one was started until each was ready, and what failed."""
+
+    processes: int
+    services: tuple[float, ...]
+    bare: tuple[float, ...]
+    modules: int
+    failures: tuple[str, ...]
+
+    @property
+    def ratio(self) -> float:
+        """The slowest service against the slowest bare interpreter."""
+        return max(self.services, default=0.0) / max(self.bare, default=1.0)
+
+
+def start_together(processes: int) -> StartsReport:
+    """Start so many services at once, and as many bare interpreters; every one of them is ended here."""
+    with _folder() as root:
+        place = Place(root=root)
+        place.make()
+        workload = Workload(codex_home=place.codex_home, rng=random.Random(0))
+        for _ in range(CORPUS_STEPS):
+            workload.step()
+        workload.finish()
+        environment = {"PATH": os.environ["PATH"], "HOME": str(root), "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT)}
+        serve = [sys.executable, str(ROOT / "supervisor.py"), "run"]
+        where = ["--codex-home", str(place.codex_home), "--state-dir", str(place.state_dir)]
+        modules = _imported_before_ready([*serve, *where], environment)
+        bare, failures = _all_ready(
+            [sys.executable, "-c", _IMPORT + _SAY_READY, *modules], environment, processes, root
+        )
+        shutil.rmtree(place.state_dir, ignore_errors=True)
+        services, more = _all_ready([*serve, *where], environment, processes, root)
+        return StartsReport(
+            processes=processes,
+            services=tuple(services),
+            bare=tuple(bare),
+            modules=len(modules),
+            failures=(*failures, *more),
+        )
+
+
+def _imported_before_ready(command: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+    """The modules that one service imports until it says that it is ready."""
+    process = subprocess.Popen(
+        [command[0], "-X", "importtime", *command[1:]],
+        env=dict(environment),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    names = []
+    try:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if '"event": "ready"' in line:
+                break
+            match = re.match(r"import time:.*\|\s+([\w.]+)$", line.rstrip())
+            if match:
+                names.append(match[1])
+    finally:
+        process.kill()
+        process.communicate()
+    return [name for name in names if not re.search(r"(^|\.)_|^(site|sitecustomize|usercustomize)$|^encodings", name)]
+
+
+def _all_ready(
+    command: Sequence[str], environment: Mapping[str, str], count: int, root: Path
+) -> tuple[list[float], list[str]]:
+    """Start `count` of them at once, and wait until each is ready or has ended."""
+    ready: dict[int, float] = {}
+    failures: list[str] = []
+    with ExitStack() as stack, selectors.DefaultSelector() as waiting:
+        for number in range(count):
+            channel = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+            channel.bind(os.fspath(root / f"ready-{number}"))
+            waiting.register(channel, selectors.EVENT_READ, number)
+        began = time.monotonic()
+        processes = [
+            subprocess.Popen(
+                command,
+                env={**environment, "NOTIFY_SOCKET": os.fspath(root / f"ready-{number}")},
+                stdout=subprocess.DEVNULL,
+                stderr=stack.enter_context(open(root / f"stderr-{number}", "w+b")),
+            )
+            for number in range(count)
+        ]
+        try:
+            while len(ready) + len(failures) < count and time.monotonic() - began < READY_SECONDS_MAX:
+                for key, _ in waiting.select(timeout=0.2):
+                    ready.setdefault(key.data, time.monotonic() - began)
+                    waiting.unregister(key.fileobj)
+                failures = [
+                    f"process {number} ended with {process.returncode} before it was ready: {_last_line(root, number)}"
+                    for number, process in enumerate(processes)
+                    if number not in ready and process.poll() is not None
+                ]
+        finally:
+            _end(processes)
+        failures += [
+            f"process {number} was not ready after {READY_SECONDS_MAX:.0f} s"
+            for number, process in enumerate(processes)
+            if number not in ready and process.returncode in (None, -9, -15)
+        ]
+        for number in range(count):
+            (root / f"ready-{number}").unlink()
+    return sorted(ready.values()), failures
+
+
+def _end(processes: "Sequence[subprocess.Popen[bytes]]") -> None:
+    for process in processes:
+        if process.poll() is None:
+            process.terminate()
+    give_up_at = time.monotonic() + STOP_SECONDS_MAX
+    for process in processes:
+        try:
+            process.wait(max(0.0, give_up_at - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _last_line(root: Path, number: int) -> str:
+    lines = (root / f"stderr-{number}").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it said nothing"
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    root = Path(tempfile.mkdtemp(prefix="memoryd-starts-"))
+    try:
+        yield root
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def as_table(report: StartsReport) -> str:
+    """The report as lines for a terminal."""
+    slowest, bare = max(report.services, default=0.0), max(report.bare, default=0.0)
+    lines = [
+        f"services ready              {len(report.services)} of {report.processes}",
+        f"the slowest service         {slowest:.2f} s",
+        f"the slowest bare start      {bare:.2f} s, with the same {report.modules} modules",
+        f"ratio                       {report.ratio:.2f}",
+    ]
+    return "\n".join([*lines, *(f"FAILED: {failure}" for failure in report.failures)])
+
+
+def main() -> int:
+    """Start them; 1 when one failed."""
+    parser = argparse.ArgumentParser(prog="python -m chaos.starts")
+    parser.add_argument("--processes", type=int, default=68)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    report = start_together(options.processes)
+    print(json.dumps({**attrs.asdict(report), "ratio": report.ratio}) if options.json else as_table(report))
+    return 1 if report.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
