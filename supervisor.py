@@ -140,7 +140,14 @@ async def keep_running(handle: StateHandle, paths: Paths, settings: Settings, na
         try:
             await worker(handle, paths, settings)
             raise AssertionError(f"the worker {name} ended, and workers never end")
-        except Exception as error:
+        except (Exception, BaseExceptionGroup) as error:
+            cancelled, failure = _apart(error)
+            if cancelled is not None:
+                if failure is not None:
+                    log.warning(
+                        "worker failed while it was being stopped", worker=name, reason=str(first_cause(failure))
+                    )
+                raise cancelled from None
             cause = first_cause(error)
             if isinstance(cause, StoreBrokenError):
                 return  # the service stops for it
@@ -162,6 +169,14 @@ async def keep_running(handle: StateHandle, paths: Paths, settings: Settings, na
         await _report(handle, name, WorkerState.RESTARTING, total, reason)
         await trio.sleep(min(limits.restart_seconds_min * 2 ** min(len(recent) - 1, 30), limits.restart_seconds_max))
         await _report(handle, name, WorkerState.RUNNING, total, reason)
+
+
+def _apart(error: BaseException) -> tuple[BaseException | None, BaseException | None]:
+    """What a stop made of a worker, and what failed beside it; None for what there is not.
+
+    Trio puts both into one group where a worker with several tasks fails in the moment in which it is cancelled.
+    """
+    return error.split(trio.Cancelled) if isinstance(error, BaseExceptionGroup) else (None, error)
 
 
 async def _stop_when_broken(handle: StateHandle, workers: trio.CancelScope, broken: list[StoreError]) -> None:

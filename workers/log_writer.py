@@ -71,9 +71,9 @@ class LogWriter:
         try:
             with self._scope:
                 # The folder may yet be refused, and then nothing is written into it.
-                while not self._folder.database.exists() and not self._stopping:
+                while not self._is_accepted() and not self._stopping:
                     await self._wait(_FOLDER_POLL_SECONDS)
-                if not self._folder.database.exists():
+                if not self._is_accepted():
                     return
                 while not self._stopping or len(self._queue):
                     await self._store_until_trouble()
@@ -82,6 +82,13 @@ class LogWriter:
             self._ended.set()
             self._drop_waiting()
             self._settle(0)
+
+    def _is_accepted(self) -> bool:
+        """Is there a state in the folder? One that may not be looked into is refused by whoever opens it."""
+        try:
+            return self._folder.database.exists()
+        except OSError:
+            return False
 
     async def _store_until_trouble(self) -> None:
         """Open and store until it is time to stop; after a failure, do without for a while."""

@@ -123,6 +123,22 @@ async def test_a_store_that_cannot_go_on_stops_the_service(paths: Paths, monkeyp
     assert await supervisor.run(paths, FAST, workers=(("waiting", waits),)) == supervisor.EXIT_STORE_BROKEN
 
 
+async def test_a_worker_that_fails_while_it_is_stopped_makes_the_stop_no_failure(paths: Paths) -> None:
+    async def fails_at_the_end(handle: StateHandle, paths: Paths, settings: Settings) -> None:
+        async def fail() -> None:
+            try:
+                await trio.sleep_forever()
+            finally:
+                raise NotCommittedError("the disk is full")
+
+        os.kill(os.getpid(), signal.SIGTERM)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(fail)
+            nursery.start_soon(trio.sleep_forever)
+
+    assert await supervisor.run(paths, FAST, workers=(("clumsy", fails_at_the_end),)) == 0
+
+
 async def test_workers_may_finish_their_farewell_before_the_store_closes(paths: Paths) -> None:
     farewells: list[int] = []
 

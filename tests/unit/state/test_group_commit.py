@@ -104,7 +104,10 @@ def test_batch_holds_no_more_requests_than_its_bound(store: DirectStore, monkeyp
     assert [len(batch) for batch in store.batches] == [2, 2, 1]
 
 
-def test_batch_ends_when_its_work_has_taken_long_enough(store: DirectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batch_ends_when_its_work_has_taken_long_enough(
+    store: DirectStore, opened: OpenedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened.group_commit.is_timeless = False
     monkeypatch.setattr(group_commit, "BATCH_WORK_MS_MAX", 0)
 
     store.ask_all(*(Probe(insert(name)) for name in "abc"))
