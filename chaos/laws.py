@@ -237,22 +237,23 @@ def a_generation_is_its_owners(step: Step) -> Iterator[str]:
             yield f"scope {key}: {_short(step.actor)} published, and the owner was {owner and _short(owner.process)}"
         elif not now.generation_folder.endswith(f"/{owner.fencing_number:08d}-{owner.token[:8]}"):
             yield f"scope {key}: {now.generation_folder} is not its owner's (claim number {owner.fencing_number})"
-        missing = _missing(step.memories_dir / now.generation_folder)
+        missing = _missing(os.path.join(step.memories_dir, now.generation_folder))
         if missing:
             yield f"scope {key}: the row names {now.generation_folder}, which lacks {', '.join(missing)}"
 
 
 def links_follow_the_rows(step: Step) -> Iterator[str]:
     """A link names a generation that the scope's row names or named, whole, and never an older one than before."""
-    for key in step.after.scopes:
-        scope = Scope(kind=key.partition(":")[0], key=key.partition(":")[2])
-        link = step.memories_dir / scope_link(scope)
+    memories_dir = str(step.memories_dir)
+    for key, state in step.after.scopes.items():
+        kind, _, name = key.partition(":")
+        link = os.path.join(memories_dir, scope_link(Scope(kind=kind, key=name)))
         try:
-            target = os.path.normpath(link.parent / os.readlink(link))
+            target = os.path.normpath(os.path.join(os.path.dirname(link), os.readlink(link)))
         except FileNotFoundError:
             continue
-        folder = os.path.relpath(target, step.memories_dir)
-        named = [*step.ledger.named.get(key, ()), step.after.scopes[key].generation_folder]
+        folder = target[len(memories_dir) + 1 :]
+        named = [*step.ledger.named.get(key, ()), state.generation_folder]
         if folder not in named:
             yield f"scope {key}: its link names {folder}, which no row ever named"
             continue
@@ -260,7 +261,7 @@ def links_follow_the_rows(step: Step) -> Iterator[str]:
         if place < step.ledger.linked.get(key, 0):
             yield f"scope {key}: its link went back to {folder}"
         step.ledger.linked[key] = place
-        missing = _missing(Path(target))
+        missing = _missing(target)
         if missing:
             yield f"scope {key}: its link names {folder}, which lacks {', '.join(missing)}"
 
@@ -304,8 +305,9 @@ def judge(step: Step, laws: tuple[Law, ...], at_ms: int) -> BrokenLaw | None:
     return None
 
 
-def _missing(folder: Path) -> list[str]:
-    return [name for name in ("MEMORY.md", "memory_summary.md") if not (folder / name).is_file()]
+def _missing(folder: str) -> list[str]:
+    names = ("MEMORY.md", "memory_summary.md")
+    return [name for name in names if not os.path.isfile(os.path.join(folder, name))]
 
 
 def _name(key: RowKey) -> str:

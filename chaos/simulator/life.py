@@ -92,7 +92,7 @@ class Life:
         self.connections: list[apsw.Connection] = []
         self.locks: set[int] = set()
         self.actors: list[SimulatedActor] = []
-        self.steps = 0
+        self.active_second = -1
         self.in_sqlite = False
         self._parked: list[trio.lowlevel.Task] = []
         self._scope = trio.CancelScope()
@@ -119,7 +119,6 @@ class Life:
         """Take one step, which may be its last; raises `Killed` from then on."""
         if self.is_dead:
             raise Killed
-        self.steps += 1
         self.world.on_step(self)
         doom = self.doom
         if doom is None or doom.point != point or (doom.during != "anything" and doom.during not in self.at_work):

@@ -38,6 +38,9 @@ SETTLE_SECONDS_MAX = EXTRACTION_LEASE_MS / 1000 + BACKOFF_MS_MAX / 1000 + 300.0
 
 POLL_SECONDS = 5.0
 
+_CODEX_CONFIG = '[features]\nmemories = true\n[memories]\nversion = "v1"\n'
+"""What has memories published where the check looks for them."""
+
 
 @attrs.frozen(kw_only=True)
 class Scenario:
@@ -51,7 +54,7 @@ class Scenario:
 
     seed: int
     services: int = 2
-    seconds: float = 360.0
+    seconds: float = 240.0
     faults: tuple[Fault, ...] | None = None
     bug: Bug | None = None
 
@@ -137,7 +140,7 @@ async def _run(scenario: Scenario, root: Path, machine: Machine, events_per_serv
             steps=world.steps,
             steps_under_faults=world.steps_under_faults,
             commits_judged=world.commits_judged,
-            active_seconds=len(world.active_seconds),
+            active_seconds=world.active_seconds,
             simulated_seconds=machine.clock.current_time() * scenario.services,
             calls=len(world.history.calls),
         ),
@@ -204,6 +207,7 @@ def _clear(root: Path) -> None:
     for name in ("codex", "state", "without-faults"):
         shutil.rmtree(root / name, ignore_errors=True)
     (root / "codex" / "sessions").mkdir(parents=True)
+    (root / "codex" / "config.toml").write_text(_CODEX_CONFIG, encoding="utf-8")
 
 
 def _make_database(root: Path) -> None:

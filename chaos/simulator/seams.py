@@ -10,6 +10,7 @@
     fcntl.flock, os.close                     themselves; who holds a lock is remembered
     SQL statements                            themselves, after a chance to die or to fail
     structured logs                           go into the story
+    how often idle workers look for work      less often: looking in vain finds nothing
 
 It replaces attributes of modules, so one simulation at a time runs in a process, and nothing else beside it.
 """
@@ -33,9 +34,19 @@ import trio
 import trio._core._run as trio_run
 import trio._path
 
+import workers.consolidation.worker
+import workers.extraction.worker
+import workers.publishing.worker
 from chaos.simulator.faulty_sql import fail_if_due
 from chaos.simulator.life import LIFE
 from chaos.simulator.world import World
+
+IDLE_POLL_SECONDS = 6.0
+_IDLE_POLLS = (
+    (workers.extraction.worker, "IDLE_POLL_SECONDS_MAX"),
+    (workers.consolidation.worker, "IDLE_POLL_SECONDS_MAX"),
+    (workers.publishing.worker, "POLL_SECONDS"),
+)
 
 _FILE_CHANGES = ("fsync", "link", "mkdir", "remove", "rename", "replace", "rmdir", "symlink", "unlink", "chmod", "ftruncate")
 
@@ -86,6 +97,8 @@ def enclosed(world: World) -> Iterator[None]:
         hooks = apsw.connection_hooks
         hooks.append(_watched)
         patches.callback(hooks.remove, _watched)
+        for module, name in _IDLE_POLLS:
+            replace(module, name, IDLE_POLL_SECONDS)
         patches.enter_context(_logs_into(world))
         yield
 
@@ -108,9 +121,11 @@ def _run_sync_in(world: World) -> Callable[..., Any]:
             is_staging = getattr(work, "__name__", "") == "stage"
             life.publishing = life.publishing or is_staging
             result = outcome.capture(work, *args)
-            if not life.is_dead:
-                world.observe_files(life)
-            await trio.sleep(world.delays.in_thread(life))
+            if not abandon_on_cancel:
+                # What may be abandoned only reads.
+                if not life.is_dead:
+                    world.observe_files(life)
+                await trio.sleep(world.delays.in_thread(life))
         if is_staging and isinstance(result, outcome.Error):
             life.publishing = False
         life.step("thread")

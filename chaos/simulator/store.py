@@ -103,11 +103,17 @@ class SimulatedActor(Actor):
             life.publishing = False
 
     def _notify(self) -> None:
-        if self._life.is_dead:
-            raise Killed  # it died between being asked and being told so
-        if self._ended_with is not None:
-            raise self._ended_with
+        if self._life.is_dead or self._ended_with is not None:
+            # It died between being asked and being told so; nobody waits for what is in the inbox.
+            self._forget()
+            raise self._ended_with or Killed
         self._wake.set()
+
+    def _forget(self) -> list[Ticket]:
+        while self._inbox.pick() is not None:
+            pass
+        taken, self._inbox.taken = self._inbox.taken, []
+        return taken
 
     async def run(self) -> None:
         """Serve until it is closed. Dies with its service, also in the middle of a batch."""
@@ -129,8 +135,8 @@ class SimulatedActor(Actor):
             await trio.sleep(world.delays.before_batch(self._life))
             answers = self._serve_batch()
             if answers:
-                await trio.sleep(world.delays.before_reply(self._life))
                 if any(ticket.request.mutates for ticket, _ in answers):
+                    await trio.sleep(world.delays.before_reply(self._life))
                     self._life.step("reply")
                 self._inbox.taken = []
                 self._deliver(answers)
@@ -156,10 +162,7 @@ class SimulatedActor(Actor):
 
     def sever(self, error: BaseException) -> None:
         """Wake whoever waits for an answer that will not come."""
-        while self._inbox.pick() is not None:
-            pass
-        taken, self._inbox.taken = self._inbox.taken, []
-        for ticket in taken:
+        for ticket in self._forget():
             trio.lowlevel.reschedule(ticket.task, outcome.Error(error))
 
     async def close(self) -> None:

@@ -15,6 +15,7 @@ _WISHES = (
     "Please {verb} the {thing}, and then {verb2} the {thing2} so that the tests pass again.",
     "No, that is wrong: the {thing} belongs into the {thing2}, not the other way round.",
 )
+_NEW_WISH = "Please write the report number {number} of {at} about the {thing}, and add it to the list of reports."
 _VERBS = ("rename", "test", "format", "review", "split", "document", "measure", "cache")
 _THINGS = ("parser", "schema", "importer", "changelog", "index", "queue", "button", "report", "migration", "fixture")
 
@@ -50,11 +51,14 @@ class Session:
             },
         )
 
-    def turn(self, at_ms: int) -> str:
-        """The lines of one turn: a wish, sometimes a command that fails and one that works, and an answer."""
+    def turn(self, at_ms: int, *, is_new: bool = False) -> str:
+        """The lines of one turn: a wish, sometimes a command that fails and one that works, and an answer.
+
+        is_new: wish what was never wished before, so that whoever remembers it remembers something else.
+        """
         self._turns += 1
         words = {"verb": self._verb(), "verb2": self._verb(), "thing": self._thing(), "thing2": self._thing()}
-        said = self._rng.choice(_WISHES).format(**words)
+        said = (_NEW_WISH if is_new else self._rng.choice(_WISHES)).format(**words, number=self._turns, at=at_ms)
         lines = [
             _line(at_ms, "event_msg", {"type": "task_started", "started_at": at_ms // 1000}),
             _message(at_ms, "user", said),

@@ -55,7 +55,7 @@ class Workload:
         """Bring every session back, end every torn line, and say something new in each."""
         for file in self._files:
             self._move(file, archived=False)
-            self._append(file)
+            self._append(file, is_new=True)
 
     def _do_something(self) -> None:
         if len(self._files) < SESSIONS_MAX and self._rng.random() < 0.25:
@@ -87,8 +87,8 @@ class Workload:
         self._files.append(file)
         self._write(file, session.meta(at_ms) + session.turn(at_ms), "begins")
 
-    def _append(self, file: _File, *, torn: bool = False) -> None:
-        text, file.torn = file.torn + file.session.turn(self._machine.true_wall_ms()), ""
+    def _append(self, file: _File, *, torn: bool = False, is_new: bool = False) -> None:
+        text, file.torn = file.torn + file.session.turn(self._machine.true_wall_ms(), is_new=is_new), ""
         if torn:
             cut = self._rng.randrange(len(text) // 2, len(text))
             text, file.torn = text[:cut], text[cut:]

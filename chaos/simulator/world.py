@@ -85,7 +85,9 @@ class World:
         self.broken: BrokenLaw | None = None
         self.crash: Exception | None = None
         self.steps = self.steps_under_faults = self.commits_judged = 0
-        self.active_seconds: set[tuple[int, int]] = set()
+        self.active_seconds = 0
+        self._second = -1
+        self._is_disturbed = False
         self.reader: RowReader
         self._rows: Rows
         self._locks: dict[int, Life] = {}
@@ -123,10 +125,15 @@ class World:
         """A service did something."""
         if life.is_calm:
             return
+        second = int(self.machine.clock.current_time())
+        if second != self._second:
+            # Faults come and go in their own time; a second is near enough to count steps by.
+            self._second, self._is_disturbed = second, self.is_disturbed()
+        if second != life.active_second:
+            life.active_second = second
+            self.active_seconds += 1
         self.steps += 1
-        if self.is_disturbed():
-            self.steps_under_faults += 1
-        self.active_seconds.add((life.service, int(self.machine.clock.current_time())))
+        self.steps_under_faults += self._is_disturbed
 
     def is_disturbed(self) -> bool:
         """Say whether a fault is at work now."""

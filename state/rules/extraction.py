@@ -267,6 +267,7 @@ async def finish_extraction(tx: Transaction, request: FinishExtraction, at: Inst
     if request.draft is None:
         result = FinishResult.UNCHANGED
         status = "succeeded" if await _has_memory(tx, job) else "empty"
+        await _bring_forward(tx, job)
     elif _is_empty(request.draft):
         # An empty answer never deletes a good memory: forgetting is something that a person asks for.
         kept = await _has_memory(tx, job)
@@ -276,6 +277,8 @@ async def finish_extraction(tx: Transaction, request: FinishExtraction, at: Inst
         result, status = (FinishResult.SAVED if changed else FinishResult.UNCHANGED), "succeeded"
         if changed:
             await mark_scope_dirty(tx, job.scope)
+        else:
+            await _bring_forward(tx, job)
     grown = job.content_revision > job.claimed_revision
     await tx.execute(
         f"UPDATE extraction_jobs SET status = :status, {leases.FREE}, finished_at_ms = :wall_ms, attempts = 0,"
@@ -322,6 +325,17 @@ class _SavedNote:
     text: str
     line: int
     at_ms: int | None
+
+
+async def _bring_forward(tx: Transaction, job: _Running) -> None:
+    """Note that the memory holds for newer content as well: a file may have grown before its row said so."""
+    changed = await tx.execute(
+        "UPDATE memories SET source_at_ms = :source_at_ms" + _MEMORY_KEY + " AND source_at_ms < :source_at_ms",
+        **_key(job),
+        source_at_ms=job.content_at_ms,
+    )
+    if changed:
+        await mark_scope_dirty(tx, job.scope)
 
 
 async def _save_memory(tx: Transaction, job: _Running, draft: MemoryDraft, extractor: ExtractorId, at: Instant) -> bool:

@@ -154,6 +154,22 @@ def test_memory_that_is_what_it_was_leaves_its_scope_clean(indexed: MemoryState)
     assert (indexed.rows("SELECT * FROM memories"), indexed.rows("SELECT * FROM scopes")) == before
 
 
+@pytest.mark.parametrize("second", [draft(), None], ids=["same-answer", "same-input"])
+def test_memory_that_is_what_it_was_is_known_to_be_of_the_newer_content(indexed: MemoryState, second: Any) -> None:
+    """The file may have been read before the row knew that it had grown; the next claim finds nothing new in it."""
+    claimed(indexed, "t1")
+    finish(indexed, "t1", draft())
+    later_ms = CONTENT_AT_MS + 60_000
+    index(indexed, facts(1, content_digest="digest-2", content_at_ms=later_ms), size_bytes=200)
+    marked = indexed.value("SELECT inputs_mark FROM scopes")
+
+    claimed(indexed, "t2")
+    assert finish(indexed, "t2", second) == ExtractionFinished(result=FinishResult.UNCHANGED)
+
+    assert indexed.value("SELECT source_at_ms FROM memories") == later_ms
+    assert indexed.value("SELECT inputs_mark FROM scopes") == marked + 1, "its files say when the last session was"
+
+
 def test_thread_that_grew_meanwhile_is_pending_at_once(indexed: MemoryState) -> None:
     claimed(indexed, "one")
     grow(indexed, 2)
