@@ -23,6 +23,7 @@ from interfaces.service import (
     PublishedState,
     PublishingReport,
     PublishReport,
+    WaitingReport,
 )
 from state.folder import StateFolder
 from state.store import StateHandle, open_store, open_store_for_reading
@@ -84,6 +85,7 @@ async def once(paths: Paths, settings: Settings, progress: ProgressView, phases:
         backfill=BackfillReport(**attrs.asdict(done.backfill), seconds=done.backfill_seconds),
         extraction=ExtractionReport(**attrs.asdict(done.extraction, recurse=False)),
         consolidation=ConsolidationReport(**attrs.asdict(done.consolidation), scopes=done.scopes),
+        waiting=WaitingReport(**attrs.asdict(done.waiting)),
         publishing=None if done.publishing is None else PublishingReport(**attrs.asdict(done.publishing)),
         memories_dir=handle.folder.memories_dir,
     )

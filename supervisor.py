@@ -1,7 +1,7 @@
 """memoryd's entry point: what starts in which order, what restarts and how often, and how it stops.
 
     open the store -> take over from dead processes -> ready -> reaper, backfill, extraction, consolidation,
-                                                                publishing
+                                                                publishing, retention
 
 The store is open as long as anything may ask it. A worker's crash is that worker's: it is restarted with back-off, and
 stays down, visibly, when it crashes too often. A store that cannot go on stops the service. `stopping` says what
@@ -72,12 +72,19 @@ async def _publishing(handle: StateHandle, paths: Paths, settings: Settings) -> 
     await publishing.serve(handle, paths.codex_home)
 
 
+async def _retention(handle: StateHandle, paths: Paths, settings: Settings) -> None:
+    from workers import retention
+
+    await retention.serve(handle, settings)
+
+
 WORKERS: tuple[tuple[str, Worker], ...] = (
     ("reaper", _reaper),
     ("backfill", _backfill),
     ("extraction", _extraction),
     ("consolidation", _consolidation),
     ("publishing", _publishing),
+    ("retention", _retention),
 )
 """In the order in which they start. Each imports what it needs when it starts, so that being ready does not wait."""
 

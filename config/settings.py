@@ -76,7 +76,8 @@ class ExtractionSettings:
       max_rollout_age_days: older sessions are left out; unset: 10 for a model that costs money, no limit otherwise.
       max_rollouts_per_startup: at most so many sessions a start; unset: 2 for a model that costs money, no limit
         otherwise.
-      workers: sessions extracted at a time.
+      workers: sessions extracted at a time by one process.
+      running_max: sessions extracted at a time by all processes on this state together.
     """
 
     model: str = attrs.field(default="builtin", validator=_one_of("builtin", "responses"))
@@ -85,6 +86,7 @@ class ExtractionSettings:
     max_rollout_age_days: float | None = attrs.field(default=None, validator=_between(0, 36_500))
     max_rollouts_per_startup: int | None = attrs.field(default=None, validator=_between(1, 1_000_000))
     workers: int = attrs.field(default=2, validator=_between(1, 64))
+    running_max: int = attrs.field(default=8, validator=_between(1, 1_024))
 
     def idle_ms(self) -> int:
         """min_rollout_idle_hours in milliseconds."""
@@ -110,17 +112,25 @@ class ConsolidationSettings:
 
     Attributes:
       max_raw_memories_for_consolidation: at most so many sessions feed one project's files, best first.
-      max_unused_days: a memory neither used nor renewed for so long is left out; unset: never.
+      max_unused_days: a memory neither used nor renewed for so long is left out, and deleted once no files hold it;
+        unset: never.
+      cooldown_seconds: a project is left alone for so long after its last success, however much is remembered
+        meanwhile. 0 is no rest: the built-in model costs nothing. The Codex CLI rests for six hours (21600).
       workers: projects consolidated at a time.
     """
 
     max_raw_memories_for_consolidation: int = attrs.field(default=256, validator=_between(1, 4096))
     max_unused_days: float | None = attrs.field(default=None, validator=_between(0, 36_500))
+    cooldown_seconds: float = attrs.field(default=0.0, validator=_between(0, 30 * 86_400))
     workers: int = attrs.field(default=1, validator=_between(1, 16))
 
     def unused_ms_max(self) -> int | None:
         """max_unused_days in milliseconds; None for never."""
         return None if self.max_unused_days is None else round(self.max_unused_days * 86_400_000)
+
+    def cooldown_ms(self) -> int:
+        """cooldown_seconds in milliseconds."""
+        return round(self.cooldown_seconds * 1_000)
 
 
 @attrs.frozen(kw_only=True)

@@ -56,6 +56,15 @@ class ConsolidationReport:
 
 
 @attrs.frozen(kw_only=True)
+class WaitingReport:
+    """How many sessions and projects failed and are tried again later, and when the first of them is; None: none."""
+
+    extractions: int = 0
+    consolidations: int = 0
+    next_attempt_at_ms: int | None = None
+
+
+@attrs.frozen(kw_only=True)
 class PublishingReport:
     """By number of files in the Codex home. problem: why nothing could be published; None when it worked."""
 
@@ -117,6 +126,7 @@ class OnceReport:
     backfill: BackfillReport
     extraction: ExtractionReport
     consolidation: ConsolidationReport
+    waiting: WaitingReport
     publishing: PublishingReport | None
     memories_dir: Path
 

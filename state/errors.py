@@ -1,6 +1,7 @@
 """Why the store could not answer. Losing a race is a reply, not one of these.
 
 StateError
++-- InvalidRequestError     a request cannot mean what it says; it was never sent (a ValueError too)
 +-- StateFolderError        the folder can't be used: bound elsewhere, too new, on a network disk, not writable
 +-- StoreError              the store was asked and could not answer
     +-- StoreClosedError    you closed it
@@ -9,6 +10,7 @@ StateError
     +-- OutcomeUnknownError the disk failed during COMMIT; the change may or may not be there
     +-- StoreBrokenError    the store can't go on; the service stops
     +-- RuleFailedError     a rule raised: a bug, or a constraint that the request broke; nothing was changed
+    |   +-- DamagedRowError the one row that was asked about holds what nothing of ours writes; nothing was changed
     +-- DeadlineError       a long read passed its deadline; asking again is safe
 """
 
@@ -22,6 +24,15 @@ class StateError(Exception):
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+
+
+class InvalidRequestError(StateError, ValueError):
+    """A request was made with a value that it cannot mean: the message names the field, the value and the bound.
+
+    Raised where the request is made, so that nothing of it ever reaches the store.
+    """
+
+    code = "invalid_request"
 
 
 class StateFolderError(StateError):
@@ -72,6 +83,12 @@ class RuleFailedError(StoreError):
     """A rule raised instead of replying. Its own changes are rolled back; other requests are not touched."""
 
     code = "rule_failed"
+
+
+class DamagedRowError(RuleFailedError):
+    """One row holds what nothing of ours writes: somebody changed the database by hand. Other rows are not touched."""
+
+    code = "damaged_row"
 
 
 class DeadlineError(StoreError):

@@ -96,6 +96,11 @@ class StateFolder:
         return self.path / "logs"
 
     @property
+    def journal(self) -> Path:
+        """What was said of threads and stands in no rollout: it outlives the database."""
+        return self.path / "edits.jsonl"
+
+    @property
     def quarantine_dir(self) -> Path:
         return self.path / "quarantine"
 
@@ -146,7 +151,8 @@ _OTHER_FOLDER = "name another folder with --state-dir or MEMORYD_HOME"
 _OWN_ENTRIES = frozenset(
     {"memories", "processes", "logs", "publish", "quarantine", "state.lock", "migrate.lock", "suspect",
      "state.sqlite", "state.sqlite-wal", "state.sqlite-shm", "logs.sqlite", "logs.sqlite-wal", "logs.sqlite-shm",
-     "logs.lock", "logs-migrate.lock", "logs-suspect"}
+     "logs.lock", "logs-migrate.lock", "logs-suspect",
+     "edits.jsonl", "edits.jsonl.new"}
 )  # fmt: skip
 """What a state folder may hold before it has a database: what a crash or a quarantine left behind."""
 

@@ -42,6 +42,7 @@ from state.errors import (
 from state.folder import holders_of
 from state.ids import Instant, ProcessUuid
 from state.inbox import Answer, Inbox, Ticket
+from state.journal import Journal, JournalError
 from state.messages.base import Request
 from state.rules.registry import RULES, Rule
 from state.sqlite_transaction import SqliteTransaction, drive
@@ -77,6 +78,7 @@ class GroupCommit:
         connection: apsw.Connection,
         *,
         memories_dir: Path,
+        journal: Journal | None = None,
         clock: Clock,
         process: ProcessUuid,
         busy_deadline_ms: int = BUSY_DEADLINE_MS,
@@ -86,7 +88,8 @@ class GroupCommit:
         self._connection = connection
         self._database = Path(connection.filename)
         self._memories_dir = memories_dir
-        self._transaction = SqliteTransaction(connection, memories_dir)
+        self._journal = journal
+        self._transaction = SqliteTransaction(connection, memories_dir, journal)
         self._clock = clock
         self._process = process
         self._busy_deadline_ms = busy_deadline_ms
@@ -246,7 +249,7 @@ class GroupCommit:
         self._connection = open_writer(
             self._database, busy_deadline_ms=self._busy_deadline_ms, synchronous=self._synchronous
         )
-        self._transaction = SqliteTransaction(self._connection, self._memories_dir)
+        self._transaction = SqliteTransaction(self._connection, self._memories_dir, self._journal)
 
     def _abandon(self) -> None:
         # A damaged file may refuse even this; closing the connection rolls back too.
@@ -298,6 +301,8 @@ def _explained(error: Exception, database: Path) -> StoreError:
     """Say in words for a person what SQLite or a rule raised."""
     explained: StoreError
     match error:
+        case StoreError():
+            return error  # the rule has said it in words already
         case apsw.FullError():
             explained = NotCommittedError("the disk is full: the change was not stored", hint="free some space")
         case apsw.ReadOnlyError():
@@ -306,6 +311,10 @@ def _explained(error: Exception, database: Path) -> StoreError:
             )
         case apsw.IOError() | apsw.CantOpenError():
             explained = NotCommittedError(f"the disk failed: the change was not stored ({error})")
+        case JournalError():
+            explained = NotCommittedError(
+                f"the change was not stored: {error}", hint="check the disk and its permissions"
+            )
         case apsw.BusyError():
             explained = StoreBusyError(f"the database {database} is locked by another process ({error})")
         case _:

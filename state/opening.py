@@ -20,6 +20,7 @@ from state.errors import StateFolderError
 from state.folder import StateFolder, held_lock, holders_of, prepare
 from state.group_commit import GroupCommit
 from state.ids import ProcessUuid
+from state.journal import FileJournal
 from state.legacy import legacy_databases, remove_legacy
 from state.long_read import LongReads
 from state.messages.service import RegisterProcess
@@ -87,6 +88,7 @@ def open_for_writing(
             group_commit=GroupCommit(
                 connection,
                 memories_dir=folder.memories_dir,
+                journal=FileJournal(folder.journal),
                 clock=clock,
                 process=process,
                 busy_deadline_ms=busy_deadline_ms,

@@ -2,13 +2,14 @@
 
 import os
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import apsw
 
-from state.transaction import SqlValue
+from state.journal import Journal
+from state.transaction import Edit, JournalEntry, SqlValue
 
 T = TypeVar("T")
 
@@ -34,11 +35,15 @@ def drive(rule: Coroutine[Any, Any, T]) -> T:
 
 
 class SqliteTransaction:
-    """What rules see of one connection. Beginning and ending the transaction is the caller's business."""
+    """What rules see of one connection. Beginning and ending the transaction is the caller's business.
 
-    def __init__(self, connection: apsw.Connection, memories_dir: Path) -> None:
+    A connection that only reads has no journal.
+    """
+
+    def __init__(self, connection: apsw.Connection, memories_dir: Path, journal: Journal | None = None) -> None:
         self._connection = connection
         self._memories_dir = memories_dir
+        self._journal = journal
         # Column names by statement text: rules use a fixed set of texts, but for lists of varying length.
         self._names: dict[str, tuple[str, ...]] = {}
 
@@ -78,6 +83,14 @@ class SqliteTransaction:
 
     async def point(self, link: str, target: str) -> bool:
         return point_link(self._memories_dir, link, target)
+
+    async def journal(self, entry: JournalEntry) -> None:
+        assert self._journal is not None, "a connection that only reads has no journal"
+        self._journal.append(entry)
+
+    async def journaled(self, thread_id: str) -> Mapping[str, Edit]:
+        assert self._journal is not None, "a connection that only reads has no journal"
+        return self._journal.edits_of(thread_id)
 
     def _columns(self, sql: str, cursor: apsw.Cursor) -> tuple[str, ...]:
         names = self._names.get(sql)

@@ -181,6 +181,11 @@ class Handle:
         self._writer = writer
         self._reader = reader
 
+    @property
+    def is_read_only(self) -> bool:
+        """True when the store was opened for reading, so that no change can be asked of it."""
+        return self._writer is None
+
     async def ask(self, request: Request[ReplyT]) -> ReplyT:
         """Ask one request.
 

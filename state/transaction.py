@@ -4,12 +4,35 @@ With SQLite every await returns at once, so the store's thread drives a rule by 
 SQL uses named parameters (`:name`) and stays in the subset that SQLite and PostgreSQL share where it can.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
+
+import attrs
 
 T = TypeVar("T")
 
 SqlValue = int | float | str | bytes | None
+
+
+@attrs.frozen(kw_only=True)
+class Edit:
+    """What was said of one field of a thread, and when (Unix ms). None clears the field."""
+
+    value: str | None
+    edited_at_ms: int
+
+
+@attrs.frozen(kw_only=True)
+class JournalEntry:
+    """What one request said of a thread.
+
+    Attributes:
+      values: by field; None clears the field. Empty: the thread was deleted, and what was said of it before with it.
+    """
+
+    thread_id: str
+    edited_at_ms: int
+    values: Mapping[str, str | None]
 
 
 class Transaction(Protocol):
@@ -34,8 +57,27 @@ class Transaction(Protocol):
     async def point(self, link: str, target: str) -> bool:
         """Make `link`, a path in the memories folder, name `target` atomically; answer whether it named another.
 
-        The one thing that a transaction does outside the database. It happens while the write lock is held, so that
-        what the link names is never older than what the rows say.
+        One of the two things that a transaction does outside the database. It happens while the write lock is held, so
+        that what the link names is never older than what the rows say.
+        """
+        ...
+
+    async def journal(self, entry: JournalEntry) -> None:
+        """Have the entry on disk outside the database. The last thing that a rule does.
+
+        The other thing outside the database. An entry whose transaction then fails is not taken back: it was asked
+        for, and comes back when the database is rebuilt. A deletion takes the thread's entries out.
+
+        Raises:
+          JournalError: it could not be written.
+        """
+        ...
+
+    async def journaled(self, thread_id: str) -> Mapping[str, Edit]:
+        """Answer what the journal holds of a thread, by field: for a thread whose row is new to this database.
+
+        Raises:
+          JournalError: the journal is there and could not be read.
         """
         ...
 

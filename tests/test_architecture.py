@@ -123,6 +123,7 @@ def test_no_worker_imports_another_worker() -> None:
         "workers.consolidation": sources("workers/consolidation"),
         "workers.publishing": sources("workers/publishing"),
         "workers.reaper": [ROOT / "workers/reaper.py"],
+        "workers.retention": [ROOT / "workers/retention.py"],
     }
 
     for worker, files in workers.items():

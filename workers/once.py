@@ -10,11 +10,13 @@ import structlog
 from config import Settings
 from state.messages.consolidation import GetConsolidationTotals
 from state.messages.extraction import NO_TOKENS, Eligibility, GetExtractionTotals, TokenUsage
+from state.messages.jobs import NO_BACK_OFFS, BackOffs, GetBackOffs
 from state.store import StateHandle
 from workers.backfill import BackfillSummary
 from workers.progress import Progress
 from workers.reaper import reap
 from workers.redaction import redact
+from workers.retention import prune
 from workers.startup import scan_or_wait
 
 log = structlog.get_logger(__name__)
@@ -63,14 +65,15 @@ class PublishingDone:
 
 @attrs.frozen(kw_only=True)
 class Done:
-    """What was done; parts that were not asked for are zeros. scopes: projects with memories. publishing: None where
-    it is not switched on."""
+    """What was done; parts that were not asked for are zeros. scopes: projects with memories. waiting: what failed, now
+    or earlier, and is tried again later. publishing: None where it is not switched on."""
 
     backfill: BackfillSummary = attrs.field(factory=BackfillSummary)
     backfill_seconds: float = 0.0
     extraction: ExtractionDone = ExtractionDone()
     consolidation: ConsolidationDone = ConsolidationDone()
     scopes: int = 0
+    waiting: BackOffs = NO_BACK_OFFS
     publishing: PublishingDone | None = None
 
 
@@ -93,11 +96,13 @@ async def do_once(
     if "extract" in phases:
         done = attrs.evolve(done, extraction=await _extract(handle, codex_home, settings, progress))
     if "consolidate" in phases:
+        # After the extraction, which renews what it finds worth remembering again, and before files are written.
+        await prune(handle, settings)
         consolidation, scopes = await _consolidate(handle, codex_home, settings, progress)
         done = attrs.evolve(done, consolidation=consolidation, scopes=scopes)
         if settings.publish.codex:
             done = attrs.evolve(done, publishing=await _publish(handle, codex_home))
-    return done
+    return attrs.evolve(done, waiting=await handle.ask(GetBackOffs()))
 
 
 async def _extract(handle: StateHandle, codex_home: Path, settings: Settings, progress: Progress) -> ExtractionDone:

@@ -1,4 +1,4 @@
-"""`memoryd jobs list|show`: what is to be done, in work, done or given up."""
+"""`memoryd jobs list|show`: what is to be done, in work, done or given up, and why it waits."""
 
 import sys
 import time
@@ -7,11 +7,12 @@ from typing import Annotated, Any, Literal
 import attrs
 from cyclopts import App, Parameter
 
-from interfaces.cli.errors import NotFoundError
+from interfaces.cli import job_control
 from interfaces.cli.options import CommonOptions
 from interfaces.cli.output import ago, iso, print_json, print_table
 from interfaces.cli.paging import LIMIT_DEFAULT, Limit, checked_limit
 from interfaces.cli.reading import nothing_indexed, reading
+from state.messages.extraction import Eligibility
 from state.messages.jobs import GetJob, Job, JobFound, JobKind, JobNotFound, JobPage, ListJobs
 
 
@@ -19,6 +20,7 @@ def add_to(app: App) -> None:
     """Add the commands."""
     jobs = App(name="jobs", help="Extraction and consolidation jobs.")
     app.command(jobs)
+    job_control.add_to(jobs)
 
     @jobs.command(name="list")
     async def list_(
@@ -35,7 +37,15 @@ def add_to(app: App) -> None:
         """List jobs in the order of their ids."""
         common = common or CommonOptions()
         paths = common.paths()
-        request = ListJobs(kind=JobKind(kind) if kind else None, status=status, limit=checked_limit(limit), after=after)
+        settings = common.settings(paths)
+        request = ListJobs(
+            kind=JobKind(kind) if kind else None,
+            status=status,
+            limit=checked_limit(limit),
+            after=after,
+            eligibility=Eligibility.from_settings(settings.extraction),
+            cooldown_ms=settings.consolidation.cooldown_ms(),
+        )
         async with reading(paths) as handle:
             page = await handle.ask(request) if handle is not None else JobPage(jobs=(), next_after=None)
         if common.json:
@@ -45,7 +55,7 @@ def add_to(app: App) -> None:
         print_table(
             ("job", "status", "attempts", "next attempt", "reason"),
             [
-                (job.job_id, job.status, str(job.attempts), ago(job.next_attempt_at_ms, now_ms), job.reason or "")
+                (job.job_id, job.status, str(job.attempts), ago(job.next_attempt_at_ms, now_ms), _reason(job))
                 for job in page.jobs
             ],
         )
@@ -55,7 +65,7 @@ def add_to(app: App) -> None:
 
     @jobs.command
     async def show(
-        job_id: Annotated[str, Parameter(help="as `memoryd jobs list` prints it")],
+        job_id: job_control.JobId,
         /,
         *,
         common: CommonOptions | None = None,
@@ -66,10 +76,17 @@ def add_to(app: App) -> None:
         async with reading(paths) as handle:
             if handle is None:
                 raise nothing_indexed(paths)
-            found = await handle.ask(GetJob(job_id=job_id))
+            settings = common.settings(paths)
+            found = await handle.ask(
+                GetJob(
+                    job_id=job_id,
+                    eligibility=Eligibility.from_settings(settings.extraction),
+                    cooldown_ms=settings.consolidation.cooldown_ms(),
+                )
+            )
         match found:
-            case JobNotFound():
-                raise NotFoundError(f"there is no job {job_id}", hint="see `memoryd jobs list`")
+            case JobNotFound(similar=similar):
+                raise job_control.not_found(job_id, similar)
             case JobFound(job=job):
                 row = _json(job)
                 if common.json:
@@ -83,6 +100,12 @@ def add_to(app: App) -> None:
 def _json(job: Job) -> dict[str, Any]:
     row = attrs.asdict(job)
     row["kind"] = job.kind.value
+    row["reason"] = _reason(job) or None
     for name in ("started_at", "finished_at", "next_attempt_at"):
         row[name] = iso(row.pop(f"{name}_ms"))
     return row
+
+
+def _reason(job: Job) -> str:
+    """Why it failed last, or else why it waits."""
+    return job.reason or job.waits_because or ""

@@ -1,6 +1,7 @@
 """`memoryd once`: backfill, extract, consolidate, publish, exit."""
 
 import sys
+import time
 from typing import Annotated, Literal
 
 import attrs
@@ -8,10 +9,10 @@ from cyclopts import App, Parameter
 
 from interfaces.cli.errors import EXIT_FAILED, EXIT_OK, CommandError
 from interfaces.cli.options import CommonOptions
-from interfaces.cli.output import print_error, print_json, tokens
+from interfaces.cli.output import ago, print_error, print_json, tokens
 from interfaces.cli.progress import progress_view
 from interfaces.logs import configure_logs
-from interfaces.service import OnceReport, Service
+from interfaces.service import OnceReport, Service, WaitingReport
 
 Phase = Literal["backfill", "extract", "consolidate"]
 ALL_PHASES: frozenset[str] = frozenset({"backfill", "extract", "consolidate"})
@@ -83,5 +84,18 @@ def _print(report: OnceReport) -> None:
             if publishing.problem is None
             else f"published     nothing: {publishing.problem}"
         )
+    if report.waiting.next_attempt_at_ms is not None:
+        lines.append(f"waiting       {_waiting(report.waiting)}")
     lines.append("`memoryd status` says which sessions wait or were left out, and why")
     sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _waiting(waiting: WaitingReport) -> str:
+    """How many jobs back off, and until when."""
+    parts = [
+        f"{count} {word}{'' if count == 1 else 's'}"
+        for count, word in ((waiting.extractions, "session"), (waiting.consolidations, "project"))
+        if count
+    ]
+    first = ago(waiting.next_attempt_at_ms, int(time.time() * 1000))
+    return f"{' and '.join(parts)} failed before, to be tried again; the first {first}"

@@ -95,7 +95,10 @@ def tokens(usage: TokenUsage) -> str:
 
 
 def iso(at_ms: int | None) -> str | None:
-    """Unix ms as RFC 3339 in UTC, for JSON; None stays None."""
+    """Unix ms as RFC 3339 in UTC, for JSON; None stays None. A time that no calendar has is said in milliseconds."""
     if at_ms is None:
         return None
-    return datetime.datetime.fromtimestamp(at_ms / 1000, datetime.UTC).isoformat(timespec="milliseconds")
+    try:
+        return datetime.datetime.fromtimestamp(at_ms / 1000, datetime.UTC).isoformat(timespec="milliseconds")
+    except (ValueError, OverflowError, OSError):
+        return f"{at_ms} ms"  # an absurd clock, or a row that was written by hand

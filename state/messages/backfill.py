@@ -6,7 +6,7 @@ import attrs
 
 from state.ids import OwnershipToken, ThreadId
 from state.messages.base import Lane, LongRead, Request, SmallRead
-from state.messages.leases import ClaimTerms, NotOwner, Owner, Released, Renewed
+from state.messages.leases import ClaimTerms, NotOwner, Owner, Released, Renewed, check_lease_ms, check_text
 from state.rollouts.model import Checkpoint, FoundRollout, RolloutReading, UnreadablePath
 
 
@@ -55,8 +55,8 @@ class RenewBackfill(Request[Renewed | NotOwner]):
     """Keep the claim. A late renewal is granted as long as nobody has stolen the row. Asking again is safe."""
 
     lane = Lane.URGENT
-    token: OwnershipToken
-    lease_ms: int
+    token: OwnershipToken = attrs.field(validator=check_text)
+    lease_ms: int = attrs.field(validator=check_lease_ms)
 
 
 @attrs.frozen(kw_only=True)
@@ -188,10 +188,34 @@ class MarkRolloutsVanished(Request[int | NotOwner]):
 
 @attrs.frozen(kw_only=True)
 class RecordThreadNames(Request[int]):
-    """Names that people gave their threads, from session_index.jsonl. Replies how many rows changed. Repeatable."""
+    """Names that people gave their threads, from session_index.jsonl. Replies how many rows changed. Repeatable.
+
+    A name that was given through memoryd later, or at a time that cannot be compared, stays.
+
+    Attributes:
+      named_at_ms: when each was given, Unix ms; those are absent of which the file does not say it.
+    """
 
     lane = Lane.BULK
     names: dict[ThreadId, str]
+    named_at_ms: dict[ThreadId, int] = attrs.field(factory=dict)
+
+
+@attrs.frozen(kw_only=True)
+class NameDrift:
+    """A row has another name than the one that was given last."""
+
+    thread_id: ThreadId
+    stored: str | None
+    given: str
+
+
+@attrs.frozen(kw_only=True)
+class CompareThreadNames(SmallRead[tuple[NameDrift, ...]]):
+    """Which rows would RecordThreadNames change?"""
+
+    names: dict[ThreadId, str]
+    named_at_ms: dict[ThreadId, int] = attrs.field(factory=dict)
 
 
 @attrs.frozen(kw_only=True)

@@ -4,20 +4,39 @@ The row says which generation is current; the file system follows it. So an owne
 stolen can publish nothing: its token is refused here, and `PointCurrent` carries no generation of its own.
 """
 
+from typing import Any
+
 import attrs
 
+from state.errors import InvalidRequestError
 from state.ids import OwnershipToken, Scope, ThreadId
 from state.messages.base import Lane, Request, SmallRead
 from state.messages.extraction import MemoryNote, RetryScheduled
-from state.messages.leases import ClaimTerms, NotOwner, Released, Renewed
+from state.messages.leases import (
+    ClaimTerms,
+    NotOwner,
+    Owner,
+    Released,
+    Renewed,
+    check_lease_ms,
+    check_text,
+    check_whole_number,
+)
 
 HOME_SCOPE = Scope(kind="home", key="")
 """The whole home: its summary is derived from all current generations, and published like any other scope."""
 
 
+def _check_scope(request: Any, field: "attrs.Attribute[Any]", value: object) -> None:
+    if not isinstance(value, Scope) or not value.kind.strip():
+        raise InvalidRequestError(
+            f"{type(request).__name__}.{field.name} must be a Scope with a kind that is not empty, not {value!r}"
+        )
+
+
 @attrs.frozen(kw_only=True)
 class ConsolidationClaimed:
-    """One dirty scope to consolidate.
+    """One scope to consolidate.
 
     Attributes:
       inputs_mark: what the claim covers; memories saved later leave the scope dirty.
@@ -41,9 +60,67 @@ class NothingToConsolidate:
 
 @attrs.frozen(kw_only=True)
 class ClaimConsolidation(Request[ConsolidationClaimed | NothingToConsolidate]):
-    """Claim a dirty scope; the home comes after all others. Asking again with the same token is safe."""
+    """Claim a dirty scope; the home comes after all others. Asking again with the same token is safe.
+
+    Attributes:
+      cooldown_ms: leave a scope alone for so long after its last success; 0 for no rest. The home takes none: its
+        files cost no model, and waiting would only hide what its projects have published.
+    """
 
     terms: ClaimTerms
+    cooldown_ms: int = attrs.field(default=0, validator=check_whole_number(0))
+
+
+@attrs.frozen(kw_only=True)
+class ScopeHeld:
+    """Somebody else works on the scope. lease_left_ms is at least 0: who asked may have set a stricter measure."""
+
+    owner: Owner
+    lease_left_ms: int
+
+
+@attrs.frozen(kw_only=True)
+class ScopeBackingOff:
+    """Its last consolidation failed, for this reason; it may be claimed again in left_ms."""
+
+    reason: str
+    left_ms: int
+
+
+@attrs.frozen(kw_only=True)
+class ScopeCoolingDown:
+    """It was consolidated not long ago; it may be claimed again in left_ms."""
+
+    left_ms: int
+
+
+@attrs.frozen(kw_only=True)
+class ScopeClean:
+    """Nothing changed since it was consolidated, or there is no such scope; nothing was claimed."""
+
+
+@attrs.frozen(kw_only=True)
+class ClaimScope(Request[ConsolidationClaimed | ScopeHeld | ScopeBackingOff | ScopeCoolingDown | ScopeClean]):
+    """Claim this one scope: the lock of its consolidation. A scope without a row gets one and is granted.
+
+    Who holds it already by this token is granted it again, and the lease begins anew; the fencing number and what the
+    claim covers stay. Nobody else is let in while the lease holds: not another process whose worker has the same name,
+    and not this process's own worker with another token, since the token proves a claim and a name does not. So asking
+    again with the same token is safe.
+
+    Attributes:
+      only_if_dirty: answer ScopeClean, and make no row, where nothing changed. Otherwise a clean scope is granted too.
+      cooldown_ms: as in ClaimConsolidation.
+
+    Raises:
+      DamagedRowError: the scope's fencing number cannot grow any more; nothing of ours wrote it.
+      RuleFailedError: the token holds another scope already, which is a defect of who asks. Nothing was changed.
+    """
+
+    terms: ClaimTerms
+    scope: Scope = attrs.field(validator=_check_scope)
+    only_if_dirty: bool = False
+    cooldown_ms: int = attrs.field(default=0, validator=check_whole_number(0))
 
 
 @attrs.frozen(kw_only=True)
@@ -51,8 +128,8 @@ class RenewConsolidation(Request[Renewed | NotOwner]):
     """Keep the scope. Asking again is safe."""
 
     lane = Lane.URGENT
-    token: OwnershipToken
-    lease_ms: int
+    token: OwnershipToken = attrs.field(validator=check_text)
+    lease_ms: int = attrs.field(validator=check_lease_ms)
 
 
 @attrs.frozen(kw_only=True)
@@ -77,6 +154,14 @@ class ScopeMemory:
     rollout_slug: str | None
     raw_memory: str
     notes: tuple[MemoryNote, ...]
+
+
+@attrs.frozen(kw_only=True)
+class SelectedMemory:
+    """One memory that a generation is made of, by its thread and the time of its content when it was loaded."""
+
+    thread_id: ThreadId
+    source_at_ms: int
 
 
 @attrs.frozen(kw_only=True)
@@ -133,6 +218,7 @@ class PublishConsolidation(Request[ConsolidationPublished | ConsolidationUnchang
     Asking again answers NotOwner and changes nothing.
 
     Attributes:
+      selected: what the files are made of, as it was loaded. A memory that went meanwhile leaves the scope dirty.
       generation_folder: relative to the memories folder; complete and fsynced before this is asked.
       source_at_ms: time of the newest content in it.
     """
@@ -144,6 +230,7 @@ class PublishConsolidation(Request[ConsolidationPublished | ConsolidationUnchang
     source_at_ms: int
     memories: int
     staged: bool
+    selected: tuple[SelectedMemory, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -207,3 +294,26 @@ class ReportGenerationLost(Request[bool]):
 
     scope: Scope
     generation_folder: str
+
+
+@attrs.frozen(kw_only=True)
+class ScopeMarked:
+    """Whether the scope is dirty now. inputs_mark counts the changes of its memories; it never goes back."""
+
+    is_dirty: bool
+    inputs_mark: int
+
+
+@attrs.frozen(kw_only=True)
+class MarkScopeDirty(Request[ScopeMarked]):
+    """Say by hand that a scope is dirty, or that it is clean. A scope without a row gets one.
+
+    Marking dirty is one more change of the scope's memories; asking again is safe. Marking clean says that whatever
+    changed up to the moment in which the store takes this up needs no consolidation; it holds in that transaction and
+    for nothing later, so a memory saved after it leaves the scope dirty, and a consolidation that runs meanwhile does
+    not make it dirty again. Asking again to mark clean also covers what was saved since the first time: look before.
+    Neither ends a back-off or a cool-down, and neither touches a claim.
+    """
+
+    scope: Scope = attrs.field(validator=_check_scope)
+    dirty: bool

@@ -150,6 +150,28 @@ class ListHeldLeases(LongRead[tuple[HeldLease, ...]]):
 
 
 @attrs.frozen(kw_only=True)
+class DamagedLease:
+    """A row whose lease columns nothing of memoryd writes so. job_id: as GetJob names it; '' for the scan.
+
+    Attributes:
+      found: what is wrong, in a few words.
+      can_be_claimed: the next claim writes the columns anew; otherwise the row is passed by, for good.
+    """
+
+    kind: str
+    job_id: str
+    found: str
+    can_be_claimed: bool
+
+
+@attrs.frozen(kw_only=True)
+class ListDamagedLeases(LongRead[tuple[DamagedLease, ...]]):
+    """Which rows hold half a lease, or a fencing number that cannot grow?"""
+
+    limit: int = 1_000
+
+
+@attrs.frozen(kw_only=True)
 class GenerationRow:
     """What the row of one scope says of its files.
 

@@ -11,7 +11,7 @@ import attrs
 from config.settings import ExtractionSettings
 from state.ids import OwnershipToken, Scope, ThreadId
 from state.messages.base import Lane, Request, SmallRead
-from state.messages.leases import ClaimTerms, NotOwner, Released, Renewed
+from state.messages.leases import ClaimTerms, NotOwner, Released, Renewed, check_lease_ms, check_text
 
 
 class JobStatus(StrEnum):
@@ -130,15 +130,25 @@ class NothingToExtract:
 
 
 @attrs.frozen(kw_only=True)
-class ClaimExtraction(Request[ExtractionClaimed | NothingToExtract]):
+class ExtractionCapacityReached:
+    """A job waits, but as many run as may, over all processes. Nobody is told when one ends: ask again."""
+
+
+@attrs.frozen(kw_only=True)
+class ClaimExtraction(Request[ExtractionClaimed | NothingToExtract | ExtractionCapacityReached]):
     """Claim the newest eligible job. Jobs whose attempts are used up become dead letters on the way.
 
     The attempt is counted here, so that a job that kills its worker is counted too.
     Asking again with the same token is safe: the same job is answered.
+
+    Attributes:
+      running_max: grant nothing while so many other jobs run under living leases, whoever holds them; None for any
+        number.
     """
 
     terms: ClaimTerms
     eligibility: Eligibility
+    running_max: int | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -146,8 +156,8 @@ class RenewExtraction(Request[Renewed | NotOwner]):
     """Keep the job. A late renewal is granted as long as nobody has stolen it. Asking again is safe."""
 
     lane = Lane.URGENT
-    token: OwnershipToken
-    lease_ms: int
+    token: OwnershipToken = attrs.field(validator=check_text)
+    lease_ms: int = attrs.field(validator=check_lease_ms)
 
 
 @attrs.frozen(kw_only=True)

@@ -5,7 +5,8 @@ from enum import StrEnum
 import attrs
 
 from state.messages.base import LongRead, SmallRead
-from state.messages.leases import Owner
+from state.messages.extraction import Eligibility
+from state.messages.leases import Owner, check_whole_number
 
 
 class JobKind(StrEnum):
@@ -21,6 +22,8 @@ class Job:
 
     lease_left_ms is negative when a running job's lease has ended and nobody took it over yet. given_back: claims of
     `attempts` that are not held against the job. What it has cost, in tokens and calls, is over all its attempts.
+    reason: why it failed last. waits_because: why a job that is to be done is not claimed now, in the words of
+    GetExtractionTotals ("ready" when it can be); None for any other job, and where it was not asked.
     """
 
     job_id: str
@@ -38,6 +41,7 @@ class Job:
     finished_at_ms: int | None
     next_attempt_at_ms: int | None
     reason: str | None
+    waits_because: str | None
     input_tokens: int
     cached_input_tokens: int
     output_tokens: int
@@ -54,12 +58,14 @@ class JobPage:
 
 @attrs.frozen(kw_only=True)
 class ListJobs(LongRead[JobPage]):
-    """Jobs in job_id order, optionally of one kind or status."""
+    """Jobs in job_id order, optionally of one kind or status. eligibility and cooldown_ms as in GetJob."""
 
     kind: JobKind | None = None
     status: str | None = None
     limit: int = 25
     after: str = ""
+    eligibility: Eligibility | None = None
+    cooldown_ms: int = attrs.field(default=0, validator=check_whole_number(0))
 
 
 @attrs.frozen(kw_only=True)
@@ -71,11 +77,37 @@ class JobFound:
 
 @attrs.frozen(kw_only=True)
 class JobNotFound:
-    """No job has that id."""
+    """No job has that id, or several begin like it. `similar` holds up to five ids that do."""
+
+    similar: tuple[str, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
 class GetJob(SmallRead[JobFound | JobNotFound]):
-    """One job by its id."""
+    """One job by its id, or by a beginning of it that no other has; a thread's id stands for its extraction job.
+
+    Attributes:
+      eligibility: which threads may be extracted; without it no extraction job says why it waits.
+      cooldown_ms: how long a scope rests after a success.
+    """
 
     job_id: str
+    eligibility: Eligibility | None = None
+    cooldown_ms: int = attrs.field(default=0, validator=check_whole_number(0))
+
+
+@attrs.frozen(kw_only=True)
+class BackOffs:
+    """How many jobs failed and wait to be tried again, and when the first of them is; None when none waits."""
+
+    extractions: int = 0
+    consolidations: int = 0
+    next_attempt_at_ms: int | None = None
+
+
+NO_BACK_OFFS = BackOffs()
+
+
+@attrs.frozen(kw_only=True)
+class GetBackOffs(SmallRead[BackOffs]):
+    """How many jobs wait to be tried again? Those of archived threads, and of threads without memory, do not count."""

@@ -49,16 +49,25 @@ class Thread:
 
 
 class ThreadSort(StrEnum):
-    """By which time a listing is ordered; ties are ordered by id."""
+    """By which time a listing is ordered; ties are ordered by id, the same way round."""
 
     CREATED = "created_at"
     UPDATED = "updated_at"
     RECENCY = "recency_at"
 
 
+class ThreadDirection(StrEnum):
+    """Which way round a listing goes."""
+
+    DESCENDING = "desc"
+    """Newest first."""
+    ASCENDING = "asc"
+    """Oldest first."""
+
+
 @attrs.frozen(kw_only=True)
 class ThreadAnchor:
-    """The last row of the page before: its sort time and its id. Both, so that ties at a page border are not lost."""
+    """The row that a listing goes on behind: its sort time and its id, so that ties at a page border are not lost."""
 
     at_ms: int
     id: ThreadId
@@ -66,29 +75,50 @@ class ThreadAnchor:
 
 @attrs.frozen(kw_only=True)
 class ThreadPage:
-    """threads: newest first, at most `limit`. next_anchor is None on the last page."""
+    """At most `limit` threads, in the order that was asked for.
+
+    Attributes:
+      next_anchor: the last row, to go on with; None on the last page.
+      first_anchor: the first row, to go back from in the other direction; None on an empty page.
+      rows_scanned: how many rows were fetched; one more than there are threads when there is a next page.
+    """
 
     threads: tuple[Thread, ...]
     next_anchor: ThreadAnchor | None
+    first_anchor: ThreadAnchor | None = None
+    rows_scanned: int = 0
 
 
 @attrs.frozen(kw_only=True)
-class ListThreads(LongRead[ThreadPage]):
-    """Visible threads (those with a preview) that pass every filter, newest first.
+class ThreadFilter:
+    """Which threads, in which order, behind which row, and how many at most. Only threads with a preview are visible.
 
     Attributes:
-      sources, model_providers, cwds: None allows all; an empty tuple allows none.
+      sources, model_providers, cwds: None allows all; an empty tuple allows none. (To the baseline an empty list of
+        sources or providers meant all, and one of folders none; here it means none for each.)
+      archived: the archived ones or the others, never both.
       title_contains: case-sensitive part of the title or name.
     """
 
     limit: int = 25
     anchor: ThreadAnchor | None = None
     sort: ThreadSort = ThreadSort.CREATED
+    direction: ThreadDirection = ThreadDirection.DESCENDING
     archived: bool = False
     sources: tuple[str, ...] | None = None
     model_providers: tuple[str, ...] | None = None
     cwds: tuple[str, ...] | None = None
     title_contains: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class ListThreads(ThreadFilter, LongRead[ThreadPage]):
+    """A page of the visible threads that pass every filter."""
+
+
+@attrs.frozen(kw_only=True)
+class ListThreadIds(ThreadFilter, LongRead[tuple[ThreadId, ...]]):
+    """The ids of the visible threads that pass every filter, in order, without a word on whether there are more."""
 
 
 @attrs.frozen(kw_only=True)
@@ -104,6 +134,13 @@ class ThreadNotFound:
     """No row has that id. `similar` holds up to five ids that begin with what was asked."""
 
     similar: tuple[ThreadId, ...]
+
+
+@attrs.frozen(kw_only=True)
+class UnknownThread:
+    """There is no row of that thread (in the place that was asked for); nothing was changed."""
+
+    thread_id: ThreadId
 
 
 @attrs.frozen(kw_only=True)

@@ -6,6 +6,7 @@ The last line about a thread counts; a blank name takes the name away. Lines tha
 import os
 from pathlib import Path
 
+import attrs
 import msgspec
 
 from state.ids import ThreadId
@@ -13,6 +14,7 @@ from state.rollouts.envelope import decode_line
 from state.rollouts.filename import thread_id_of
 from state.rollouts.lines import LineRun, read_lines
 from state.rollouts.regular import RegularFile
+from state.rollouts.stamps import instant_ms
 
 SESSION_INDEX = "session_index.jsonl"
 
@@ -26,15 +28,25 @@ _LINE_BYTES_MAX = 64 << 10
 """A line holds an id, a name and a time; a longer one was not written by naming a thread."""
 
 
+@attrs.frozen
+class GivenName:
+    """What somebody called a thread, and when, Unix ms; None when the line does not say."""
+
+    name: str
+    named_at_ms: int | None
+
+
 class _NameLine(msgspec.Struct):
     id: str
     thread_name: str
+    updated_at: msgspec.Raw = msgspec.Raw(b'""')
 
 
 _decode_name = msgspec.json.Decoder(_NameLine).decode
+_decode_text = msgspec.json.Decoder(str).decode
 
 
-def read_thread_names(codex_home: Path) -> dict[ThreadId, str]:
+def read_thread_names(codex_home: Path) -> dict[ThreadId, GivenName]:
     """Read the names of threads, longest ago first. They are as people typed them: not redacted.
 
     A missing file holds no names.
@@ -42,7 +54,7 @@ def read_thread_names(codex_home: Path) -> dict[ThreadId, str]:
     Raises:
       OSError: the file is there, but could not be read.
     """
-    names: dict[ThreadId, str] = {}
+    names: dict[ThreadId, GivenName] = {}
     try:
         file = RegularFile(os.path.join(codex_home, SESSION_INDEX))
     except FileNotFoundError:
@@ -57,7 +69,7 @@ def read_thread_names(codex_home: Path) -> dict[ThreadId, str]:
     return names
 
 
-def _take_name(names: dict[ThreadId, str], text: bytes) -> None:
+def _take_name(names: dict[ThreadId, GivenName], text: bytes) -> None:
     try:
         line = decode_line(_decode_name, text)
     except ValueError:
@@ -68,6 +80,13 @@ def _take_name(names: dict[ThreadId, str], text: bytes) -> None:
     names.pop(thread_id, None)  # so that the order of the names is that of their last lines
     name = line.thread_name.replace("\0", "\ufffd").strip()
     if name:
-        names[thread_id] = name[:NAME_CHARS_MAX]
+        names[thread_id] = GivenName(name[:NAME_CHARS_MAX], _time_of(line))
     if len(names) > NAMED_THREADS_MAX:
         del names[next(iter(names))]
+
+
+def _time_of(line: _NameLine) -> int | None:
+    try:
+        return instant_ms(_decode_text(line.updated_at))
+    except ValueError:
+        return None  # a name without a time is a name

@@ -28,7 +28,7 @@ from state.messages.backfill import (
     TroubledRollout,
 )
 from state.messages.leases import NotOwner, Released, Renewed
-from state.rollouts.model import Checkpoint
+from state.rollouts.model import Checkpoint, FoundRollout
 from state.rules import leases
 from state.rules.leases import LeaseRow
 from state.transaction import Transaction, in_list
@@ -133,22 +133,7 @@ async def register_rollouts(tx: Transaction, request: RegisterRollouts, at: Inst
         return NotOwner()
     changed = 0
     for found in request.found:
-        changed += await tx.execute(
-            "INSERT INTO rollout_files (path, archived, size_bytes, mtime_ns, inode, status, offset_bytes,"
-            " lines_skipped, attempts, registered_at_ms)"
-            " VALUES (:path, :archived, :size_bytes, :mtime_ns, :inode, 'pending', 0, 0, 0, :wall_ms)"
-            " ON CONFLICT (path) DO UPDATE SET archived = excluded.archived, size_bytes = excluded.size_bytes,"
-            " mtime_ns = excluded.mtime_ns, inode = excluded.inode, status = 'pending', attempts = 0,"
-            " next_attempt_at_ms = NULL"
-            " WHERE rollout_files.size_bytes <> excluded.size_bytes OR rollout_files.mtime_ns <> excluded.mtime_ns"
-            " OR rollout_files.inode <> excluded.inode OR rollout_files.status = 'vanished'",
-            path=found.path,
-            archived=int(found.archived),
-            size_bytes=found.size_bytes,
-            mtime_ns=found.mtime_ns,
-            inode=found.inode,
-            wall_ms=at.wall_ms,
-        )
+        changed += await register_file(tx, found, at)
     for path in request.unreadable:
         # inode 0: nothing was ever looked at here, so the row goes when the trouble goes.
         await tx.execute(
@@ -161,6 +146,26 @@ async def register_rollouts(tx: Transaction, request: RegisterRollouts, at: Inst
             wall_ms=at.wall_ms,
         )
     return changed
+
+
+async def register_file(tx: Transaction, found: FoundRollout, at: Instant) -> int:
+    """Give one file its row, or make the row pending if the file changed; answer how many rows that changed."""
+    return await tx.execute(
+        "INSERT INTO rollout_files (path, archived, size_bytes, mtime_ns, inode, status, offset_bytes,"
+        " lines_skipped, attempts, registered_at_ms)"
+        " VALUES (:path, :archived, :size_bytes, :mtime_ns, :inode, 'pending', 0, 0, 0, :wall_ms)"
+        " ON CONFLICT (path) DO UPDATE SET archived = excluded.archived, size_bytes = excluded.size_bytes,"
+        " mtime_ns = excluded.mtime_ns, inode = excluded.inode, status = 'pending', attempts = 0,"
+        " next_attempt_at_ms = NULL"
+        " WHERE rollout_files.size_bytes <> excluded.size_bytes OR rollout_files.mtime_ns <> excluded.mtime_ns"
+        " OR rollout_files.inode <> excluded.inode OR rollout_files.status = 'vanished'",
+        path=found.path,
+        archived=int(found.archived),
+        size_bytes=found.size_bytes,
+        mtime_ns=found.mtime_ns,
+        inode=found.inode,
+        wall_ms=at.wall_ms,
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -198,17 +203,23 @@ async def mark_rollouts_vanished(tx: Transaction, request: MarkRolloutsVanished,
         return NotOwner()
     changed = 0
     for path in request.paths:
-        changed += await tx.execute(
-            "UPDATE rollout_files SET status = 'vanished', reason = 'the file is gone', next_attempt_at_ms = NULL"
-            " WHERE path = :path AND status <> 'vanished'",
-            path=path,
-        )
-        await tx.execute("DELETE FROM rollout_files WHERE path = :path AND inode = 0", path=path)
-        await tx.execute(
-            "UPDATE rollout_files SET status = 'pending' WHERE status = 'shadowed'"
-            " AND thread_id = (SELECT thread_id FROM rollout_files WHERE path = :path)",
-            path=path,
-        )
+        changed += await mark_vanished(tx, path)
+    return changed
+
+
+async def mark_vanished(tx: Transaction, path: str) -> int:
+    """Mark one file that is gone, and have the files that it shadowed read again; answer how many rows are marked."""
+    changed = await tx.execute(
+        "UPDATE rollout_files SET status = 'vanished', reason = 'the file is gone', next_attempt_at_ms = NULL"
+        " WHERE path = :path AND status <> 'vanished'",
+        path=path,
+    )
+    await tx.execute("DELETE FROM rollout_files WHERE path = :path AND inode = 0", path=path)
+    await tx.execute(
+        "UPDATE rollout_files SET status = 'pending' WHERE status = 'shadowed'"
+        " AND thread_id = (SELECT thread_id FROM rollout_files WHERE path = :path)",
+        path=path,
+    )
     return changed
 
 

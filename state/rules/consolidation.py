@@ -1,4 +1,4 @@
-"""Consolidation: a dirty scope is claimed, its files are staged elsewhere, and the row makes them current.
+"""Consolidation: a claimed scope's files are staged elsewhere, and the row makes them current.
 
 Publishing is three steps, and a crash or a steal between any two of them does no harm:
   1. the owner stages a complete folder under its fencing number, which nobody else ever uses;
@@ -12,8 +12,6 @@ import attrs
 from state.ids import Instant, ProcessUuid, Scope, ThreadId
 from state.messages.consolidation import (
     HOME_SCOPE,
-    ClaimConsolidation,
-    ConsolidationClaimed,
     ConsolidationPublished,
     ConsolidationTotals,
     ConsolidationUnchanged,
@@ -23,106 +21,21 @@ from state.messages.consolidation import (
     ListPublishedScopes,
     LoadScopeMemories,
     NothingPublished,
-    NothingToConsolidate,
     PointCurrent,
     Pointed,
     PublishConsolidation,
     PublishedScope,
-    ReleaseConsolidation,
-    RenewConsolidation,
     ReportGenerationLost,
     ScopeMemory,
 )
 from state.messages.extraction import MemoryNote, RetryScheduled
-from state.messages.leases import NotOwner, Released, Renewed
+from state.messages.leases import NotOwner
 from state.rules import leases
 from state.rules.backoff import backoff_ms
+from state.rules.consolidation_claims import OWNED, SCOPE, ScopeRow
 from state.rules.scopes import mark_scope_dirty, scope_folder, scope_link
+from state.rules.selection import select_memories
 from state.transaction import Transaction
-
-_OWNED = " WHERE ownership_token = :token"
-
-
-@attrs.frozen(kw_only=True)
-class _ScopeRow(leases.LeaseRow):
-    scope_kind: str
-    scope_key: str
-    inputs_mark: int
-    claimed_mark: int | None
-    fencing_number: int
-    generation: int
-    published_digest: str | None
-    attempts: int
-    next_attempt_at_ms: int | None
-
-    @property
-    def scope(self) -> Scope:
-        return Scope(kind=self.scope_kind, key=self.scope_key)
-
-    def claimed(self, fencing_number: int, mark: int) -> ConsolidationClaimed:
-        return ConsolidationClaimed(
-            scope=self.scope,
-            scope_folder=scope_folder(self.scope),
-            inputs_mark=mark,
-            fencing_number=fencing_number,
-            published_digest=self.published_digest,
-        )
-
-
-_SCOPE = (
-    f"SELECT {leases.COLUMNS}, scope_kind, scope_key, inputs_mark, claimed_mark, fencing_number, generation,"
-    " published_digest, attempts, next_attempt_at_ms FROM scopes"
-)
-
-
-async def claim_consolidation(
-    tx: Transaction, request: ClaimConsolidation, at: Instant
-) -> ConsolidationClaimed | NothingToConsolidate:
-    """Claim the first dirty scope that is free and not backing off; the home comes after all others."""
-    mine = await tx.one(_ScopeRow, _SCOPE + _OWNED, token=request.terms.token)
-    if mine is not None:
-        return mine.claimed(mine.fencing_number, mine.claimed_mark or mine.inputs_mark)
-    dirty = await tx.all(
-        _ScopeRow,
-        _SCOPE + " WHERE inputs_mark > consolidated_mark"
-        " ORDER BY scope_kind = :home, coalesce(source_at_ms, 0) DESC, scope_kind, scope_key",
-        home=HOME_SCOPE.kind,
-    )
-    next_due_in_ms: int | None = None
-    for row in dirty:
-        if leases.is_held(row, at, request.terms.stale_after_ms):
-            due_in_ms = leases.lease_left_ms(row, at)
-        elif row.next_attempt_at_ms is not None and row.next_attempt_at_ms > at.wall_ms:
-            due_in_ms = row.next_attempt_at_ms - at.wall_ms
-        else:
-            await tx.execute(
-                f"UPDATE scopes SET {leases.GRANT}, claimed_mark = inputs_mark, finished_at_ms = NULL"
-                " WHERE scope_kind = :kind AND scope_key = :key",
-                **leases.grant_parameters(request.terms, at),
-                kind=row.scope_kind,
-                key=row.scope_key,
-            )
-            return row.claimed(row.fencing_number + 1, row.inputs_mark)
-        next_due_in_ms = due_in_ms if next_due_in_ms is None else min(next_due_in_ms, due_in_ms)
-    return NothingToConsolidate(next_due_in_ms=next_due_in_ms)
-
-
-async def renew_consolidation(tx: Transaction, request: RenewConsolidation, at: Instant) -> Renewed | NotOwner:
-    """Extend the lease of the token's owner, late or not."""
-    changed = await tx.execute(
-        f"UPDATE scopes SET {leases.RENEW}{_OWNED}",
-        **leases.renew_parameters(request.token, request.lease_ms, at),
-    )
-    return Renewed(lease_until_boot_ms=leases.lease_until(request.lease_ms, at)) if changed else NotOwner()
-
-
-async def release_consolidation(tx: Transaction, request: ReleaseConsolidation, at: Instant) -> Released | NotOwner:
-    """Give the scope back; it stays dirty."""
-    changed = await tx.execute(
-        f"UPDATE scopes SET {leases.FREE}, claimed_mark = NULL{_OWNED}",
-        token=request.token,
-    )
-    return Released() if changed else NotOwner()
 
 
 @attrs.frozen(kw_only=True)
@@ -216,15 +129,18 @@ async def publish_consolidation(
     tx: Transaction, request: PublishConsolidation, at: Instant
 ) -> ConsolidationPublished | ConsolidationUnchanged | NotOwner:
     """Make the staged folder current, or record that the files would be the same."""
-    row = await tx.one(_ScopeRow, _SCOPE + _OWNED, token=request.token)
+    row = await tx.one(ScopeRow, SCOPE + OWNED, token=request.token)
     if row is None:
         return NotOwner()
     await tx.execute(
-        f"UPDATE scopes SET {leases.FREE}, consolidated_mark = claimed_mark, claimed_mark = NULL, attempts = 0,"
-        f" next_attempt_at_ms = NULL, reason = NULL, finished_at_ms = :wall_ms{_OWNED}",
+        f"UPDATE scopes SET {leases.FREE}, consolidated_mark = max(consolidated_mark, claimed_mark),"
+        f" claimed_mark = NULL, attempts = 0, next_attempt_at_ms = NULL, reason = NULL,"
+        f" finished_at_ms = :wall_ms{OWNED}",
         token=request.token,
         wall_ms=at.wall_ms,
     )
+    if not await select_memories(tx, row.scope, request.selected):
+        await mark_scope_dirty(tx, row.scope)
     if not request.staged:
         return ConsolidationUnchanged()
     await tx.execute(
@@ -246,13 +162,13 @@ async def publish_consolidation(
 
 async def fail_consolidation(tx: Transaction, request: FailConsolidation, at: Instant) -> RetryScheduled | NotOwner:
     """Schedule another try. New work makes the scope dirtier, never due earlier."""
-    row = await tx.one(_ScopeRow, _SCOPE + _OWNED, token=request.token)
+    row = await tx.one(ScopeRow, SCOPE + OWNED, token=request.token)
     if row is None:
         return NotOwner()
     next_attempt_at_ms = at.wall_ms + backoff_ms(row.attempts + 1, request.jitter_permille)
     await tx.execute(
         f"UPDATE scopes SET {leases.FREE}, claimed_mark = NULL, attempts = attempts + 1, reason = :reason,"
-        f" next_attempt_at_ms = :next_attempt_at_ms, finished_at_ms = :wall_ms{_OWNED}",
+        f" next_attempt_at_ms = :next_attempt_at_ms, finished_at_ms = :wall_ms{OWNED}",
         token=request.token,
         reason=request.reason,
         next_attempt_at_ms=next_attempt_at_ms,

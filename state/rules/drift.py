@@ -1,6 +1,7 @@
 """Where the index contradicts itself or a file, and how a file comes to be read again.
 
-What a row must say is not written here a second time: `recording.columns_of` says it for every reading.
+What a row must say is not written here a second time: `recording.columns_of` says it for every reading, and
+`edits.overlay` what was said besides.
 """
 
 import attrs
@@ -10,10 +11,12 @@ from state.messages.backfill import RolloutRead
 from state.messages.consolidation import HOME_SCOPE
 from state.messages.drift import (
     CompareReadings,
+    DamagedLease,
     FindIndexDrift,
     GenerationRow,
     HeldLease,
     IndexDrift,
+    ListDamagedLeases,
     ListGenerations,
     ListHeldLeases,
     ListThreadRows,
@@ -25,10 +28,11 @@ from state.messages.drift import (
     RolloutRow,
     ThreadRowPage,
 )
-from state.messages.leases import NotOwner
+from state.messages.leases import INTEGER_MAX, NotOwner
 from state.messages.threads import Thread
 from state.rules import leases, threads
 from state.rules.backfill import is_owner
+from state.rules.edits import edits_of, overlay
 from state.rules.recording import columns_of
 from state.rules.scopes import scope_folder, scope_link
 from state.transaction import SqlValue, Transaction, in_list
@@ -129,7 +133,7 @@ async def _columns_that_differ(
     if facts is None or facts.thread_id != row.thread_id:
         said = facts.thread_id if facts is not None else "no thread"
         return [("thread_id", str(row.thread_id), said)]
-    expected = columns_of(reading, facts, model_provider_default)
+    expected = overlay(columns_of(reading, facts, model_provider_default), await edits_of(tx, facts.thread_id))
     stored = await tx.one(
         dict[str, SqlValue],
         f"SELECT {', '.join(expected)}, archived_at_ms FROM threads WHERE id = :id",
@@ -137,13 +141,22 @@ async def _columns_that_differ(
     )
     if stored is None:
         return []  # a thread without a row is found by find_index_drift
-    differing = [(name, _text(stored[name]), _text(value)) for name, value in expected.items() if stored[name] != value]
+    differing = [
+        (name, _text(stored[name]), _text(value))
+        for name, value in expected.items()
+        if stored[name] != value and not (name == "updated_at_ms" and _is_touched(stored[name], value))
+    ]
     if (stored["archived_at_ms"] is not None) != reading.found.archived:
         differing.append(("archived", _text(stored["archived_at_ms"]), _text(int(reading.found.archived))))
     tools = await tx.count("SELECT count(*) FROM thread_dynamic_tools WHERE thread_id = :id", id=facts.thread_id)
     if tools != len(facts.dynamic_tools):
         differing.append(("dynamic_tools", str(tools), str(len(facts.dynamic_tools))))
     return differing
+
+
+def _is_touched(stored: SqlValue, mtime_ms: SqlValue) -> bool:
+    """Say whether somebody said that the thread was updated after its file was."""
+    return isinstance(stored, int) and isinstance(mtime_ms, int) and stored > mtime_ms
 
 
 def _text(value: SqlValue) -> str:
@@ -214,6 +227,46 @@ async def list_held_leases(tx: Transaction, request: ListHeldLeases, at: Instant
             is_stale=not leases.is_held(row, at),
         )
         for row in rows
+    )
+
+
+@attrs.frozen(kw_only=True)
+class _Damaged:
+    kind: str
+    job_id: str
+    fencing_number: int
+
+
+def _damaged(table: str, kind: str, job_id: str) -> str:
+    """The rows of one owned table that have some of their six lease columns, or no usable fencing number."""
+    filled = " + ".join(f"({column} IS NOT NULL)" for column in leases.COLUMNS.split(", "))
+    return (
+        f"SELECT '{kind}' AS kind, {job_id} AS job_id, fencing_number FROM {table}"
+        f" WHERE {filled} NOT IN (0, 6) OR fencing_number < 0 OR fencing_number >= {INTEGER_MAX}"
+    )
+
+
+async def list_damaged_leases(tx: Transaction, request: ListDamagedLeases, at: Instant) -> tuple[DamagedLease, ...]:
+    """Every row with half a lease, or with a number that cannot fence."""
+    rows = await tx.all(
+        _Damaged,
+        _damaged("backfill", "backfill", "''")
+        + " UNION ALL "
+        + _damaged("extraction_jobs", "extraction", "'extraction:' || thread_id")
+        + " UNION ALL "
+        + _damaged("scopes", "consolidation", "'consolidation:' || scope_kind || ':' || scope_key")
+        + " LIMIT :limit",
+        limit=request.limit,
+    )
+    return tuple(
+        DamagedLease(
+            kind=row.kind,
+            job_id=row.job_id,
+            found="half a lease" if is_fenced else f"the fencing number {row.fencing_number}",
+            can_be_claimed=is_fenced,
+        )
+        for row in rows
+        for is_fenced in (0 <= row.fencing_number < INTEGER_MAX,)
     )
 
 

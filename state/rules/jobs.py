@@ -2,25 +2,49 @@
 
 import attrs
 
-from state.ids import Instant
-from state.messages.jobs import GetJob, Job, JobFound, JobKind, JobNotFound, JobPage, ListJobs
+from state.ids import Instant, Scope
+from state.messages.consolidation import ScopeBackingOff, ScopeCoolingDown
+from state.messages.extraction import Eligibility
+from state.messages.jobs import (
+    BackOffs,
+    GetBackOffs,
+    GetJob,
+    Job,
+    JobFound,
+    JobKind,
+    JobNotFound,
+    JobPage,
+    ListJobs,
+)
 from state.rules import leases
+from state.rules.consolidation_claims import scope_row, why_not_now
+from state.rules.prefixes import SIMILAR_MAX
 from state.transaction import SqlValue, Transaction
 
-_ALL_JOBS = (
+_EXTRACTION_ID, _CONSOLIDATION_ID = "extraction:", "consolidation:"
+
+_EXTRACTIONS = (
     f"SELECT 'extraction:' || thread_id AS job_id, 'extraction' AS kind, status, scope_kind, scope_key, thread_id,"
     f" attempts, given_back, fencing_number, {leases.COLUMNS}, started_at_ms, finished_at_ms, next_attempt_at_ms,"
     " reason, input_tokens, cached_input_tokens, output_tokens, model_calls FROM extraction_jobs"
-    " UNION ALL SELECT 'consolidation:' || scope_kind || ':' || scope_key, 'consolidation',"
-    " CASE WHEN ownership_token IS NOT NULL THEN 'running' WHEN attempts > 0 THEN 'retry'"
-    " WHEN inputs_mark > consolidated_mark THEN 'pending' ELSE 'succeeded' END,"
-    f" scope_kind, scope_key, NULL, attempts, 0, fencing_number, {leases.COLUMNS}, started_at_ms, finished_at_ms,"
-    " next_attempt_at_ms, reason, 0, 0, 0, 0 FROM scopes"
 )
+_CONSOLIDATIONS = (
+    "SELECT 'consolidation:' || scope_kind || ':' || scope_key AS job_id, 'consolidation' AS kind,"
+    " CASE WHEN ownership_token IS NOT NULL THEN 'running' WHEN attempts > 0 THEN 'retry'"
+    " WHEN inputs_mark > consolidated_mark THEN 'pending' ELSE 'succeeded' END AS status,"
+    " scope_kind, scope_key, NULL AS thread_id, attempts, 0 AS given_back, fencing_number,"
+    f" {leases.COLUMNS}, started_at_ms,"
+    # A running scope still knows when it last ended, since its cool-down is counted from there.
+    " CASE WHEN ownership_token IS NULL THEN finished_at_ms END AS finished_at_ms, next_attempt_at_ms, reason,"
+    " 0 AS input_tokens, 0 AS cached_input_tokens, 0 AS output_tokens, 0 AS model_calls FROM scopes"
+)
+_ALL_JOBS = f"{_EXTRACTIONS} UNION ALL {_CONSOLIDATIONS}"
 
 
 @attrs.frozen(kw_only=True)
-class _JobRow(leases.LeaseRow):
+class JobRow(leases.LeaseRow):
+    """One job as its table holds it."""
+
     job_id: str
     kind: str
     status: str
@@ -39,7 +63,13 @@ class _JobRow(leases.LeaseRow):
     output_tokens: int
     model_calls: int
 
-    def job(self, at: Instant) -> Job:
+    @property
+    def scope(self) -> Scope:
+        """The scope that it is about."""
+        return Scope(kind=self.scope_kind, key=self.scope_key)
+
+    def job(self, at: Instant, waits_because: str | None = None) -> Job:
+        """As people see it."""
         return Job(
             job_id=self.job_id,
             kind=JobKind(self.kind),
@@ -56,6 +86,7 @@ class _JobRow(leases.LeaseRow):
             finished_at_ms=self.finished_at_ms,
             next_attempt_at_ms=self.next_attempt_at_ms,
             reason=self.reason,
+            waits_because=waits_because,
             input_tokens=self.input_tokens,
             cached_input_tokens=self.cached_input_tokens,
             output_tokens=self.output_tokens,
@@ -74,19 +105,130 @@ async def list_jobs(tx: Transaction, request: ListJobs, at: Instant) -> JobPage:
         where.append("status = :status")
         parameters["status"] = request.status
     rows = await tx.all(
-        _JobRow,
+        JobRow,
         f"SELECT * FROM ({_ALL_JOBS}) WHERE {' AND '.join(where)} ORDER BY job_id LIMIT :limit",
         **parameters,
     )
-    page = tuple(row.job(at) for row in rows[: request.limit])
-    return JobPage(jobs=page, next_after=page[-1].job_id if len(rows) > request.limit and page else None)
+    page = [row.job(at, await _why_waits(tx, row, request, at)) for row in rows[: request.limit]]
+    return JobPage(jobs=tuple(page), next_after=page[-1].job_id if len(rows) > request.limit and page else None)
 
 
 async def get_job(tx: Transaction, request: GetJob, at: Instant) -> JobFound | JobNotFound:
-    """One job by its id."""
-    row = await tx.one(
-        _JobRow,
-        f"SELECT * FROM ({_ALL_JOBS}) WHERE job_id = :job_id",
-        job_id=request.job_id,
+    """One job by its id or by a unique beginning of it, with what it waits for."""
+    row = await find_job(tx, request.job_id)
+    if isinstance(row, JobNotFound):
+        return row
+    return JobFound(job=row.job(at, await _why_waits(tx, row, request, at)))
+
+
+async def find_job(tx: Transaction, text: str) -> JobRow | JobNotFound:
+    """The job with this id, else the one whose id begins so, else those that might be meant.
+
+    The name of a kind alone names no job.
+    """
+    wanted = text.strip()
+    if wanted.startswith(_CONSOLIDATION_ID):
+        wanted = wanted.removeprefix(_CONSOLIDATION_ID)
+        sql, name = f"SELECT * FROM ({_CONSOLIDATIONS})", "scope_kind || ':' || scope_key"
+    else:
+        wanted = wanted.removeprefix(_EXTRACTION_ID).lower()
+        sql, name = _EXTRACTIONS, "thread_id"
+    if not wanted:
+        return JobNotFound()
+    rows = await tx.all(
+        JobRow,
+        f"{sql} WHERE {name} >= :wanted AND {name} < :end ORDER BY {name} LIMIT {SIMILAR_MAX}",
+        wanted=wanted,
+        end=wanted + "\U0010ffff",
     )
-    return JobFound(job=row.job(at)) if row is not None else JobNotFound()
+    exact = [row for row in rows if row.job_id.partition(":")[2] == wanted]
+    if len(exact or rows) == 1:
+        return (exact or rows)[0]
+    return JobNotFound(similar=tuple(row.job_id for row in rows))
+
+
+async def _why_waits(tx: Transaction, row: JobRow, request: GetJob | ListJobs, at: Instant) -> str | None:
+    if row.kind == JobKind.CONSOLIDATION:
+        return await _why_scope_waits(tx, row, request.cooldown_ms, at)
+    return await _why_thread_waits(tx, row, request.eligibility, at)
+
+
+async def _why_scope_waits(tx: Transaction, row: JobRow, cooldown_ms: int, at: Instant) -> str | None:
+    scope = await scope_row(tx, row.scope)
+    if scope is None or scope.ownership_token is not None or not scope.is_dirty:
+        return None
+    match why_not_now(scope, at, cooldown_ms=cooldown_ms):
+        case ScopeBackingOff():
+            return "waiting to be tried again"
+        case ScopeCoolingDown():
+            return "resting after its last success"
+    return "ready"
+
+
+@attrs.frozen(kw_only=True)
+class _Waiting:
+    archived_at_ms: int | None
+    memory_mode: str
+    source: str
+    content_at_ms: int
+
+
+async def _why_thread_waits(tx: Transaction, row: JobRow, eligibility: Eligibility | None, at: Instant) -> str | None:
+    """In the order and the words of GetExtractionTotals; a test holds the two against each other."""
+    if eligibility is None or row.status not in ("pending", "retry"):
+        return None
+    thread = await tx.one(
+        _Waiting,
+        "SELECT t.archived_at_ms, t.memory_mode, t.source, j.content_at_ms FROM extraction_jobs j"
+        " JOIN threads t ON t.id = j.thread_id"
+        " WHERE j.thread_id = :thread_id AND j.scope_kind = :kind AND j.scope_key = :key",
+        thread_id=row.thread_id,
+        kind=row.scope_kind,
+        key=row.scope_key,
+    )
+    if thread is None:
+        return "its session is not indexed"
+    chosen = {*eligibility.sources, *(f'{{"custom":"{source}"}}' for source in eligibility.sources)}
+    age_ms = at.wall_ms - thread.content_at_ms
+    if thread.archived_at_ms is not None:
+        return "archived"
+    if thread.memory_mode != "enabled":
+        return f"memory is {thread.memory_mode}"
+    if thread.source not in chosen:
+        return f"source {thread.source} is not chosen"
+    if age_ms < eligibility.idle_ms:
+        return "not idle long enough"
+    if eligibility.age_ms_max is not None and age_ms > eligibility.age_ms_max:
+        return "too old"
+    if row.next_attempt_at_ms is not None and row.next_attempt_at_ms > at.wall_ms:
+        return "waiting to be tried again"
+    return "ready"
+
+
+@attrs.frozen(kw_only=True)
+class _BackOff:
+    jobs: int
+    next_attempt_at_ms: int | None
+
+
+async def get_back_offs(tx: Transaction, request: GetBackOffs, at: Instant) -> BackOffs:
+    """Count what waits for its next attempt, and say when the first one is."""
+    extractions = await tx.one(
+        _BackOff,
+        "SELECT count(*) AS jobs, min(j.next_attempt_at_ms) AS next_attempt_at_ms FROM extraction_jobs j"
+        " JOIN threads t ON t.id = j.thread_id WHERE j.status IN ('pending', 'retry') AND j.status = 'retry'"
+        " AND j.next_attempt_at_ms > :wall_ms AND t.archived_at_ms IS NULL AND t.memory_mode = 'enabled'",
+        wall_ms=at.wall_ms,
+    )
+    consolidations = await tx.one(
+        _BackOff,
+        "SELECT count(*) AS jobs, min(next_attempt_at_ms) AS next_attempt_at_ms FROM scopes"
+        " WHERE inputs_mark > consolidated_mark AND ownership_token IS NULL AND next_attempt_at_ms > :wall_ms",
+        wall_ms=at.wall_ms,
+    )
+    assert extractions is not None, "an aggregate always answers one row"
+    assert consolidations is not None, "an aggregate always answers one row"
+    times = [one.next_attempt_at_ms for one in (extractions, consolidations) if one.next_attempt_at_ms is not None]
+    return BackOffs(
+        extractions=extractions.jobs, consolidations=consolidations.jobs, next_attempt_at_ms=min(times, default=None)
+    )

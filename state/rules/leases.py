@@ -11,16 +11,20 @@
 A row is owned exactly while it holds a token. Every write of an owner repeats the token in its WHERE clause, and the
 number of changed rows is the verdict. A lease is stale when lease_until_boot_ms <= now (equal means expired), and also
 when it was granted in another boot: after a restart of the machine no owner lives.
+
+Clocks and rows that are not as they should be. Only differences of the boot clock matter, so any reading of it that a
+row can hold judges alike, a negative one too; wall time judges no lease. Where the clock went back within one boot a
+lease lasts longer by as much, and the reaper still frees a dead owner's at once; one that would end later than any
+lease granted now is no lease of this clock and is stale, so that nothing blocks a row for longer than LEASE_MS_MAX.
+Lease columns that nothing of ours wrote (a token without an owner, an end or a boot) make a row that nobody holds: the
+next claim takes it over and writes all of them anew.
 """
 
 import attrs
 
 from state.ids import Instant, ProcessUuid
-from state.messages.leases import ClaimTerms, Owner
+from state.messages.leases import LEASE_MS_MAX, ClaimTerms, Owner
 from state.transaction import SqlValue
-
-LEASE_MS_MAX = 24 * 3_600_000
-"""A longer lease is cut to this, so that no typing error can block a row for ever."""
 
 GRANT = (
     "owner_process = :owner_process, owner_worker = :owner_worker, ownership_token = :token,"
@@ -56,7 +60,7 @@ class LeaseRow:
     @property
     def owner(self) -> Owner | None:
         """Who holds the row, or None."""
-        if self.owner_process is None:
+        if not self.owner_process:
             return None
         return Owner(process=self.owner_process, worker=self.owner_worker or "")
 
@@ -68,11 +72,13 @@ def is_held(row: LeaseRow, at: Instant, stale_after_ms: int | None = None) -> bo
       stale_after_ms: None lets the owner's own lease decide; a number overrules it, judged by the last renewal.
         0 or less takes the row from anyone who renewed at or before now.
     """
-    if row.ownership_token is None or row.lease_boot_id != at.boot_id:
+    if not row.ownership_token or row.owner is None or row.lease_boot_id != at.boot_id:
+        return False
+    if row.lease_until_boot_ms is None or row.renewed_boot_ms is None:
         return False
     if stale_after_ms is not None:
-        return (row.renewed_boot_ms or 0) > at.boot_ms - max(stale_after_ms, 0)
-    return (row.lease_until_boot_ms or 0) > at.boot_ms
+        return row.renewed_boot_ms > at.boot_ms - max(stale_after_ms, 0)
+    return 0 < row.lease_until_boot_ms - at.boot_ms <= LEASE_MS_MAX
 
 
 def lease_left_ms(row: LeaseRow, at: Instant) -> int:
@@ -83,8 +89,8 @@ def lease_left_ms(row: LeaseRow, at: Instant) -> int:
 
 
 def lease_until(lease_ms: int, at: Instant) -> int:
-    """When a lease asked for now ends, on the boot clock."""
-    return at.boot_ms + min(max(lease_ms, 1), LEASE_MS_MAX)
+    """When a lease asked for now ends, on the boot clock. The request has checked lease_ms; nothing is cut here."""
+    return at.boot_ms + lease_ms
 
 
 def grant_parameters(terms: ClaimTerms, at: Instant) -> dict[str, SqlValue]:

@@ -2,26 +2,29 @@
 
 A thread row is a projection of one file. When two files hold the same thread, the active one goes before an archived
 one, and of two in the same place the one with the greater path (the later stamp); the other is marked as shadowed.
-The order in which files are read never matters.
+The order in which files are read never matters. What was said of a thread (state.rules.edits) goes before its file.
 """
+
+from collections.abc import Mapping
 
 import attrs
 
 from state.ids import Instant, ThreadId
 from state.messages.backfill import (
     RecordRollouts,
-    RecordThreadNames,
     RolloutRead,
     RolloutsRecorded,
     RolloutUnreadable,
 )
 from state.messages.leases import NotOwner
+from state.messages.thread_edits import MemoryMode
 from state.rollouts.model import RolloutReading, ThreadFacts
 from state.rules.backfill import is_owner
 from state.rules.backoff import backoff_ms
-from state.rules.extraction_work import empty_job, refresh_job
-from state.rules.scopes import mark_scope_dirty_if_known
-from state.transaction import SqlValue, Transaction
+from state.rules.edits import Values, edits_of, edits_of_new_thread, mark_mode_change, overlay, say, store_edits
+from state.rules.extraction_work import empty_job, move_job, refresh_job
+from state.rules.thread_tools import add_tools
+from state.transaction import Edit, SqlValue, Transaction
 
 
 async def record_rollouts(tx: Transaction, request: RecordRollouts, at: Instant) -> RolloutsRecorded | NotOwner:
@@ -32,21 +35,11 @@ async def record_rollouts(tx: Transaction, request: RecordRollouts, at: Instant)
     for outcome in request.outcomes:
         match outcome:
             case RolloutRead():
-                result = await _record_reading(tx, outcome, request.model_provider_default, at)
+                result = await record_reading(tx, outcome, request.model_provider_default, at)
             case RolloutUnreadable():
                 result = await _record_failure(tx, outcome, at)
         counts[result] += 1
     return RolloutsRecorded(**counts)
-
-
-async def record_thread_names(tx: Transaction, request: RecordThreadNames, at: Instant) -> int:
-    """Write the names that people gave; threads without a row are passed over."""
-    changed = 0
-    for thread_id, name in request.names.items():
-        changed += await tx.execute(
-            "UPDATE threads SET name = :name WHERE id = :id AND name IS NOT :name", id=thread_id, name=name
-        )
-    return changed
 
 
 @attrs.frozen(kw_only=True)
@@ -70,7 +63,21 @@ async def _record_failure(tx: Transaction, outcome: RolloutUnreadable, at: Insta
     return "failed"
 
 
-async def _record_reading(tx: Transaction, outcome: RolloutRead, model_provider_default: str, at: Instant) -> str:
+async def record_reading(
+    tx: Transaction,
+    outcome: RolloutRead,
+    model_provider_default: str,
+    at: Instant,
+    *,
+    new_thread_memory_mode: MemoryMode | None = None,
+    updated_at_ms: int | None = None,
+) -> str:
+    """Store one reading; answer the status that its file has now.
+
+    Args:
+      new_thread_memory_mode: said of a thread that has no row yet and whose rollout says no mode.
+      updated_at_ms: when the thread was updated, if somebody knows better than the file's time.
+    """
     facts = outcome.reading.facts
     await _release_shadowed(tx, outcome.found.path, facts.thread_id if facts else None)
     if facts is None:
@@ -87,7 +94,10 @@ async def _record_reading(tx: Transaction, outcome: RolloutRead, model_provider_
         path=outcome.found.path,
     )
     await _write_file_row(tx, outcome, "indexed", outcome.reading.remark, facts.thread_id, at)
-    await _write_thread(tx, outcome, facts, model_provider_default)
+    row = columns_of(outcome, facts, model_provider_default)
+    if updated_at_ms is not None:
+        row["updated_at_ms"] = updated_at_ms
+    await _write_thread(tx, outcome, facts, row, new_thread_memory_mode, at)
     return "indexed"
 
 
@@ -151,6 +161,7 @@ class _Before:
     content_revision: int
     memory_mode: str
     cwd: str
+    is_edited: int
 
 
 _COLUMNS = (
@@ -196,8 +207,8 @@ _UPSERT = (
 
 
 def columns_of(outcome: RolloutRead, facts: ThreadFacts, model_provider_default: str) -> dict[str, SqlValue]:
-    """What a reading alone says a thread's row holds. archived_at_ms and content_revision are not among it: they
-    depend on the row before, too."""
+    """What a reading alone says a thread's row holds, before edits are laid over it. archived_at_ms and
+    content_revision are not among it: they depend on the row before, too."""
     updated_at_ms = outcome.reading.mtime_ns // 1_000_000
     return {
         **attrs.asdict(facts, recurse=False, filter=lambda field, _: field.name in _COLUMNS),
@@ -210,12 +221,21 @@ def columns_of(outcome: RolloutRead, facts: ThreadFacts, model_provider_default:
     }
 
 
-async def _write_thread(tx: Transaction, outcome: RolloutRead, facts: ThreadFacts, model_provider_default: str) -> None:
+async def _write_thread(
+    tx: Transaction,
+    outcome: RolloutRead,
+    facts: ThreadFacts,
+    columns: dict[str, SqlValue],
+    new_thread_memory_mode: MemoryMode | None,
+    at: Instant,
+) -> None:
+    thread_id = facts.thread_id
     before = await tx.one(
         _Before,
-        "SELECT rollout_path, archived_at_ms, content_digest, content_revision, memory_mode, cwd FROM threads"
-        " WHERE id = :id",
-        id=facts.thread_id,
+        "SELECT rollout_path, archived_at_ms, content_digest, content_revision, memory_mode, cwd,"
+        " EXISTS (SELECT 1 FROM thread_edits e WHERE e.thread_id = threads.id) AS is_edited"
+        " FROM threads WHERE id = :id",
+        id=thread_id,
     )
     # What belongs to the file that held the thread before does not belong to this one.
     of_this_file = before if before is not None and before.rollout_path == outcome.found.path else None
@@ -227,35 +247,42 @@ async def _write_thread(tx: Transaction, outcome: RolloutRead, facts: ThreadFact
     revision = 1
     if before is not None:
         revision = before.content_revision + (before.content_digest != facts.content_digest)
-    row: dict[str, SqlValue] = {
-        **columns_of(outcome, facts, model_provider_default),
-        "archived_at_ms": archived_at_ms,
-        "content_revision": revision,
-    }
+    journaled: dict[str, Edit] = {}
+    said: Values = {}
+    if before is None:
+        journaled = await edits_of_new_thread(tx, thread_id)
+        if new_thread_memory_mode not in (None, MemoryMode.ENABLED) and not facts.memory_mode:
+            said = {} if "memory_mode" in journaled else {"memory_mode": new_thread_memory_mode.value}
+        edits = {field: edit.value for field, edit in journaled.items()} | said
+    else:
+        edits = await edits_of(tx, thread_id) if before.is_edited else {}
+    row = {**columns, "archived_at_ms": archived_at_ms, "content_revision": revision}
+    if edits:
+        row = overlay(row, edits)
     await tx.execute(_UPSERT, **row)
+    if journaled:
+        await store_edits(tx, thread_id, journaled)
+        await _name_new_thread(tx, thread_id, journaled)
     if before is not None and of_this_file is None:
         await tx.execute("DELETE FROM thread_dynamic_tools WHERE thread_id = :id", id=facts.thread_id)
-    for position, tool in enumerate(facts.dynamic_tools):
-        # The first reading of a file wins: tools belong to the start of the thread.
-        await tx.execute(
-            "INSERT INTO thread_dynamic_tools"
-            " (thread_id, position, name, description, input_schema, defer_loading, namespace) VALUES"
-            " (:thread_id, :position, :name, :description, :input_schema, :defer_loading, :namespace)"
-            " ON CONFLICT (thread_id, position) DO NOTHING",
-            thread_id=facts.thread_id,
-            position=position,
-            name=tool.name,
-            description=tool.description,
-            input_schema=tool.input_schema,
-            defer_loading=int(tool.defer_loading),
-            namespace=tool.namespace,
-        )
-    if before is not None and before.memory_mode != row["memory_mode"]:
-        await mark_scope_dirty_if_known(tx, before.cwd)
+    # The first reading of a file wins: tools belong to the start of the thread.
+    await add_tools(tx, thread_id, facts.dynamic_tools)
+    if before is not None:
+        await mark_mode_change(tx, before.memory_mode, row["memory_mode"], before.cwd)
+    if before is not None and before.cwd != facts.cwd:
+        await move_job(tx, facts.thread_id, before.cwd, facts.cwd)
     if facts.preview and facts.content_at_ms is not None:
         await refresh_job(tx, facts.thread_id, facts.cwd, revision, facts.content_at_ms)
     elif facts.is_all_copied:
         await empty_job(tx, facts.thread_id, revision)
+    if said:
+        await say(tx, thread_id, said, at)
+
+
+async def _name_new_thread(tx: Transaction, thread_id: ThreadId, journaled: Mapping[str, Edit]) -> None:
+    """Give a new row the name that outlived an older one: it is the one edit that no reading writes."""
+    if "name" in journaled:
+        await tx.execute("UPDATE threads SET name = :name WHERE id = :id", id=thread_id, name=journaled["name"].value)
 
 
 def _memory_mode(text: str) -> str:

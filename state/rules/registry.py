@@ -8,17 +8,47 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from state.ids import Instant
-from state.messages import backfill, consolidation, drift, extraction, jobs, logs, memories, service, threads
+from state.messages import (
+    backfill,
+    consolidation,
+    drift,
+    extraction,
+    extraction_claims,
+    job_control,
+    jobs,
+    logs,
+    memories,
+    memory_rows,
+    retention,
+    service,
+    thread_edits,
+    thread_places,
+    thread_rows,
+    thread_tools,
+    threads,
+)
 from state.messages.base import Request
+from state.rules import applying as applying_rules
 from state.rules import backfill as backfill_rules
 from state.rules import consolidation as consolidation_rules
+from state.rules import consolidation_claims as consolidation_claim_rules
 from state.rules import drift as drift_rules
 from state.rules import extraction as extraction_rules
+from state.rules import extraction_claims as extraction_claim_rules
+from state.rules import extraction_totals as extraction_total_rules
+from state.rules import job_control as job_control_rules
 from state.rules import jobs as job_rules
 from state.rules import logs as log_rules
 from state.rules import memories as memory_rules
+from state.rules import memory_rows as memory_row_rules
 from state.rules import recording as recording_rules
+from state.rules import retention as retention_rules
 from state.rules import service as service_rules
+from state.rules import thread_edits as thread_edit_rules
+from state.rules import thread_names as thread_name_rules
+from state.rules import thread_places as thread_place_rules
+from state.rules import thread_rows as thread_row_rules
+from state.rules import thread_tools as thread_tool_rules
 from state.rules import threads as thread_rules
 from state.transaction import Transaction
 
@@ -26,6 +56,7 @@ Rule = Callable[[Transaction, Any, Instant], Coroutine[Any, Any, Any]]
 
 RULES: Mapping[type[Request[Any]], Rule] = {
     backfill.ClaimBackfill: backfill_rules.claim_backfill,
+    backfill.CompareThreadNames: thread_name_rules.compare_thread_names,
     backfill.FindKnownRollouts: backfill_rules.find_known_rollouts,
     backfill.FinishBackfill: backfill_rules.finish_backfill,
     backfill.GetBackfillState: backfill_rules.get_backfill_state,
@@ -35,46 +66,78 @@ RULES: Mapping[type[Request[Any]], Rule] = {
     backfill.LoadCheckpoints: backfill_rules.load_checkpoints,
     backfill.MarkRolloutsVanished: backfill_rules.mark_rollouts_vanished,
     backfill.RecordRollouts: recording_rules.record_rollouts,
-    backfill.RecordThreadNames: recording_rules.record_thread_names,
+    backfill.RecordThreadNames: thread_name_rules.record_thread_names,
     backfill.RegisterRollouts: backfill_rules.register_rollouts,
     backfill.RenewBackfill: backfill_rules.renew_backfill,
-    consolidation.ClaimConsolidation: consolidation_rules.claim_consolidation,
+    consolidation.ClaimConsolidation: consolidation_claim_rules.claim_consolidation,
+    consolidation.ClaimScope: consolidation_claim_rules.claim_scope,
     consolidation.FailConsolidation: consolidation_rules.fail_consolidation,
     consolidation.GetConsolidationTotals: consolidation_rules.get_consolidation_totals,
     consolidation.GetHomeGeneration: consolidation_rules.get_home_generation,
     consolidation.ListPublishedScopes: consolidation_rules.list_published_scopes,
     consolidation.LoadScopeMemories: consolidation_rules.load_scope_memories,
+    consolidation.MarkScopeDirty: consolidation_claim_rules.mark_scope,
     consolidation.PointCurrent: consolidation_rules.point_current,
     consolidation.PublishConsolidation: consolidation_rules.publish_consolidation,
-    consolidation.ReleaseConsolidation: consolidation_rules.release_consolidation,
-    consolidation.RenewConsolidation: consolidation_rules.renew_consolidation,
+    consolidation.ReleaseConsolidation: consolidation_claim_rules.release_consolidation,
+    consolidation.RenewConsolidation: consolidation_claim_rules.renew_consolidation,
     consolidation.ReportGenerationLost: consolidation_rules.report_generation_lost,
     drift.CompareReadings: drift_rules.compare_readings,
     drift.FindIndexDrift: drift_rules.find_index_drift,
+    drift.ListDamagedLeases: drift_rules.list_damaged_leases,
     drift.ListGenerations: drift_rules.list_generations,
     drift.ListHeldLeases: drift_rules.list_held_leases,
     drift.ListThreadRows: drift_rules.list_thread_rows,
     drift.LookUpRollouts: drift_rules.look_up_rollouts,
     drift.RecordLostFiles: drift_rules.record_lost_files,
     drift.RereadRollouts: drift_rules.reread_rollouts,
-    extraction.ClaimExtraction: extraction_rules.claim_extraction,
+    extraction.ClaimExtraction: extraction_claim_rules.claim_extraction,
     extraction.FailExtraction: extraction_rules.fail_extraction,
     extraction.FinishExtraction: extraction_rules.finish_extraction,
-    extraction.GetExtractionTotals: extraction_rules.get_extraction_totals,
+    extraction.GetExtractionTotals: extraction_total_rules.get_extraction_totals,
     extraction.ReleaseExtraction: extraction_rules.release_extraction,
     extraction.RenewExtraction: extraction_rules.renew_extraction,
     extraction.ReopenForExtractor: extraction_rules.reopen_for_extractor,
+    extraction_claims.ClaimExtractionOf: extraction_claim_rules.claim_extraction_of,
+    job_control.ReleaseJob: job_control_rules.release_job,
+    job_control.RetryJob: job_control_rules.retry_job,
+    job_control.StealJob: job_control_rules.steal_job,
+    jobs.GetBackOffs: job_rules.get_back_offs,
     jobs.GetJob: job_rules.get_job,
     jobs.ListJobs: job_rules.list_jobs,
     memories.GetMemories: memory_rules.get_memories,
     memories.ListMemories: memory_rules.list_memories,
+    memory_rows.GetNewestMemory: memory_row_rules.get_newest_memory,
+    memory_rows.LastMemories: memory_row_rules.last_memories,
+    memory_rows.SaveMemory: memory_row_rules.save_memory,
+    memory_rows.SaveMemoryUnderClaim: memory_row_rules.save_memory_under_claim,
+    retention.DeleteThreadMemory: retention_rules.delete_thread_memory,
+    retention.MarkPolluted: retention_rules.mark_polluted,
+    retention.PruneMemories: retention_rules.prune_memories,
+    retention.RecordUsage: retention_rules.record_usage,
     service.ExplainWorker: service_rules.explain_worker,
     service.ListProcesses: service_rules.list_processes,
     service.ListWorkers: service_rules.list_workers,
     service.RegisterProcess: service_rules.register_process,
     service.ReportWorker: service_rules.report_worker,
     service.ReturnLeases: service_rules.return_leases,
+    thread_edits.PatchThreadGit: thread_edit_rules.patch_thread_git,
+    thread_edits.SetThreadMemoryMode: thread_edit_rules.set_thread_memory_mode,
+    thread_edits.SetThreadName: thread_edit_rules.set_thread_name,
+    thread_edits.SetThreadTitle: thread_edit_rules.set_thread_title,
+    thread_places.FindRolloutPath: thread_place_rules.find_rollout_path,
+    thread_places.MarkThreadArchived: thread_place_rules.mark_thread_archived,
+    thread_places.MarkThreadUnarchived: thread_place_rules.mark_thread_unarchived,
+    thread_places.RepairRolloutPath: thread_place_rules.repair_rollout_path,
+    thread_rows.ApplyRolloutItems: applying_rules.apply_rollout_items,
+    thread_rows.DeleteThread: thread_row_rules.delete_thread,
+    thread_rows.InsertThreadIfAbsent: thread_row_rules.insert_thread_if_absent,
+    thread_rows.TouchThread: thread_row_rules.touch_thread,
+    thread_rows.UpsertThread: thread_row_rules.upsert_thread,
+    thread_tools.GetDynamicTools: thread_tool_rules.get_dynamic_tools,
+    thread_tools.SetDynamicTools: thread_tool_rules.set_dynamic_tools,
     threads.GetThread: thread_rules.get_thread,
+    threads.ListThreadIds: thread_rules.list_thread_ids,
     threads.ListThreads: thread_rules.list_threads,
 }
 """Every request has exactly one rule; tests/test_architecture.py proves that none is left out."""

@@ -1,18 +1,23 @@
 """Reading thread rows: one by its id, or a page by (time, id) keys that never lose a tie."""
 
+import attrs
+
 from state.ids import Instant, ThreadId
 from state.messages.threads import (
     GetThread,
+    ListThreadIds,
     ListThreads,
     Thread,
     ThreadAnchor,
+    ThreadDirection,
+    ThreadFilter,
     ThreadFound,
     ThreadNotFound,
     ThreadPage,
     ThreadSort,
 )
-from state.rollouts.model import DynamicTool
 from state.rules.prefixes import ids_with_prefix
+from state.rules.thread_tools import tools_of
 from state.transaction import SqlValue, Transaction, in_list
 
 COLUMNS = ", ".join(
@@ -31,22 +36,53 @@ _SORT_COLUMN = {
 }
 
 
+@attrs.frozen(kw_only=True)
+class _Id:
+    id: ThreadId
+
+
 async def list_threads(tx: Transaction, request: ListThreads, at: Instant) -> ThreadPage:
-    """One page, newest first; one row more than asked tells whether there is another page."""
+    """One page; one row more than asked tells whether there is another page."""
+    query = _query(request, COLUMNS, request.limit + 1)
+    threads = await tx.all(Thread, query[0], **query[1]) if query is not None else []
+    page = tuple(threads[: request.limit])
+    return ThreadPage(
+        threads=page,
+        next_anchor=_anchor(request, page[-1]) if len(threads) > request.limit and page else None,
+        first_anchor=_anchor(request, page[0]) if page else None,
+        rows_scanned=len(threads),
+    )
+
+
+async def list_thread_ids(tx: Transaction, request: ListThreadIds, at: Instant) -> tuple[ThreadId, ...]:
+    """The same rows, their ids alone."""
+    query = _query(request, "id", request.limit)
+    return tuple(row.id for row in await tx.all(_Id, query[0], **query[1])) if query is not None else ()
+
+
+def _anchor(request: ThreadFilter, thread: Thread) -> ThreadAnchor:
+    return ThreadAnchor(at_ms=getattr(thread, _SORT_COLUMN[request.sort]), id=thread.id)
+
+
+def _query(request: ThreadFilter, columns: str, limit: int) -> tuple[str, dict[str, SqlValue]] | None:
+    """The statement and its parameters; None when a list that allows nothing makes asking needless."""
     column = _SORT_COLUMN[request.sort]
+    order, behind = ("ASC", ">") if request.direction is ThreadDirection.ASCENDING else ("DESC", "<")
     where = [
         "preview <> ''",
         f"archived_at_ms IS {'NOT ' if request.archived else ''}NULL",
         # Hidden, not deleted: a file that is away for a moment takes no names or memories with it.
         "NOT EXISTS (SELECT 1 FROM rollout_files f WHERE f.path = threads.rollout_path AND f.status = 'vanished')",
     ]
-    parameters: dict[str, SqlValue] = {"limit": request.limit + 1}
+    parameters: dict[str, SqlValue] = {"limit": limit}
     for name, values in (
         ("source", request.sources),
         ("model_provider", request.model_providers),
         ("cwd", request.cwds),
     ):
         if values is not None:
+            if not values:
+                return None
             text, more = in_list(name, values)
             where.append(f"{name} {text}")
             parameters.update(more)
@@ -54,18 +90,12 @@ async def list_threads(tx: Transaction, request: ListThreads, at: Instant) -> Th
         where.append("(instr(title, :part) > 0 OR instr(coalesce(name, ''), :part) > 0)")
         parameters["part"] = request.title_contains
     if request.anchor is not None:
-        where.append(f"({column}, id) < (:anchor_at_ms, :anchor_id)")
+        where.append(f"({column}, id) {behind} (:anchor_at_ms, :anchor_id)")
         parameters.update(anchor_at_ms=request.anchor.at_ms, anchor_id=request.anchor.id)
-    threads = await tx.all(
-        Thread,
-        f"SELECT {COLUMNS} FROM threads WHERE {' AND '.join(where)} ORDER BY {column} DESC, id DESC LIMIT :limit",
-        **parameters,
+    return (
+        f"SELECT {columns} FROM threads WHERE {' AND '.join(where)} ORDER BY {column} {order}, id {order} LIMIT :limit",
+        parameters,
     )
-    page = tuple(threads[: request.limit])
-    anchor = None
-    if len(threads) > request.limit and page:
-        anchor = ThreadAnchor(at_ms=getattr(page[-1], column), id=page[-1].id)
-    return ThreadPage(threads=page, next_anchor=anchor)
 
 
 async def get_thread(tx: Transaction, request: GetThread, at: Instant) -> ThreadFound | ThreadNotFound:
@@ -75,10 +105,4 @@ async def get_thread(tx: Transaction, request: GetThread, at: Instant) -> Thread
         return ThreadNotFound(similar=tuple(ids))
     thread = await tx.one(Thread, f"SELECT {COLUMNS} FROM threads WHERE id = :id", id=ids[0])
     assert thread is not None, "the id was read in this transaction"
-    tools = await tx.all(
-        DynamicTool,
-        "SELECT name, description, input_schema, defer_loading, namespace FROM thread_dynamic_tools"
-        " WHERE thread_id = :id ORDER BY position",
-        id=ThreadId(ids[0]),
-    )
-    return ThreadFound(thread=thread, dynamic_tools=tuple(tools))
+    return ThreadFound(thread=thread, dynamic_tools=await tools_of(tx, ThreadId(ids[0])))

@@ -7,8 +7,10 @@ from state.messages.consolidation import (
     ClaimConsolidation,
     ConsolidationClaimed,
     FailConsolidation,
+    LoadScopeMemories,
     NothingToConsolidate,
     PublishConsolidation,
+    SelectedMemory,
 )
 from tests.fakes.extraction import claimed as claimed_extraction
 from tests.fakes.extraction import draft, finish
@@ -40,8 +42,20 @@ def claimed(state: MemoryState, token: str, **more: Any) -> ConsolidationClaimed
     return job
 
 
+def selection(state: MemoryState, scope: Scope = SHOP) -> tuple[SelectedMemory, ...]:
+    """What the scope's files would be made of now."""
+    loaded = state.ask(LoadScopeMemories(scope=scope, limit=256, unused_ms_max=None))
+    return tuple(SelectedMemory(thread_id=memory.thread_id, source_at_ms=memory.source_at_ms) for memory in loaded)
+
+
 def publish(
-    state: MemoryState, token: str, *, digest: str = "digest-1", source_at_ms: int = 1, memories: int = 1
+    state: MemoryState,
+    token: str,
+    *,
+    digest: str = "digest-1",
+    source_at_ms: int = 1,
+    memories: int = 1,
+    selected: tuple[SelectedMemory, ...] = (),
 ) -> Any:
     """Publish a staged folder, named after the token."""
     return state.ask(
@@ -52,11 +66,12 @@ def publish(
             source_at_ms=source_at_ms,
             memories=memories,
             staged=True,
+            selected=selected,
         )
     )
 
 
-def leave_unchanged(state: MemoryState, token: str) -> Any:
+def leave_unchanged(state: MemoryState, token: str, *, selected: tuple[SelectedMemory, ...] = ()) -> Any:
     """Say that the files would be what they are."""
     return state.ask(
         PublishConsolidation(
@@ -66,6 +81,7 @@ def leave_unchanged(state: MemoryState, token: str) -> Any:
             source_at_ms=1,
             memories=1,
             staged=False,
+            selected=selected,
         )
     )
 

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import apsw
 
 from state.ids import OwnershipToken, ProcessUuid
+from state.journal import MemoryJournal
 from state.messages.base import Request
 from state.messages.leases import ClaimTerms, Owner
 from state.migrate import migrate
@@ -20,14 +21,15 @@ Tables = dict[str, list[tuple[Any, ...]]]
 
 
 class MemoryState:
-    """A migrated database that no disk holds, and the clock that its rules are told."""
+    """A migrated database that no disk holds, the journal beside it, and the clock that its rules are told."""
 
-    def __init__(self, memories_dir: Path = Path("/nowhere")) -> None:
+    def __init__(self, memories_dir: Path = Path("/nowhere"), *, journal: MemoryJournal | None = None) -> None:
         self.clock = ManualClock()
+        self.journal = journal or MemoryJournal()
         self._connection = apsw.Connection(":memory:")
         self._connection.pragma("foreign_keys", True)
         migrate(self._connection)
-        self._transaction = SqliteTransaction(self._connection, memories_dir)
+        self._transaction = SqliteTransaction(self._connection, memories_dir, self.journal)
         self._tables = [
             str(name) for (name,) in self._connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
         ]

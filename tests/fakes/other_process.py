@@ -1,10 +1,12 @@
 """Another process that uses a state folder: a real one, because OS locks and SIGKILL know nothing less.
 
     python -m tests.fakes.other_process hold STATE_FOLDER    open the store, claim the scan, say so, wait for the end
+    python -m tests.fakes.other_process claim STATE_FOLDER   open the store, claim a session and a project, wait
     python -m tests.fakes.other_process open STATE_FOLDER    open the store, say what became of it, and leave
     python -m tests.fakes.other_process lock STATE_FOLDER    hold nothing but the shared lock of every opener
 
-Each says its one word (a JSON text) on stdout. Every one ends when its stdin does.
+A second argument names the Codex home of the state. Each says its one word (a JSON text) on stdout. Every one ends
+when its stdin does.
 """
 
 import json
@@ -19,13 +21,17 @@ import trio
 
 from state.errors import StateFolderError
 from state.folder import StateFolder, held_lock
+from state.ids import Scope
 from state.messages.backfill import ClaimBackfill
+from state.messages.consolidation import ClaimScope
+from state.messages.extraction import ClaimExtraction, Eligibility
 from state.messages.leases import ClaimTerms
 from state.store import open_store
 
 CODEX_HOME = "/home/ann/.codex"
 """The home that every process of a test means."""
 ROOT = Path(__file__).parents[2]
+EVERYTHING = Eligibility(sources=("cli",), idle_ms=0, age_ms_max=None)
 
 
 class OtherProcess:
@@ -53,10 +59,10 @@ class OtherProcess:
 
 
 @contextmanager
-def other_process(what: str, folder: StateFolder) -> Iterator[OtherProcess]:
+def other_process(what: str, folder: StateFolder, codex_home: str = CODEX_HOME) -> Iterator[OtherProcess]:
     """Start another process; it ends with the block."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.fakes.other_process", what, str(folder.path)],
+        [sys.executable, "-m", "tests.fakes.other_process", what, str(folder.path), codex_home],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -73,17 +79,29 @@ def _say(word: Any) -> None:
     print(json.dumps(word), flush=True)
 
 
-async def _hold(folder: StateFolder) -> None:
-    async with open_store(folder, CODEX_HOME) as handle:
+async def _hold(folder: StateFolder, codex_home: str) -> None:
+    async with open_store(folder, codex_home) as handle:
         terms = ClaimTerms(token=handle.mint_token(), owner=handle.owner("scan"), lease_ms=3_600_000)
         await handle.ask(ClaimBackfill(terms=terms))
         _say(handle.process)
         await trio.to_thread.run_sync(sys.stdin.read)
 
 
-async def _open(folder: StateFolder) -> None:
+async def _claim(folder: StateFolder, codex_home: str) -> None:
+    async with open_store(folder, codex_home) as handle:
+
+        def terms(worker: str) -> ClaimTerms:
+            return ClaimTerms(token=handle.mint_token(), owner=handle.owner(worker), lease_ms=3_600_000)
+
+        await handle.ask(ClaimExtraction(terms=terms("extraction-0"), eligibility=EVERYTHING))
+        await handle.ask(ClaimScope(terms=terms("consolidation-0"), scope=Scope(kind="cwd", key="/home/ann/shop")))
+        _say(handle.process)
+        await trio.to_thread.run_sync(sys.stdin.read)
+
+
+async def _open(folder: StateFolder, codex_home: str) -> None:
     try:
-        async with open_store(folder, CODEX_HOME) as handle:
+        async with open_store(folder, codex_home) as handle:
             _say({"process": handle.process})
             await trio.to_thread.run_sync(sys.stdin.read)
     except StateFolderError as error:
@@ -101,4 +119,4 @@ if __name__ == "__main__":
     if _what == "lock":
         _lock(_folder)
     else:
-        trio.run({"hold": _hold, "open": _open}[_what], _folder)
+        trio.run({"hold": _hold, "claim": _claim, "open": _open}[_what], _folder, sys.argv[3])

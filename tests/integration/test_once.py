@@ -223,3 +223,20 @@ def test_json_output_is_one_document(home: CodexHome, memoryd: Memoryd) -> None:
 
         assert ended.code == 0, ended.stderr
         assert isinstance(json.loads(ended.stdout), dict)
+
+
+def test_memory_that_is_too_old_leaves_the_files_and_then_the_store(home: CodexHome, memoryd: Memoryd) -> None:
+    rollout = home.session()
+    rollout.user(WISH)
+    memoryd.once()
+    too_old = ("--set", "consolidation.max_unused_days=0")
+
+    answer = memoryd.once(*too_old)
+    assert answer["consolidation"]["published"] == 1
+    assert "pnpm" not in _memory_of(answer, "shop")
+    assert len(memoryd.ask("memories", "list")["memories"]) == 1, "it was in files until now"
+
+    answer = memoryd.once(*too_old)
+    assert answer["extraction"]["claimed"] == 0
+    assert answer["consolidation"].items() >= {"published": 0, "unchanged": 1}.items()
+    assert memoryd.ask("memories", "list")["memories"] == []

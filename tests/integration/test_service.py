@@ -65,7 +65,7 @@ def test_status_shows_the_workers_of_a_running_service(memoryd: Memoryd) -> None
         assert entry["pid"] == process.pid
         assert entry["alive"] is True
         assert {one["worker"]: one["state"] for one in entry["workers"]} == dict.fromkeys(
-            ("reaper", "backfill", "extraction", "consolidation", "publishing"), "running"
+            ("reaper", "backfill", "extraction", "consolidation", "publishing", "retention"), "running"
         )
 
 

@@ -13,9 +13,10 @@ from config import Settings
 from config.settings import BACKFILL_LEASE_MS
 from state.errors import StateFolderError
 from state.folder import StateFolder
-from state.ids import OwnershipToken
+from state.ids import OwnershipToken, ProcessUuid
 from state.messages.backfill import BackfillClaimed, ClaimBackfill, FinishBackfill, GetBackfillState
 from state.messages.leases import ClaimTerms
+from state.messages.service import RegisterProcess
 from state.messages.threads import ListThreads
 from state.store import StateHandle, open_store
 from tests.fakes.codex_home import CodexHome
@@ -215,7 +216,7 @@ async def test_open_only_reads_a_whole_index_and_changes_nothing(home: CodexHome
         assert handle is not None
         assert await titles(handle) == THREE
         with pytest.raises(TypeError):
-            await claim(handle)
+            await handle.ask(RegisterProcess(process=ProcessUuid("me"), pid=1))
 
 
 async def test_open_only_warns_of_an_index_that_is_not_whole_and_never_scans(

@@ -10,10 +10,11 @@ import attrs
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
-from state.ids import OwnershipToken, ProcessUuid
+from state.ids import OwnershipToken, ProcessUuid, Scope
 from state.messages.backfill import BackfillClaimed, ClaimBackfill, FinishBackfill, RenewBackfill
 from state.messages.consolidation import (
     ClaimConsolidation,
+    ClaimScope,
     ConsolidationClaimed,
     ReleaseConsolidation,
     RenewConsolidation,
@@ -25,8 +26,9 @@ from state.messages.extraction import (
     ReleaseExtraction,
     RenewExtraction,
 )
+from state.messages.job_control import JobFreed, JobHeld, JobReopened, ReleaseJob, RetryJob, StealJob
 from state.messages.leases import ClaimTerms, Released, Renewed
-from state.messages.service import ReturnLeases
+from state.messages.service import RegisterProcess, ReturnLeases
 from tests.fakes.clock import ManualClock
 from tests.fakes.consolidation import BLOG, SHOP, remember
 from tests.fakes.extraction import EVERYTHING
@@ -36,7 +38,8 @@ from tests.fakes.readings import SCAN, facts, index, thread_id
 LEASE_MS = 60_000
 START_WALL_MS = ManualClock().wall_ms
 NEAR_EXPIRY_MS = st.sampled_from([0, 1, LEASE_MS - 1, LEASE_MS, LEASE_MS + 1])
-PROCESSES = st.sampled_from(["process-1", "process-2", "process-3"])
+ALL_PROCESSES = ("process-1", "process-2", "process-3")
+PROCESSES = st.sampled_from(ALL_PROCESSES)
 KINDS = st.sampled_from(["backfill", "extraction", "consolidation"])
 
 Row = tuple[str, str]
@@ -49,6 +52,12 @@ ROWS: tuple[Row, ...] = (
     ("consolidation", SHOP.key),
     ("consolidation", BLOG.key),
 )
+
+
+JOBS = st.sampled_from([row for row in ROWS if row[0] != "backfill"])
+"""The rows that a person takes a hand in."""
+
+SCOPES = st.sampled_from([SHOP, BLOG])
 
 
 @attrs.define
@@ -64,7 +73,7 @@ class Held:
 
 @attrs.define
 class Model:
-    """One owned row as the model sees it. `deaths` counts claims that ended neither released nor done."""
+    """One owned row as the model sees it. `deaths` counts claims that ended neither given back nor stolen nor done."""
 
     held: Held | None = None
     fencing_number: int = 0
@@ -72,7 +81,7 @@ class Model:
 
 
 class LeaseMachine(RuleBasedStateMachine):
-    """Claims, renewals, releases, crashes and reboots, in any order."""
+    """Claims, renewals, releases, crashes, reboots and a person's hand in it, in any order."""
 
     tokens: Bundle[tuple[str, str]] = Bundle("tokens")  # (kind, token) of every claim that was granted, dead ones too
 
@@ -94,6 +103,8 @@ class LeaseMachine(RuleBasedStateMachine):
         self.state.ask(FinishBackfill(token=SCAN, listed=True))
         for (kind, key), model in self.rows.items():
             model.fencing_number = self.fencing_number(kind, key)
+        for process in ALL_PROCESSES:
+            self.state.ask(RegisterProcess(process=ProcessUuid(process), pid=1))
 
     @rule(ms=NEAR_EXPIRY_MS)
     def time_passes(self, ms: int) -> None:
@@ -119,21 +130,60 @@ class LeaseMachine(RuleBasedStateMachine):
             for (row_kind, _), model in self.rows.items():
                 assert row_kind != kind or self._may_not_be_claimed(kind, model, stale_after_ms)
             return multiple()
-        model = self.rows[kind, key]
+        self._note_claim((kind, key), token, process, fencing_number, stale_after_ms)
+        return (kind, token)
+
+    @rule(target=tokens, scope=SCOPES, process=PROCESSES, stale_after_ms=st.sampled_from([None, None, 0, -1, LEASE_MS]))
+    def claim_one_scope(self, scope: Scope, process: str, stale_after_ms: int | None) -> Any:
+        self.minted += 1
+        token = f"scope-{self.minted}"
+        model = self.rows["consolidation", scope.key]
+        is_free = model.held is None or not self._holds(model.held, stale_after_ms)
+        before = self.state.tables()
+
+        reply = self.state.ask(
+            ClaimScope(
+                terms=terms(token, process=process, lease_ms=LEASE_MS, stale_after_ms=stale_after_ms), scope=scope
+            )
+        )
+
+        assert isinstance(reply, ConsolidationClaimed) == is_free
+        if not isinstance(reply, ConsolidationClaimed):
+            assert self.state.tables() == before, "a refused claim changed something"
+            return multiple()
+        self._note_claim(("consolidation", scope.key), token, process, reply.fencing_number, stale_after_ms)
+        return ("consolidation", token)
+
+    @rule(claim=tokens)
+    def claim_one_scope_again_with_the_same_token(self, claim: tuple[str, str]) -> None:
+        """The owner's second claim renews; it is the one way of claiming that changes an owned row."""
+        kind, token = claim
+        model = self._owned_row(token)
+        if kind != "consolidation" or model is None or model.held is None:
+            return
+        scope = next(scope for scope in (SHOP, BLOG) if self.rows[kind, scope.key] is model)
+
+        reply = self.state.ask(ClaimScope(terms=terms(token, lease_ms=LEASE_MS), scope=scope))
+
+        assert isinstance(reply, ConsolidationClaimed)
+        assert reply.fencing_number == model.fencing_number
+        self._note_renewal(model.held)
+
+    def _note_claim(self, row: Row, token: str, process: str, fencing_number: int, stale_after_ms: int | None) -> None:
+        model = self.rows[row]
         assert model.held is None or not self._holds(model.held, stale_after_ms), "robbed a living owner"
         assert fencing_number == model.fencing_number + 1
         if model.held is not None:
             model.deaths += 1
         model.fencing_number = fencing_number
+        model.held = Held(token=token, process=process, boot_id="", until_boot_ms=0, renewed_boot_ms=0)
+        self._note_renewal(model.held)
+
+    def _note_renewal(self, held: Held) -> None:
         now = self.state.clock
-        model.held = Held(
-            token=token,
-            process=process,
-            boot_id=now.boot_id,
-            until_boot_ms=now.boot_ms + LEASE_MS,
-            renewed_boot_ms=now.boot_ms,
-        )
-        return (kind, token)
+        held.boot_id = now.boot_id
+        held.until_boot_ms = now.boot_ms + LEASE_MS
+        held.renewed_boot_ms = now.boot_ms
 
     @rule(claim=tokens)
     def claim_again_with_the_same_token(self, claim: tuple[str, str]) -> None:
@@ -159,9 +209,7 @@ class LeaseMachine(RuleBasedStateMachine):
         if model is None or model.held is None:
             assert self.state.tables() == before, "a refused token changed something"
             return
-        model.held.boot_id = self.state.clock.boot_id
-        model.held.until_boot_ms = self.state.clock.boot_ms + LEASE_MS
-        model.held.renewed_boot_ms = self.state.clock.boot_ms
+        self._note_renewal(model.held)
 
     @rule(claim=tokens)
     def give_back(self, claim: tuple[str, str]) -> None:
@@ -190,6 +238,62 @@ class LeaseMachine(RuleBasedStateMachine):
         for model in dead:
             model.held = None
             model.deaths += 1
+        # Its successor, entered under the same name here.
+        self.state.ask(RegisterProcess(process=ProcessUuid(process), pid=1))
+
+    @rule(row=JOBS, proven_dead=st.sampled_from([None, *ALL_PROCESSES]))
+    def person_releases(self, row: Row, proven_dead: str | None) -> None:
+        """What nobody works on is freed, and its attempt stays counted; a living owner keeps what it has."""
+        model = self.rows[row]
+        is_free = model.held is not None and (not self._holds(model.held, None) or model.held.process == proven_dead)
+        before = self.state.tables()
+
+        reply = self.state.ask(
+            ReleaseJob(job_id=self._job_id(row), proven_dead=ProcessUuid(proven_dead) if proven_dead else None)
+        )
+
+        assert isinstance(reply, JobFreed) == is_free
+        if is_free:
+            model.held = None
+            model.deaths += 1
+        else:
+            assert self.state.tables() == before, "a refused release changed something"
+
+    @rule(row=JOBS, is_the_newest=st.booleans())
+    def person_steals(self, row: Row, is_the_newest: bool) -> None:
+        """The claim that was meant is ended, whoever holds it, and not held against the job; no other one is."""
+        model = self.rows[row]
+        fencing_number = model.fencing_number if is_the_newest else max(model.fencing_number - 1, 0)
+        is_freed = model.held is not None and fencing_number == model.fencing_number
+        before = self.state.tables()
+
+        reply = self.state.ask(StealJob(job_id=self._job_id(row), fencing_number=fencing_number))
+
+        assert isinstance(reply, JobFreed) == is_freed
+        if is_freed:
+            model.held = None
+        else:
+            assert self.state.tables() == before, "a refused steal changed something"
+
+    @rule(row=JOBS)
+    def person_retries(self, row: Row) -> None:
+        """A job that nobody has gets all its attempts back; one that somebody has is left alone, stale or not."""
+        model = self.rows[row]
+        before = self.state.tables()
+
+        reply = self.state.ask(RetryJob(job_id=self._job_id(row)))
+
+        if model.held is None:
+            assert isinstance(reply, JobReopened)
+            model.deaths = 0
+        else:
+            assert isinstance(reply, JobHeld)
+            assert self.state.tables() == before, "a refused retry changed something"
+
+    @staticmethod
+    def _job_id(row: Row) -> str:
+        kind, key = row
+        return f"extraction:{key}" if kind == "extraction" else f"consolidation:cwd:{key}"
 
     @invariant()
     def owned_rows_have_token_owner_and_lease_and_no_others_have(self) -> None:

@@ -123,8 +123,12 @@ def conversations(draw: st.DrawFn) -> Conversation:
     )
 
 
+TERMINAL_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-_])")
+
+
 def shown(text: str) -> set[str]:
     """The words of a text, folded, to see whether one text was made from another."""
+    text = TERMINAL_SEQUENCE.sub("", text)  # a colour is no part of a word
     visible = "".join(character for character in text if unicodedata.category(character) not in ("Cf", "Cs"))
     return set(re.findall(r"\w+", unicodedata.normalize("NFC", visible).casefold()))
 

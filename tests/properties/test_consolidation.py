@@ -5,4 +5,4 @@ from hypothesis import settings
 from tests.properties.consolidation_machine import ConsolidationMachine
 
 TestConsolidation = ConsolidationMachine.TestCase
-TestConsolidation.settings = settings(max_examples=50, stateful_step_count=40)
+TestConsolidation.settings = settings(max_examples=150, stateful_step_count=40)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from state.group_commit import GroupCommit
 from state.ids import Instant, OwnershipToken, ProcessUuid
+from state.journal import MemoryJournal
 from state.messages.backfill import (
     ClaimBackfill,
     FinishBackfill,
@@ -27,15 +28,18 @@ from state.messages.extraction import (
     GetExtractionTotals,
     ReleaseExtraction,
 )
+from state.messages.extraction_claims import ClaimExtractionOf
+from state.messages.memory_rows import SaveMemoryUnderClaim
+from state.messages.retention import DeleteThreadMemory
 from state.messages.service import RegisterProcess, ReturnLeases
 from state.migrate import migrate
 from state.transaction import Transaction
 from tests.fakes.clock import ManualClock
 from tests.fakes.direct_store import DirectStore
-from tests.fakes.extraction import EVERYTHING, draft
+from tests.fakes.extraction import EVERYTHING, SHOP, draft
 from tests.fakes.memory_state import terms
 from tests.fakes.probe import BulkProbe, Probe, UrgentProbe, insert, probes_registered
-from tests.fakes.readings import facts, found, path_of, read
+from tests.fakes.readings import facts, found, path_of, read, thread_id
 
 TOKENS = st.sampled_from([OwnershipToken("one"), OwnershipToken("two")])
 NUMBERS = st.sampled_from([1, 2])
@@ -87,6 +91,25 @@ REQUESTS: st.SearchStrategy[Request[Any]] = st.one_of(
         TOKENS,
         st.sampled_from(["tabs", "spaces"]),
     ),
+    st.builds(
+        lambda token, number: ClaimExtractionOf(
+            thread_id=thread_id(number), scope=SHOP, terms=terms(token), running_max=1
+        ),
+        TOKENS,
+        NUMBERS,
+    ),
+    st.builds(
+        lambda token, number: SaveMemoryUnderClaim(
+            token=token,
+            thread_id=thread_id(number),
+            scope=SHOP,
+            extractor=ExtractorId(name="builtin", version=1),
+            draft=draft("spaces"),
+        ),
+        TOKENS,
+        NUMBERS,
+    ),
+    st.builds(lambda number: DeleteThreadMemory(thread_id=thread_id(number)), NUMBERS),
     st.builds(lambda token: ReleaseExtraction(token=token), TOKENS),
     st.builds(lambda token: ClaimConsolidation(terms=terms(token)), TOKENS),
     st.builds(lambda token: ReleaseConsolidation(token=token), TOKENS),
@@ -108,7 +131,11 @@ class Store:
         self._connection.pragma("foreign_keys", True)
         migrate(self._connection)
         commits = GroupCommit(
-            self._connection, memories_dir=Path("/nowhere"), clock=ManualClock(), process=ProcessUuid("store")
+            self._connection,
+            memories_dir=Path("/nowhere"),
+            journal=MemoryJournal(),
+            clock=ManualClock(),
+            process=ProcessUuid("store"),
         )
         self._direct = DirectStore(commits)
         self._direct.ask(RegisterProcess(process=ProcessUuid("store"), pid=1))

@@ -5,4 +5,4 @@ from hypothesis import settings
 from tests.properties.lease_machine import LeaseMachine
 
 TestLeases = LeaseMachine.TestCase
-TestLeases.settings = settings(max_examples=60, stateful_step_count=40)
+TestLeases.settings = settings(max_examples=120, stateful_step_count=40)

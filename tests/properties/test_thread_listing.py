@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from state.messages.memories import ListMemories, MemoryAnchor
-from state.messages.threads import ListThreads, ThreadAnchor, ThreadSort
+from state.messages.threads import ListThreadIds, ListThreads, ThreadAnchor, ThreadDirection, ThreadSort
 from tests.fakes.consolidation import remember
 from tests.fakes.memory_state import MemoryState
 from tests.fakes.readings import facts, index, thread_id
@@ -13,8 +13,14 @@ TIMES = st.sampled_from([1, 2, 3])
 """Few, so that most threads share theirs with another."""
 
 
-@given(st.lists(st.tuples(TIMES, TIMES, TIMES, st.booleans()), max_size=9), st.integers(1, 4))
-def test_pages_of_threads_lose_no_tie_and_repeat_nothing(threads: list[tuple[int, int, int, bool]], limit: int) -> None:
+@given(
+    st.lists(st.tuples(TIMES, TIMES, TIMES, st.booleans()), max_size=9),
+    st.integers(1, 4),
+    st.sampled_from(ThreadDirection),
+)
+def test_pages_of_threads_lose_no_tie_and_repeat_nothing(
+    threads: list[tuple[int, int, int, bool]], limit: int, direction: ThreadDirection
+) -> None:
     state = MemoryState()
     for number, (created, updated, recent, is_visible) in enumerate(threads):
         index(
@@ -27,16 +33,20 @@ def test_pages_of_threads_lose_no_tie_and_repeat_nothing(threads: list[tuple[int
         seen: list[str] = []
         anchor: ThreadAnchor | None = None
         while True:
-            page = state.ask(ListThreads(limit=limit, anchor=anchor, sort=sort))
+            page = state.ask(ListThreads(limit=limit, anchor=anchor, sort=sort, direction=direction))
             seen += [thread.id for thread in page.threads]
+            assert page.rows_scanned == len(page.threads) + (page.next_anchor is not None)
             anchor = page.next_anchor
             if anchor is None:
                 break
             assert len(page.threads) == limit
         expected = sorted(
-            ((times[place], thread_id(number)) for number, times in enumerate(threads) if times[3]), reverse=True
+            ((times[place], thread_id(number)) for number, times in enumerate(threads) if times[3]),
+            reverse=direction is ThreadDirection.DESCENDING,
         )
         assert seen == [one for _, one in expected]
+        ids = state.ask(ListThreadIds(limit=limit, sort=sort, direction=direction))
+        assert list(ids) == seen[:limit]
     state.close()
 
 

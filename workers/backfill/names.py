@@ -32,10 +32,17 @@ async def record_names(handle: StateHandle, codex_home: Path, threads: Collectio
     except OSError as error:
         log.warning("names of sessions not readable", path=str(codex_home / SESSION_INDEX), reason=plain_reason(error))
         return
-    names = sorted((thread, name) for thread, name in every.items() if threads is None or thread in threads)
-    for start in range(0, len(names), NAMES_MAX):
-        part = {thread: redact(name) for thread, name in names[start : start + NAMES_MAX]}
-        await handle.ask(RecordThreadNames(names=part))
+    wanted = sorted(every if threads is None else every.keys() & set(threads))
+    for start in range(0, len(wanted), NAMES_MAX):
+        part = {thread: every[thread] for thread in wanted[start : start + NAMES_MAX]}
+        await handle.ask(
+            RecordThreadNames(
+                names={thread: redact(given.name) for thread, given in part.items()},
+                named_at_ms={
+                    thread: given.named_at_ms for thread, given in part.items() if given.named_at_ms is not None
+                },
+            )
+        )
 
 
 class NameFollower:

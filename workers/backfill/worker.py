@@ -45,7 +45,7 @@ from workers.backfill.changes import Changes, Places
 from workers.backfill.names import record_names
 from workers.backfill.survey import REGISTER_FILES_MAX, look, slices
 from workers.chunks import chunks
-from workers.lease_keeper import LeaseLostError, hold_lease
+from workers.lease_keeper import HeldLease, LeaseLostError, hold_lease
 from workers.progress import Progress
 from workers.redaction import redact
 
@@ -106,16 +106,20 @@ async def scan(
     """
     token = handle.mint_token()
     terms = ClaimTerms(token=token, owner=handle.owner("backfill"), lease_ms=BACKFILL_LEASE_MS)
+    claimed_boot_ms = handle.clock().boot_ms
     claimed = await handle.ask(ClaimBackfill(terms=terms))
     if isinstance(claimed, BackfillHeld):
         return claimed
     listed = False
     try:
         async with hold_lease(
-            handle, RenewBackfill(token=token, lease_ms=BACKFILL_LEASE_MS), lease_ms=BACKFILL_LEASE_MS
-        ):
+            handle,
+            RenewBackfill(token=token, lease_ms=BACKFILL_LEASE_MS),
+            lease_ms=BACKFILL_LEASE_MS,
+            claimed_boot_ms=claimed_boot_ms,
+        ) as held:
             work = _Scan(
-                handle, codex_home, settings, progress, token, places, Changes() if changes is None else changes
+                handle, codex_home, settings, progress, token, held, places, Changes() if changes is None else changes
             )
             summary = await work.run(retry_failed_now=retry_failed_now)
             listed = places is None
@@ -146,6 +150,7 @@ class _Scan:
         settings: Settings,
         progress: Progress,
         token: OwnershipToken,
+        held: HeldLease,
         places: Places,
         changes: Changes,
     ) -> None:
@@ -154,6 +159,7 @@ class _Scan:
         self._settings = settings
         self._progress = progress
         self._token = token
+        self._held = held
         self._places = places
         self._changes = changes
         self._read_from_start: set[ThreadId] = set()
@@ -161,10 +167,12 @@ class _Scan:
     async def run(self, *, retry_failed_now: bool) -> BackfillSummary:
         survey = await look(self._handle, self._codex_home, self._places, retry_failed_now=retry_failed_now)
         if survey.plan.vanished:
+            await self._held.confirm()
             for paths in slices(survey.plan.vanished, REGISTER_FILES_MAX):
                 _owned(await self._handle.ask(MarkRolloutsVanished(token=self._token, paths=tuple(paths))))
             # What the vanished files shadowed is to be read now, so look once more.
             survey = await look(self._handle, self._codex_home, self._places, retry_failed_now=retry_failed_now)
+        await self._held.confirm()
         plan, unreadable = survey.plan, tuple(survey.unreadable)
         for part in slices(plan.to_read, REGISTER_FILES_MAX):
             _owned(await self._handle.ask(RegisterRollouts(token=self._token, found=tuple(part))))
@@ -255,6 +263,7 @@ class _Scan:
         return summary.plus(recorded, bytes_read)
 
     async def _ask_to_record(self, chunk: Outcomes) -> RolloutsRecorded:
+        await self._held.confirm()  # reading a large file may have taken long
         return _owned(
             await self._handle.ask(
                 RecordRollouts(

@@ -36,20 +36,20 @@ from state.messages.consolidation import (
     ReleaseConsolidation,
     RenewConsolidation,
     ReportGenerationLost,
+    SelectedMemory,
 )
 from state.messages.leases import ClaimTerms, NotOwner
 from state.store import StateHandle
 from workers.consolidation.home import ScopeSummary, render_home
 from workers.consolidation.render import render_scope
 from workers.consolidation.staging import digest_of, generation_folder, missing_file, remove_older_generations, stage
-from workers.lease_keeper import LeaseLostError, hold_lease
+from workers.lease_keeper import GIVE_BACK_SECONDS_MAX, HeldLease, LeaseLostError, give_back, hold_lease
 from workers.progress import NoProgress, Progress
 from workers.redaction import redact
 
 log = structlog.get_logger(__name__)
 
 IDLE_POLL_SECONDS_MAX = 2.0
-GIVE_BACK_SECONDS_MAX = 2.0
 
 
 @attrs.frozen(kw_only=True)
@@ -63,11 +63,13 @@ class ConsolidationSummary:
 
 @attrs.frozen(kw_only=True)
 class _Rendered:
-    """The files of a scope, the time of their newest content, and how many memories (or projects) they hold."""
+    """The files of a scope, the time of their newest content, how many memories (or projects) they hold, and which
+    memories these are."""
 
     files: Mapping[str, str]
     source_at_ms: int
     memories: int
+    selected: tuple[SelectedMemory, ...] = ()
 
 
 async def serve(handle: StateHandle, codex_home: Path, settings: Settings) -> None:
@@ -116,25 +118,28 @@ class Consolidation:
         while True:
             token = self._handle.mint_token()
             terms = ClaimTerms(token=token, owner=self._handle.owner(worker), lease_ms=CONSOLIDATION_LEASE_MS)
-            claimed = await self._handle.ask(ClaimConsolidation(terms=terms))
+            claimed_boot_ms = self._handle.clock().boot_ms
+            claimed = await self._handle.ask(ClaimConsolidation(terms=terms, cooldown_ms=self._settings.cooldown_ms()))
             if isinstance(claimed, NothingToConsolidate):
                 if until_done:
                     return
                 due_seconds = (claimed.next_due_in_ms or 0) / 1000 or IDLE_POLL_SECONDS_MAX
                 await trio.sleep(min(due_seconds, IDLE_POLL_SECONDS_MAX))
                 continue
-            await self._work(claimed, token)
+            await self._work(claimed, token, claimed_boot_ms)
 
-    async def _work(self, job: ConsolidationClaimed, token: OwnershipToken) -> None:
+    async def _work(self, job: ConsolidationClaimed, token: OwnershipToken, claimed_boot_ms: int) -> None:
         renewal = RenewConsolidation(token=token, lease_ms=CONSOLIDATION_LEASE_MS)
         try:
-            async with hold_lease(self._handle, renewal, lease_ms=CONSOLIDATION_LEASE_MS):
-                await self._consolidate(job, token)
+            async with hold_lease(
+                self._handle, renewal, lease_ms=CONSOLIDATION_LEASE_MS, claimed_boot_ms=claimed_boot_ms
+            ) as held:
+                await self._consolidate(job, token, held)
         except LeaseLostError as lost:
             log.warning("consolidation abandoned", scope=job.scope.key, reason=str(lost))
         except trio.Cancelled:
             with trio.CancelScope(shield=True, deadline=trio.current_time() + GIVE_BACK_SECONDS_MAX):
-                await self._handle.ask(ReleaseConsolidation(token=token))
+                await give_back(self._handle, ReleaseConsolidation(token=token))
             raise
         except StoreError:
             raise
@@ -145,24 +150,35 @@ class Consolidation:
             log.warning("consolidation failed", scope=job.scope.key, reason=redact(reason))
             await self._fail(job, token, redact(reason))
 
-    async def _consolidate(self, job: ConsolidationClaimed, token: OwnershipToken) -> None:
+    async def _consolidate(self, job: ConsolidationClaimed, token: OwnershipToken, held: HeldLease) -> None:
         rendered = await (self._render_home() if job.scope == HOME_SCOPE else self._render(job))
         digest = digest_of(rendered.files)
         folder = generation_folder(job.scope_folder, job.fencing_number, token)
         staged = digest != job.published_digest
+        await held.confirm()
         if staged:
             # Not abandoned on cancel: what is half written would be left behind. It takes milliseconds.
             await trio.to_thread.run_sync(stage, self._memories_dir, folder, rendered.files)
-        reply = await self._handle.ask(
-            PublishConsolidation(
-                token=token,
-                generation_folder=folder,
-                digest=digest,
-                source_at_ms=rendered.source_at_ms,
-                memories=rendered.memories,
-                staged=staged,
+        try:
+            await held.confirm()  # a disk may have been slow, or the machine asleep
+            reply = await self._handle.ask(
+                PublishConsolidation(
+                    token=token,
+                    generation_folder=folder,
+                    digest=digest,
+                    source_at_ms=rendered.source_at_ms,
+                    memories=rendered.memories,
+                    staged=staged,
+                    selected=rendered.selected,
+                )
             )
-        )
+            if isinstance(reply, NotOwner):
+                raise LeaseLostError("the scope was taken over by somebody else")
+        except (LeaseLostError, trio.Cancelled):
+            # Nothing was published: a request that is cancelled was withdrawn. Nobody else ever looks into the folder.
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + GIVE_BACK_SECONDS_MAX):
+                await trio.to_thread.run_sync(shutil.rmtree, self._memories_dir / folder, True)
+            raise
         match reply:
             case ConsolidationPublished(generation=generation):
                 log.info("published memories", scope=job.scope.key, generation=generation)
@@ -170,9 +186,6 @@ class Consolidation:
                 await self._point(job)
             case ConsolidationUnchanged():
                 self._count(job, "unchanged")
-            case NotOwner():
-                await trio.to_thread.run_sync(shutil.rmtree, self._memories_dir / folder, True)
-                raise LeaseLostError("the scope was taken over by somebody else")
 
     async def _point(self, job: ConsolidationClaimed) -> None:
         pointed = await self._handle.ask(PointCurrent(scope=job.scope))
@@ -194,6 +207,9 @@ class Consolidation:
             files=files,
             source_at_ms=max((memory.source_at_ms for memory in memories), default=0),
             memories=len(memories),
+            selected=tuple(
+                SelectedMemory(thread_id=memory.thread_id, source_at_ms=memory.source_at_ms) for memory in memories
+            ),
         )
 
     async def _render_home(self) -> _Rendered:

@@ -13,13 +13,14 @@ import trio
 
 from config import Settings
 from state.messages.backfill import (
+    CompareThreadNames,
     FileStatus,
     GetBackfillState,
     KnownRollout,
     ListTroubledRollouts,
     TroubledRollout,
 )
-from state.messages.drift import FindIndexDrift, IndexDrift, ListThreadRows, MisplacedThread
+from state.messages.drift import FindIndexDrift, IndexDrift, MisplacedThread
 from state.rollouts import FoundRollout, UnreadablePath, find_rollouts, plain_reason, read_thread_names
 from state.store import StateHandle
 from workers.backfill.survey import look
@@ -27,6 +28,9 @@ from workers.doctor.finding import Area, Findings, Severity, shown
 from workers.redaction import redact
 
 TROUBLED_MAX = 20_000
+
+NAMES_MAX = 500
+"""Names in one question: some milliseconds of work, so that other requests get in between."""
 
 
 @attrs.frozen(kw_only=True)
@@ -124,15 +128,21 @@ async def _check_names(findings: Findings, reporter: "_Reporter", handle: StateH
             repair="give yourself the right to read it; names that are known are kept",
         )
         return
-    after: str | None = "" if names else None
-    while after is not None:
-        page = await handle.ask(ListThreadRows(after=after))
-        after = page.next_after
-        for thread in page.threads:
-            name = names.get(thread.id)
-            if name is not None and redact(name) != thread.name:
-                found = f"thread {thread.id} is named {shown(name)}, and its row says {shown(thread.name)}"
-                reporter.behind("name_differs", thread.id, found, "takes the name over")
+    threads = sorted(names)
+    for start in range(0, len(threads), NAMES_MAX):
+        part = {thread: names[thread] for thread in threads[start : start + NAMES_MAX]}
+        drifts = await handle.ask(
+            CompareThreadNames(
+                names={thread: redact(given.name) for thread, given in part.items()},
+                named_at_ms={
+                    thread: given.named_at_ms for thread, given in part.items() if given.named_at_ms is not None
+                },
+            )
+        )
+        for drift in drifts:
+            given = names[drift.thread_id].name
+            found = f"thread {drift.thread_id} is named {shown(given)}, and its row says {shown(drift.stored)}"
+            reporter.behind("name_differs", drift.thread_id, found, "takes the name over")
 
 
 class _Reporter:

@@ -8,7 +8,7 @@ import attrs
 
 from state.folder import StateFolder, dead_process_lock
 from state.ids import ProcessUuid
-from state.messages.drift import HeldLease, ListHeldLeases
+from state.messages.drift import DamagedLease, HeldLease, ListDamagedLeases, ListHeldLeases
 from state.messages.service import ListProcesses, ListWorkers, RegisteredProcess, WorkerState
 from state.store import StateHandle
 from workers.doctor.finding import Area, Findings, Severity
@@ -61,6 +61,7 @@ async def check_processes(findings: Findings, handle: StateHandle) -> Census:
                 repair="stop the service and start it again; the log says more",
             )
     _report_foreign(findings, held, {one.process for one in entered})
+    _report_damaged(findings, await handle.ask(ListDamagedLeases()))
     services = [one for one in living if one.process in {worker.process for worker in workers}]
     if len(services) > 1:
         pids = ", ".join(str(one.pid) for one in services)
@@ -70,7 +71,7 @@ async def check_processes(findings: Findings, handle: StateHandle) -> Census:
             Severity.NOTE,
             f"{len(services)} services use this state (processes {pids}); they share the work",
         )
-    if not findings.has("process_dead", "worker_down", "lease_forsaken"):
+    if not findings.has("process_dead", "worker_down", "lease_forsaken", "lease_damaged"):
         findings.add(Area.PROCESSES, "processes", Severity.OK, f"{len(living)} processes use this state")
     return Census(living=living, is_served=is_served)
 
@@ -108,6 +109,20 @@ def _report_foreign(findings: Findings, held: tuple[HeldLease, ...], entered: se
                 f" it {'has ended, and anybody may claim it' if lease.is_stale else 'ends by itself'}",
                 subject=lease.subject,
             )
+
+
+def _report_damaged(findings: Findings, damaged: tuple[DamagedLease, ...]) -> None:
+    for lease in damaged:
+        findings.add(
+            Area.PROCESSES,
+            "lease_damaged",
+            Severity.WARNING,
+            f"the row of {lease.job_id or 'the scan'} holds {lease.found}, which nothing of memoryd writes",
+            subject=lease.job_id,
+            repair="the next claim writes it anew; `memoryd jobs retry` does so for a job that nobody claims"
+            if lease.can_be_claimed
+            else "nobody can claim it any more; set the fencing number back by hand, or remove the row",
+        )
 
 
 def _count(leases: list[HeldLease]) -> str:

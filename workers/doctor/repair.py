@@ -21,7 +21,7 @@ from config.settings import BACKFILL_LEASE_MS
 from state.codex_copy import forsaken_copies
 from state.errors import StateError
 from state.ids import OwnershipToken, ThreadId
-from state.messages.backfill import BackfillHeld, ClaimBackfill, FinishBackfill
+from state.messages.backfill import BackfillHeld, ClaimBackfill, FinishBackfill, RenewBackfill
 from state.messages.drift import ListGenerations, LookUpRollouts, RecordLostFiles, RereadRollouts
 from state.messages.leases import ClaimTerms, NotOwner
 from state.messages.service import ListProcesses
@@ -34,6 +34,7 @@ from workers.doctor.finding import Findings
 from workers.doctor.processes import forsaken_locks
 from workers.doctor.publications import leftovers
 from workers.doctor.state_folder import loose_entries
+from workers.lease_keeper import LeaseLostError, hold_lease
 from workers.progress import Progress
 from workers.reaper import reap
 from workers.redaction import redact
@@ -208,14 +209,20 @@ class _Mending:
 
     @asynccontextmanager
     async def _scan_claimed(self) -> AsyncIterator[OwnershipToken]:
-        """Hold the scan for the block, which takes milliseconds and shows the token with every write."""
+        """Hold the scan for the block, which shows the token with every write."""
         give_up_at = trio.current_time() + SCAN_WAIT_SECONDS_MAX
         token = self._handle.mint_token()
         terms = ClaimTerms(token=token, owner=self._handle.owner("doctor"), lease_ms=BACKFILL_LEASE_MS)
+        claimed_boot_ms = self._handle.clock().boot_ms
         while isinstance(await self._handle.ask(ClaimBackfill(terms=terms)), BackfillHeld):
             await self._wait(give_up_at)
+            claimed_boot_ms = self._handle.clock().boot_ms
+        renewal = RenewBackfill(token=token, lease_ms=BACKFILL_LEASE_MS)
         try:
-            yield token
+            async with hold_lease(self._handle, renewal, lease_ms=BACKFILL_LEASE_MS, claimed_boot_ms=claimed_boot_ms):
+                yield token
+        except LeaseLostError as lost:
+            raise BusyError(f"another process took the scan over: {lost}") from lost
         finally:
             with trio.CancelScope(shield=True, deadline=trio.current_time() + 2):
                 await self._handle.ask(FinishBackfill(token=token, listed=False))

@@ -26,6 +26,7 @@ from state.messages.extraction import (
     ClaimExtraction,
     DeadLettered,
     Eligibility,
+    ExtractionCapacityReached,
     ExtractionClaimed,
     ExtractionFinished,
     ExtractorId,
@@ -46,7 +47,7 @@ from state.messages.leases import ClaimTerms, NotOwner
 from state.rollouts import Conversation, plain_reason, read_conversation
 from state.store import StateHandle
 from workers.extraction.allowance import allowance_of
-from workers.lease_keeper import LeaseLostError, hold_lease
+from workers.lease_keeper import GIVE_BACK_SECONDS_MAX, HeldLease, LeaseLostError, give_back, hold_lease
 from workers.models.choose import provider_named
 from workers.models.protocol import (
     ExtractionAnswer,
@@ -73,9 +74,6 @@ PAUSE_SECONDS_MAX = 3_600.0
 
 RECORD_AGAIN_SECONDS = (1.0, 2.0, 4.0, 8.0)
 """Waits before a busy store is asked again to record what was paid for."""
-
-GIVE_BACK_SECONDS_MAX = 2.0
-"""How long a cancelled slot may take to give its job back; the process's lock does it otherwise."""
 
 
 @attrs.frozen(kw_only=True)
@@ -115,6 +113,7 @@ class Extraction:
         self._provider = provider
         self._progress = progress
         self._workers = settings.extraction.workers
+        self._running_max = settings.extraction.running_max
         self._eligibility = Eligibility.from_settings(settings.extraction)
         self._extractor = ExtractorId(name=provider.name, version=provider.version)
         self._allowance = allowance_of(handle.process, settings.extraction)
@@ -150,7 +149,12 @@ class Extraction:
                 # One slot at a time, so that no two take the last claim of the allowance.
                 if self._allowance.is_used_up:
                     return
+                claimed_boot_ms = self._handle.clock().boot_ms
                 claimed = await self._claim(worker, token)
+            if isinstance(claimed, ExtractionCapacityReached):
+                # Also where nothing but what can be done now is asked for: there is a job that can be.
+                await trio.sleep(IDLE_POLL_SECONDS_MAX)
+                continue
             if isinstance(claimed, NothingToExtract):
                 if self._until_done:
                     return
@@ -158,26 +162,34 @@ class Extraction:
                 await trio.sleep(min(due_seconds, IDLE_POLL_SECONDS_MAX))
                 continue
             self._count("claimed")
-            await self._work(claimed, token)
+            await self._work(claimed, token, claimed_boot_ms)
 
-    async def _claim(self, worker: str, token: OwnershipToken) -> ExtractionClaimed | NothingToExtract:
+    async def _claim(
+        self, worker: str, token: OwnershipToken
+    ) -> ExtractionClaimed | NothingToExtract | ExtractionCapacityReached:
         terms = ClaimTerms(token=token, owner=self._handle.owner(worker), lease_ms=EXTRACTION_LEASE_MS)
-        claimed = await self._handle.ask(ClaimExtraction(terms=terms, eligibility=self._eligibility))
+        claimed = await self._handle.ask(
+            ClaimExtraction(terms=terms, eligibility=self._eligibility, running_max=self._running_max)
+        )
         if isinstance(claimed, ExtractionClaimed):
             self._allowance.take()
         return claimed
 
-    async def _work(self, job: ExtractionClaimed, token: OwnershipToken) -> None:
+    async def _work(self, job: ExtractionClaimed, token: OwnershipToken, claimed_boot_ms: int) -> None:
         renewal = RenewExtraction(token=token, lease_ms=EXTRACTION_LEASE_MS)
         try:
-            async with hold_lease(self._handle, renewal, lease_ms=EXTRACTION_LEASE_MS):
-                finish = await self._extract(job, token)
+            async with hold_lease(
+                self._handle, renewal, lease_ms=EXTRACTION_LEASE_MS, claimed_boot_ms=claimed_boot_ms
+            ) as held:
+                finish = await self._extract(job, token, held)
+                # Not confirmed before: the token decides in the transaction that saves, also after a long sleep, and
+                # what was paid for is saved when a stop comes with it.
                 reply = await self._record(finish, finish.usage)
         except LeaseLostError as lost:
             log.warning("extraction abandoned", thread=job.thread_id, reason=str(lost))
         except trio.Cancelled:
             with trio.CancelScope(shield=True, deadline=trio.current_time() + GIVE_BACK_SECONDS_MAX):
-                await self._handle.ask(ReleaseExtraction(token=token))
+                await give_back(self._handle, ReleaseExtraction(token=token))
             raise
         except StoreError:
             raise
@@ -239,7 +251,7 @@ class Extraction:
         self.unavailable = None
         self._pauses = 0
 
-    async def _extract(self, job: ExtractionClaimed, token: OwnershipToken) -> FinishExtraction:
+    async def _extract(self, job: ExtractionClaimed, token: OwnershipToken, held: HeldLease) -> FinishExtraction:
         conversation: Conversation = await trio.to_thread.run_sync(self._read, job, abandon_on_cancel=True)
         finish = FinishExtraction(
             token=token, input_digest=conversation.input_digest, extractor=self._extractor, draft=None
@@ -250,6 +262,7 @@ class Extraction:
         if last is not None and conversation.damage is not None:
             # What was remembered of the whole session is better than what its beginning says.
             raise ModelPermanentError(f"{job.rollout_path}: {conversation.damage}; the earlier memory is kept")
+        await held.confirm()  # nothing is spent on a job that may be somebody else's by now
         answer = await self._provider.extract(ExtractionTask(scope=job.scope, conversation=conversation))
         self._model_answered()
         refuse_partial(answer)

@@ -10,6 +10,7 @@ from state.errors import NotCommittedError, OutcomeUnknownError, StoreBrokenErro
 from state.folder import StateFolder
 from state.group_commit import GroupCommit
 from state.ids import Instant
+from state.journal import FileJournal
 from state.opening import OpenedStore
 from state.transaction import Transaction
 from tests.fakes.clock import ManualClock
@@ -38,7 +39,13 @@ def committed_then_failing(
         raise request.param("after the commit")
 
     connection.set_wal_hook(report_failure)
-    commits = GroupCommit(connection, memories_dir=folder.memories_dir, clock=clock, process=opened.process)
+    commits = GroupCommit(
+        connection,
+        memories_dir=folder.memories_dir,
+        journal=FileJournal(folder.journal),
+        clock=clock,
+        process=opened.process,
+    )
     yield DirectStore(commits)
     disk.recover()
     commits.close()

@@ -7,6 +7,7 @@ import pytest
 
 from state.ids import Scope
 from state.messages.backfill import (
+    CompareThreadNames,
     FindKnownRollouts,
     GetBackfillState,
     ListKnownRollouts,
@@ -24,16 +25,20 @@ from state.messages.consolidation import (
 from state.messages.drift import (
     CompareReadings,
     FindIndexDrift,
+    ListDamagedLeases,
     ListGenerations,
     ListHeldLeases,
     ListThreadRows,
     LookUpRollouts,
 )
 from state.messages.extraction import GetExtractionTotals
-from state.messages.jobs import GetJob, JobKind, ListJobs
+from state.messages.jobs import GetBackOffs, GetJob, JobKind, ListJobs
 from state.messages.memories import GetMemories, ListMemories, MemoryAnchor
+from state.messages.memory_rows import GetNewestMemory, LastMemories
 from state.messages.service import ListProcesses, ListWorkers
-from state.messages.threads import GetThread, ListThreads, ThreadAnchor
+from state.messages.thread_places import FindRolloutPath
+from state.messages.thread_tools import GetDynamicTools
+from state.messages.threads import GetThread, ListThreadIds, ListThreads, ThreadAnchor
 from state.rules.registry import RULES
 from tests.fakes.extraction import EVERYTHING
 from tests.fakes.memory_state import MemoryState
@@ -56,9 +61,12 @@ READS: list[Request[object]] = [
     GetConsolidationTotals(),
     GetExtractionTotals(eligibility=EVERYTHING),
     ListJobs(kind=JobKind.EXTRACTION, status="pending"),
+    GetBackOffs(),
     GetJob(job_id=f"extraction:{thread_id(1)}"),
     ListMemories(scope=SHOP, anchor=MemoryAnchor(updated_at_ms=1, thread_id=thread_id(1))),
     GetMemories(thread_id=thread_id(1)),
+    GetNewestMemory(thread_id=thread_id(1)),
+    LastMemories(scope=SHOP, count=5),
     ListProcesses(),
     ListWorkers(),
     ListThreads(
@@ -68,9 +76,14 @@ READS: list[Request[object]] = [
         cwds=("/home/ann/shop",),
         title_contains="task",
     ),
+    ListThreadIds(limit=3),
     GetThread(thread_id=thread_id(1)),
+    GetDynamicTools(thread_id=thread_id(1)),
+    FindRolloutPath(thread_id=thread_id(1)),
+    CompareThreadNames(names={thread_id(1): "the login"}),
     CompareReadings(readings=(read(found(path_of(1)), facts(1)),), model_provider_default="openai"),
     FindIndexDrift(),
+    ListDamagedLeases(),
     ListGenerations(),
     ListHeldLeases(),
     ListThreadRows(),

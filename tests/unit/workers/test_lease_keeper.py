@@ -15,7 +15,7 @@ from state.messages.backfill import BackfillClaimed, ClaimBackfill, FinishBackfi
 from state.messages.leases import ClaimTerms, Released
 from state.store import StateHandle, open_store
 from tests.fakes.clock import ManualClock
-from workers.lease_keeper import LeaseLostError, hold_lease
+from workers.lease_keeper import WAKE_SECONDS_MAX, HeldLease, LeaseLostError, give_back, hold_lease
 
 LEASE_MS = 3_000
 THIRD_SECONDS = 1.0
@@ -190,8 +190,8 @@ async def test_trust_that_a_slow_renewal_gives_begins_when_it_was_asked(
     with pytest.raises(LeaseLostError):
         await do_under_lease(owner, partial(trio.sleep, 100 * THIRD_SECONDS))
 
-    assert renewals.at_seconds == [1.0, 2.5]
-    assert trio.current_time() - started_at_seconds == pytest.approx(3.0)
+    assert renewals.at_seconds == [1.0, 2.0, 3.0]
+    assert trio.current_time() - started_at_seconds == pytest.approx(3.5)
 
 
 async def test_block_is_cancelled_at_the_end_of_a_lease_whose_renewal_is_not_answered(
@@ -289,4 +289,215 @@ async def test_closed_store_ends_the_block_in_time(
     with pytest.raises(LeaseLostError, match="closed"):
         async with hold_lease(owner, RENEWAL, lease_ms=LEASE_MS):
             await trio.sleep(100 * THIRD_SECONDS)
+    monkeypatch.undo()
+
+
+LONG_LEASE_MS = 60_000
+LONG_RENEWAL = RenewBackfill(token=TOKEN, lease_ms=LONG_LEASE_MS)
+
+
+async def test_lease_is_renewed_within_a_second_after_the_machine_slept(
+    autojump_clock: MockClock, owner: StateHandle, watched: Any, machine: TrioClock
+) -> None:
+    """Trio's clock stood still: by it the next renewal is many seconds away."""
+    renewals = watched()
+
+    async with hold_lease(owner, LONG_RENEWAL, lease_ms=LONG_LEASE_MS):
+        await trio.sleep(5.5)
+        machine.boot_ms += 86_400_000
+        await trio.sleep(WAKE_SECONDS_MAX)
+
+    assert renewals.at_seconds == [6.0]
+
+
+async def test_good_lease_is_confirmed_without_asking(
+    autojump_clock: MockClock, owner: StateHandle, watched: Any
+) -> None:
+    renewals = watched()
+
+    async with hold_lease(owner, RENEWAL, lease_ms=LEASE_MS) as held:
+        for _ in range(100):
+            await held.confirm()
+
+    assert renewals.at_seconds == []
+
+
+async def test_first_act_after_a_sleep_is_a_renewal(
+    autojump_clock: MockClock, owner: StateHandle, watched: Any, machine: TrioClock
+) -> None:
+    """The block wakes before the keeper does, and still does not go on unowned."""
+    renewals = watched()
+
+    async with hold_lease(owner, RENEWAL, lease_ms=LEASE_MS) as held:
+        machine.boot_ms += 86_400_000
+        await held.confirm()
+        assert renewals.at_seconds == [0.0]
+        await held.confirm()
+
+    assert renewals.at_seconds == [0.0]
+    assert await owner.ask(FinishBackfill(token=TOKEN, listed=False)) == Released()
+
+
+async def test_step_is_not_done_when_the_row_was_stolen_during_a_sleep(
+    autojump_clock: MockClock, owner: StateHandle, machine: TrioClock
+) -> None:
+    reached = []
+
+    async def work(held: HeldLease) -> None:
+        machine.boot_ms += 86_400_000
+        await steal(owner)
+        await held.confirm()
+        reached.append("spent money")
+
+    with pytest.raises(LeaseLostError, match="taken over"):
+        async with hold_lease(owner, RENEWAL, lease_ms=LEASE_MS) as held:
+            await work(held)
+
+    assert reached == []
+
+
+async def test_tasks_of_the_block_that_confirm_together_ask_once_and_lose_together(
+    autojump_clock: MockClock, owner: StateHandle, watched: Any, machine: TrioClock
+) -> None:
+    renewals = watched(takes_seconds=0.1)
+
+    async with hold_lease(owner, RENEWAL, lease_ms=LEASE_MS) as held:
+        machine.boot_ms += 86_400_000
+        async with trio.open_nursery() as nursery:
+            for _ in range(5):
+                nursery.start_soon(held.confirm)
+    assert renewals.at_seconds == [0.0]
+
+    async def lose(held: HeldLease) -> None:
+        machine.boot_ms += 86_400_000
+        await steal(owner)
+        async with trio.open_nursery() as nursery:
+            for _ in range(5):
+                nursery.start_soon(held.confirm)
+
+    with pytest.raises(LeaseLostError, match="taken over"):
+        async with hold_lease(owner, RENEWAL, lease_ms=LEASE_MS) as held:
+            await lose(held)
+    assert len(renewals.at_seconds) == 2
+
+
+async def test_block_that_wakes_after_the_keeper_waits_for_what_it_asked(
+    autojump_clock: MockClock, owner: StateHandle, watched: Any, machine: TrioClock
+) -> None:
+    renewals = watched(takes_seconds=0.5)
+
+    async with hold_lease(owner, RENEWAL, lease_ms=LEASE_MS) as held:
+        await trio.sleep(0.1)
+        machine.boot_ms += 86_400_000  # while the keeper is asleep
+        await trio.sleep(THIRD_SECONDS)
+        assert renewals.at_seconds == [1.0]
+        await held.confirm()
+        assert trio.current_time() == pytest.approx(1.5)
+
+    assert renewals.at_seconds == [1.0]
+
+
+async def test_failing_store_is_no_reason_to_stop_while_the_lease_is_long(
+    autojump_clock: MockClock, owner: StateHandle, watched: Any, machine: TrioClock
+) -> None:
+    renewals = watched(failing=1)
+
+    async with hold_lease(owner, RENEWAL, lease_ms=LEASE_MS) as held:
+        machine.boot_ms += LEASE_MS // 2
+        await held.confirm()
+
+    assert renewals.at_seconds == [0.0]
+
+
+async def test_failing_store_ends_a_block_that_cannot_confirm_a_lease_that_may_be_over(
+    autojump_clock: MockClock, owner: StateHandle, watched: Any, machine: TrioClock
+) -> None:
+    watched(failing=1_000)
+    reached = []
+
+    async def work(held: HeldLease) -> None:
+        machine.boot_ms += LEASE_MS
+        await held.confirm()
+        reached.append("went on")
+
+    with pytest.raises(LeaseLostError, match="could not be renewed in time"):
+        async with hold_lease(owner, RENEWAL, lease_ms=LEASE_MS) as held:
+            await work(held)
+
+    assert reached == []
+
+
+async def test_store_that_does_not_answer_a_confirmation_ends_the_block(
+    autojump_clock: MockClock, owner: StateHandle, watched: Any, machine: TrioClock
+) -> None:
+    watched(takes_seconds=3_600)
+
+    async def work(held: HeldLease) -> None:
+        machine.boot_ms += LEASE_MS
+        await held.confirm()
+
+    with pytest.raises(LeaseLostError, match="in time"):
+        async with hold_lease(owner, RENEWAL, lease_ms=LEASE_MS) as held:
+            await work(held)
+
+    assert trio.current_time() == pytest.approx(THIRD_SECONDS)
+
+
+@pytest.mark.parametrize("back_ms", [1, LEASE_MS, 86_400_000])
+async def test_boot_clock_that_goes_back_prolongs_no_trust(
+    autojump_clock: MockClock, owner: StateHandle, watched: Any, machine: TrioClock, back_ms: int
+) -> None:
+    watched(failing=1_000)
+
+    async def work() -> None:
+        machine.boot_ms -= back_ms
+        await trio.sleep(100 * THIRD_SECONDS)
+
+    with pytest.raises(LeaseLostError):
+        await do_under_lease(owner, work)
+
+    assert trio.current_time() < LEASE_MS / 1000
+
+
+async def test_boot_clock_that_goes_back_keeps_renewing(
+    autojump_clock: MockClock, owner: StateHandle, watched: Any, machine: TrioClock
+) -> None:
+    renewals = watched()
+
+    async with hold_lease(owner, RENEWAL, lease_ms=LEASE_MS):
+        machine.boot_ms -= 900_000
+        await trio.sleep(3.5 * THIRD_SECONDS)
+
+    assert renewals.at_seconds == [1.0, 2.0, 3.0]
+
+
+async def test_lease_is_counted_from_when_its_claim_was_asked(
+    autojump_clock: MockClock, owner: StateHandle, watched: Any, machine: TrioClock
+) -> None:
+    """The machine slept between the claim and the work."""
+    renewals = watched()
+    claimed_boot_ms = owner.clock().boot_ms
+    machine.boot_ms += LEASE_MS
+
+    async with hold_lease(owner, RENEWAL, lease_ms=LEASE_MS, claimed_boot_ms=claimed_boot_ms) as held:
+        await held.confirm()
+
+    assert renewals.at_seconds == [0.0]
+
+
+async def test_what_cannot_be_given_back_is_no_reason_not_to_stop(owner: StateHandle, monkeypatch: Any) -> None:
+    asked = []
+
+    async def refuse(request: Any) -> Any:
+        await trio.lowlevel.checkpoint()
+        asked.append(request)
+        raise StoreClosedError("the store is closed")
+
+    monkeypatch.setattr(owner, "ask", refuse)
+    with trio.CancelScope() as stop:
+        stop.cancel()
+        with trio.CancelScope(shield=True):
+            await give_back(owner, FinishBackfill(token=TOKEN, listed=False))
+
+    assert asked == [FinishBackfill(token=TOKEN, listed=False)]
     monkeypatch.undo()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from state.rollouts import names
-from state.rollouts.names import NAME_CHARS_MAX, read_thread_names
+from state.rollouts.names import NAME_CHARS_MAX, GivenName, read_thread_names
 from tests.unit.state.rollouts.transcript import OTHER_THREAD, THREAD, written
 
 
@@ -15,7 +15,7 @@ def _named(thread_id: object, name: object) -> bytes:
 
 def _read(codex_home: Path, data: bytes) -> dict[str, str]:
     (codex_home / "session_index.jsonl").write_bytes(data)
-    return {str(thread_id): name for thread_id, name in read_thread_names(codex_home).items()}
+    return {str(thread_id): given.name for thread_id, given in read_thread_names(codex_home).items()}
 
 
 def test_missing_file_holds_no_names(tmp_path: Path) -> None:
@@ -66,3 +66,17 @@ def test_beyond_the_bound_the_names_given_longest_ago_are_left_out(
     data = b"".join(_named(thread_id, thread_id[-1]) for thread_id in [ids[0], ids[1], ids[0], ids[2]])
 
     assert _read(tmp_path, data) == {ids[0]: "0", ids[2]: "2"}
+
+
+@pytest.mark.parametrize(
+    ("updated_at", "named_at_ms"),
+    [("2026-11-21T01:49:54.506390133Z", 1_795_225_794_506), ("yesterday", None), (7, None), (None, None)],
+)
+def test_name_has_the_time_of_its_line_if_that_can_be_read(
+    tmp_path: Path, updated_at: object, named_at_ms: int | None
+) -> None:
+    (tmp_path / "session_index.jsonl").write_bytes(
+        written({"id": THREAD, "thread_name": "one", "updated_at": updated_at})
+    )
+
+    assert list(read_thread_names(tmp_path).values()) == [GivenName("one", named_at_ms)]

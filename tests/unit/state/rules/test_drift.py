@@ -20,6 +20,8 @@ from state.messages.drift import (
     RereadRollouts,
 )
 from state.messages.leases import NotOwner
+from state.messages.thread_edits import PatchThreadGit, SetThreadTitle
+from state.messages.thread_rows import TouchThread
 from state.rollouts.model import DynamicTool
 from tests.fakes.consolidation import SHOP, claimed, publish, remember
 from tests.fakes.memory_state import MemoryState, terms
@@ -244,3 +246,21 @@ def test_generations_are_listed_with_link_and_folder(state: MemoryState) -> None
     assert (rows[SHOP].generation_folder, rows[SHOP].published_digest) == ("generations/shop/token", "digest-1")
     assert rows[HOME_SCOPE].link == "current"
     assert list(rows)[-1] == HOME_SCOPE
+
+
+def test_what_was_said_of_a_thread_is_no_drift(state: MemoryState) -> None:
+    index(state, facts(1))
+    state.ask(SetThreadTitle(thread_id=thread_id(1), title="mine"))
+    state.ask(PatchThreadGit(thread_id=thread_id(1), branch=None))
+
+    assert compared(state, read(found(path_of(1)), facts(1))) == ()
+    state.rows("UPDATE threads SET title = 'by hand', git_branch = 'by hand'")
+    (drift,) = compared(state, read(found(path_of(1)), facts(1)))
+    assert set(drift.columns) == {("title", "by hand", "mine"), ("git_branch", "by hand", "nothing")}
+
+
+def test_thread_that_was_said_to_be_updated_after_its_file_is_no_drift(state: MemoryState) -> None:
+    index(state, facts(1))
+    state.ask(TouchThread(thread_id=thread_id(1), at_ms=state.clock.wall_ms))
+
+    assert compared(state, read(found(path_of(1)), facts(1))) == ()

@@ -1,10 +1,11 @@
 """When a lease holds: equal means expired, and no lease outlives its boot."""
 
+import attrs
 import pytest
 
 from state.ids import Instant, ProcessUuid
-from state.messages.leases import Owner
-from state.rules.leases import LEASE_MS_MAX, LeaseRow, is_held, lease_left_ms, lease_until
+from state.messages.leases import LEASE_MS_MAX, Owner
+from state.rules.leases import LeaseRow, is_held, lease_left_ms, lease_until
 
 NOW = Instant(wall_ms=1_790_000_000_000, boot_ms=1_000_000, boot_id="boot-1")
 
@@ -81,12 +82,49 @@ def test_claimants_number_overrules_the_owners_lease(stale_after_ms: int) -> Non
     assert is_held(long_but_old, NOW, stale_after_ms) is False
 
 
+@pytest.mark.parametrize("lease_ms", [1, 60_000, LEASE_MS_MAX])
+def test_lease_lasts_as_long_as_was_asked(lease_ms: int) -> None:
+    assert lease_until(lease_ms, NOW) == NOW.boot_ms + lease_ms
+
+
+@pytest.mark.parametrize("boot_ms", [-(10**12), -1, 0, 1, 10**12, 2**62])
+def test_only_differences_of_the_boot_clock_count(boot_ms: int) -> None:
+    now = attrs.evolve(NOW, boot_ms=boot_ms)
+    lease = row(until=lease_until(1_000, now), renewed=boot_ms)
+
+    assert is_held(lease, attrs.evolve(now, boot_ms=boot_ms + 999)) is True
+    assert is_held(lease, attrs.evolve(now, boot_ms=boot_ms + 1_000)) is False
+    assert lease_left_ms(lease, now) == 1_000
+
+
+@pytest.mark.parametrize("wall_ms", [-(2**62), 0, 2**62])
+def test_wall_clock_judges_no_lease(wall_ms: int) -> None:
+    assert is_held(row(), attrs.evolve(NOW, wall_ms=wall_ms)) is True
+    assert is_held(row(until=NOW.boot_ms), attrs.evolve(NOW, wall_ms=wall_ms)) is False
+
+
+def test_boot_clock_that_went_back_prolongs_a_lease_by_as_much() -> None:
+    lease = row(until=NOW.boot_ms + 1_000)
+
+    assert is_held(lease, attrs.evolve(NOW, boot_ms=NOW.boot_ms - 60_000)) is True
+    assert lease_left_ms(lease, attrs.evolve(NOW, boot_ms=NOW.boot_ms - 60_000)) == 61_000
+
+
+@pytest.mark.parametrize(("until_ms", "held"), [(LEASE_MS_MAX, True), (LEASE_MS_MAX + 1, False), (2**62, False)])
+def test_lease_that_ends_later_than_any_that_is_granted_now_is_stale(until_ms: int, held: bool) -> None:
+    """The clock went back by more than a lease, or somebody wrote the row by hand; either way it blocks nobody."""
+    assert is_held(row(until=NOW.boot_ms + until_ms), NOW) is held
+
+
 @pytest.mark.parametrize(
-    ("asked_ms", "given_ms"),
-    [(1, 1), (0, 1), (-10, 1), (60_000, 60_000), (LEASE_MS_MAX, LEASE_MS_MAX), (LEASE_MS_MAX + 1, LEASE_MS_MAX)],
+    "column", ["owner_process", "ownership_token", "lease_boot_id", "lease_until_boot_ms", "renewed_boot_ms"]
 )
-def test_lease_lasts_at_least_a_millisecond_and_at_most_a_day(asked_ms: int, given_ms: int) -> None:
-    assert lease_until(asked_ms, NOW) == NOW.boot_ms + given_ms
+@pytest.mark.parametrize("stale_after_ms", [None, 3_600_000])
+def test_row_with_half_of_a_lease_is_held_by_nobody(column: str, stale_after_ms: int | None) -> None:
+    half = attrs.evolve(row(), **{column: None})
+
+    assert is_held(row(), NOW, stale_after_ms) is True
+    assert is_held(half, NOW, stale_after_ms) is False
 
 
 def test_owner_is_process_and_worker() -> None:

@@ -5,7 +5,17 @@ from typing import Any
 import pytest
 
 from state.messages.backfill import MarkRolloutsVanished, RecordThreadNames, RegisterRollouts
-from state.messages.threads import GetThread, ListThreads, ThreadAnchor, ThreadFound, ThreadNotFound, ThreadSort
+from state.messages.threads import (
+    GetThread,
+    ListThreadIds,
+    ListThreads,
+    ThreadAnchor,
+    ThreadDirection,
+    ThreadFound,
+    ThreadNotFound,
+    ThreadPage,
+    ThreadSort,
+)
 from state.rollouts.model import DynamicTool
 from tests.fakes.memory_state import MemoryState
 from tests.fakes.readings import CONTENT_AT_MS, SCAN, facts, found, index, path_of, thread_id
@@ -113,6 +123,49 @@ def test_ties_at_a_page_border_are_not_lost(state: MemoryState) -> None:
 
     assert anchor is None
     assert seen == [thread_id(number) for number in range(5, 0, -1)]
+
+
+@pytest.mark.parametrize("sort", list(ThreadSort))
+def test_ascending_is_descending_the_other_way_round(three: MemoryState, sort: ThreadSort) -> None:
+    assert listed(three, sort=sort, direction=ThreadDirection.ASCENDING) == listed(three, sort=sort)[::-1]
+
+
+def test_first_row_of_a_page_is_where_going_back_begins(state: MemoryState) -> None:
+    for number in range(1, 6):
+        index(state, facts(number, created_at_ms=CONTENT_AT_MS))
+    first = state.ask(ListThreads(limit=2))
+    second = state.ask(ListThreads(limit=2, anchor=first.next_anchor))
+
+    back = state.ask(ListThreads(limit=2, anchor=second.first_anchor, direction=ThreadDirection.ASCENDING))
+
+    assert back.threads[::-1] == first.threads
+    assert back.next_anchor is None
+    assert state.ask(ListThreads(archived=True)).first_anchor is None
+
+
+def test_scanned_rows_count_the_one_that_tells_of_another_page(three: MemoryState) -> None:
+    assert three.ask(ListThreads(limit=1)).rows_scanned == 2
+    assert three.ask(ListThreads(limit=2)).rows_scanned == 2
+    assert three.ask(ListThreads(limit=3)).rows_scanned == 2
+
+
+@pytest.mark.parametrize("allowed", [{"sources": ()}, {"model_providers": ()}, {"cwds": ()}])
+def test_list_that_allows_nothing_is_an_empty_page_without_a_look(
+    three: MemoryState, allowed: dict[str, tuple[str, ...]]
+) -> None:
+    three.rows("DROP TABLE rollout_files")
+
+    assert three.ask(ListThreads(**allowed)) == ThreadPage(threads=(), next_anchor=None)  # type: ignore[arg-type]
+    assert three.ask(ListThreadIds(**allowed)) == ()  # type: ignore[arg-type]
+
+
+def test_ids_are_those_of_the_page_up_to_the_limit(three: MemoryState) -> None:
+    assert three.ask(ListThreadIds()) == (thread_id(2), thread_id(1))
+    assert three.ask(ListThreadIds(limit=1)) == (thread_id(2),)
+    assert three.ask(ListThreadIds(archived=True)) == (thread_id(3),)
+    assert three.ask(ListThreadIds(cwds=("/blog",))) == (thread_id(2),)
+    behind = ThreadAnchor(at_ms=2, id=thread_id(2))
+    assert three.ask(ListThreadIds(anchor=behind)) == (thread_id(1),)
 
 
 def test_page_of_nothing_is_empty_and_the_last(three: MemoryState) -> None:
