@@ -20,6 +20,11 @@ MOODS = ("slow", "wrong", "empty", "busy", "cut off", "refusing", "away")
 """What a model may be for a while; '' is well."""
 
 
+USUAL_SECONDS = (0.2, 4.0)
+SLOW_SECONDS = (20.0, 160.0)
+"""How long an answer takes."""
+
+
 class MoodyModel:
     """Implements `workers.models.protocol.Provider`. In a good mood it says what the built-in model says, in a second or
     so; the mood is the world's."""
@@ -32,13 +37,14 @@ class MoodyModel:
         self._goals = goals
         self._inner = BuiltinProvider()
         self.mood = ""
-        self.takes_seconds = (0.2, 4.0)
 
     async def extract(self, task: ExtractionTask) -> ExtractionAnswer:
         """Answer, or not, as the mood is."""
         usage = TokenUsage(input_tokens=1000, output_tokens=100, model_calls=1)
         mood = self.mood if self._rng.random() < 0.8 else ""
-        await trio.sleep(self._rng.uniform(*self.takes_seconds) + (self._rng.uniform(20, 200) if mood == "slow" else 0))
+        # One in six takes its time also when all is well: then there is a lease to renew, to lose and to be robbed of.
+        is_slow = mood == "slow" or self._rng.random() < 1 / 6
+        await trio.sleep(self._rng.uniform(*SLOW_SECONDS) if is_slow else self._rng.uniform(*USUAL_SECONDS))
         if mood in ("busy", "away"):
             self._goals.hit("the model was not available")
             retry_after_ms = self._rng.randrange(1_000, 90_000) if mood == "busy" else None

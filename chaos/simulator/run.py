@@ -48,21 +48,20 @@ class Scenario:
 
     Attributes:
       seconds: simulated seconds in which things happen and go wrong; what it takes to settle comes on top.
-      faults: None lets the seed draw them.
+      kept: which of the faults that the seed draws are inflicted, by their numbers from 1; None: all.
       bug: a defect to plant; None: memoryd as it is.
     """
 
     seed: int
     services: int = 2
     seconds: float = 240.0
-    faults: tuple[Fault, ...] | None = None
+    kept: tuple[int, ...] | None = None
     bug: Bug | None = None
 
-    def drawn(self) -> tuple[Fault, ...]:
-        """The faults of this scenario."""
-        if self.faults is not None:
-            return self.faults
-        return draw(self.seed, services=self.services, seconds=self.seconds)
+    def faults(self) -> tuple[tuple[int, Fault], ...]:
+        """The faults that are inflicted, with their numbers."""
+        drawn = enumerate(draw(self.seed, services=self.services, seconds=self.seconds), start=1)
+        return tuple((number, fault) for number, fault in drawn if self.kept is None or number in self.kept)
 
 
 @attrs.frozen(kw_only=True)
@@ -76,7 +75,6 @@ class Verdict:
     """
 
     scenario: Scenario
-    faults: tuple[Fault, ...]
     broken: BrokenLaw | None
     digest: str
     goals: dict[str, int]
@@ -119,7 +117,7 @@ def simulate(scenario: Scenario, root: Path, *, events_per_service: int = 25) ->
 
 async def _run(scenario: Scenario, root: Path, machine: Machine, events_per_service: int) -> Verdict:
     world = World(root, scenario.seed, machine)
-    faults = scenario.drawn()
+    faults = [fault for _, fault in scenario.faults()]
     with enclosed(world):
         world.begin()
         try:
@@ -132,7 +130,6 @@ async def _run(scenario: Scenario, root: Path, machine: Machine, events_per_serv
                 world.break_law(checker.__name__, found)
     return Verdict(
         scenario=scenario,
-        faults=faults,
         broken=world.broken,
         digest=world.story.digest(),
         goals=dict(world.goals.counts),
