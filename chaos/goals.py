@@ -27,7 +27,7 @@ GOALS: tuple[str, ...] = (
     "a batch of several requests",
     "the wall clock went back",
     "the wall clock went ahead",
-    "stopped in good order with leases in hand",
+    "stopped in good order while at work",
     "the model failed",
     "the model was not available",
     "a dead letter",

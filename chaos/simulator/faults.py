@@ -20,7 +20,7 @@ class Fault:
       kind: what; see `KINDS`.
       service: whom it meets, from 1.
       detail: of the kind: at which sort of step, which failure, which mood.
-      during: for a death: what must be at work.
+      during: for a death, a freeze, a step of the clock: what must be at work.
       amount: of the kind: the how-manieth step, seconds of a freeze, of a mood, of a step of the clock.
       rest_seconds: how long a dead or stopped service stays away.
     """
@@ -38,9 +38,9 @@ class Fault:
             "crash": f"s{self.service} dies at its {self.amount:.0f}. {self.detail} while at {self.during},"
             f" comes back after {self.rest_seconds:.0f} s",
             "stop": f"s{self.service} is stopped in good order, comes back after {self.rest_seconds:.0f} s",
-            "freeze": f"s{self.service} is frozen for {self.amount:.0f} s",
+            "freeze": f"s{self.service} is frozen for {self.amount:.0f} s while at {self.during}",
             "reboot": f"the machine restarts, services come back after {self.rest_seconds:.0f} s",
-            "wall": f"the wall clock is moved by {self.amount:+.0f} s",
+            "wall": f"the wall clock is moved by {self.amount:+.0f} s while somebody is at {self.during}",
             "sql": f"s{self.service}: a statement fails ({self.detail}) after {self.amount:.0f} good ones",
             "file": f"s{self.service}: changing a file fails ({self.detail})",
             "slow disk": f"s{self.service}: every batch takes {self.amount:.1f} s longer, for {self.rest_seconds:.0f} s",
@@ -54,7 +54,7 @@ KINDS: dict[str, int] = {
     "stop": 2,
     "freeze": 5,
     "reboot": 1,
-    "wall": 2,
+    "wall": 3,
     "sql": 4,
     "file": 2,
     "slow disk": 1,
@@ -62,12 +62,12 @@ KINDS: dict[str, int] = {
 }
 """What there is, and how often relative to the others."""
 
-SECONDS_PER_FAULT = 20.0
+SECONDS_PER_FAULT = 15.0
 """On average; a run has between half and one and a half times as many."""
 
 
 def draw(seed: int, *, services: int, seconds: float, kinds: Sequence[str] = tuple(KINDS)) -> tuple[Fault, ...]:
-    """The faults of this seed, in order of time. They lie in the first nine tenths of the run."""
+    """The faults of this seed, in order of time. None comes in the last twentieth of the run."""
     rng = random.Random(f"faults {seed}")
     number = max(1, round(seconds / SECONDS_PER_FAULT * rng.uniform(0.5, 1.5)))
     weights = [KINDS[kind] for kind in kinds]
@@ -77,7 +77,7 @@ def draw(seed: int, *, services: int, seconds: float, kinds: Sequence[str] = tup
 
 def _draw_one(rng: random.Random, kind: str, services: int, seconds: float) -> Fault:
     fault = Fault(
-        at_seconds=round(rng.uniform(0, seconds * 0.9), 3),
+        at_seconds=round(rng.uniform(0, seconds * 0.95), 3),
         kind=kind,
         service=rng.randrange(services) + 1,
         rest_seconds=round(rng.choice((0.1, 2.0, 10.0, 60.0)) * rng.uniform(0.5, 1.5), 1),
@@ -90,10 +90,12 @@ def _draw_one(rng: random.Random, kind: str, services: int, seconds: float) -> F
                 during = rng.choice(("anything", "publishing"))
             return attrs.evolve(fault, detail=detail, during=during, amount=rng.choice((1, 2, 3, 5, 8, 20, 40)))
         case "freeze":
-            return attrs.evolve(fault, amount=rng.choice((0.5, 5.0, 30.0, 70.0, 130.0, 200.0)) * rng.uniform(0.8, 1.2))
+            during = rng.choice(("anything", "backfill", "extraction", "extraction", "consolidation"))
+            seconds = rng.choice((0.5, 5.0, 30.0, 70.0, 130.0, 170.0)) * rng.uniform(0.9, 1.2)
+            return attrs.evolve(fault, during=during, amount=seconds)
         case "wall":
             amount = rng.choice((-DAY_SECONDS, -600.0, -5.0, 5.0, 600.0, DAY_SECONDS)) * rng.uniform(0.5, 1.0)
-            return attrs.evolve(fault, amount=round(amount, 3))
+            return attrs.evolve(fault, during=rng.choice(("anything", "extraction")), amount=round(amount, 3))
         case "sql":
             return attrs.evolve(fault, detail=rng.choice(SQL_KINDS), amount=rng.choice((0, 0, 1, 3, 10)))
         case "file":

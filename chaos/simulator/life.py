@@ -74,7 +74,6 @@ class Life:
         self.world = world
         self.state_dir = state_dir or world.state_dir
         self.is_calm = is_calm
-        self.has_returned_leases = False
         self.was_hindered = False
         self.service = service
         self.name = f"s{service}.{number}"

@@ -1,6 +1,7 @@
 """Inflicts faults on a world, and ends them all when there is to be peace."""
 
 import errno
+from collections.abc import Iterable
 
 import trio
 
@@ -14,6 +15,11 @@ _ERRNO = {"No space left on device": errno.ENOSPC, "Input/output error": errno.E
 
 REST_SECONDS = 3.0
 """How soon a service that ended by itself is started again."""
+
+
+WAIT_SECONDS_MAX = 40.0
+WAIT_POLL_SECONDS = 0.4
+"""How long a fault lies in wait for somebody to be at work, and how often it looks."""
 
 
 class Nemesis:
@@ -53,6 +59,10 @@ class Nemesis:
         if fault.kind not in ("wall", "model", "reboot") and (life.is_dead or life.ended.is_set()):
             world.story.tell("fault", f"s{fault.service} is not there: {fault.kind} is left out")
             return
+        if fault.kind in ("freeze", "wall") and fault.during != "anything":
+            await self._until_at_work([life] if fault.kind == "freeze" else world.lives.values(), fault.during)
+            if life.is_dead or life.ended.is_set():
+                return
         world.story.tell("fault", str(fault))
         match fault.kind:
             case "crash":
@@ -81,9 +91,17 @@ class Nemesis:
                 await trio.sleep(fault.amount)
                 world.model.mood = ""
 
+    async def _until_at_work(self, lives: Iterable[Life], what: str) -> None:
+        """Lie in wait until one of them is at this work; not for ever."""
+        with trio.move_on_after(WAIT_SECONDS_MAX):
+            while not any(what in life.at_work and not life.is_dead for life in lives):
+                await trio.sleep(WAIT_POLL_SECONDS)
+
     async def stop(self, life: Life) -> None:
         """Stop a service as a signal does: in good order, or at once when it takes too long."""
         world = self._world
+        if life.claims:
+            world.goals.hit("stopped in good order while at work")
         life.stop_scope.cancel()
         was_disturbed = bool(life.sql_faults or life.store_seconds or life.is_frozen)
         with trio.move_on_after(GRACE_SECONDS):
@@ -110,6 +128,11 @@ class Nemesis:
             world.goals.hit("frozen past its lease")
         world.story.tell(life.name, f"is thawed after {seconds:.0f} s")
         life.thaw()
+
+    async def until_thawed(self) -> None:
+        """Wait until nobody is frozen any more."""
+        while any(life.is_frozen and not life.is_dead for life in self._world.lives.values()):
+            await trio.sleep(WAIT_POLL_SECONDS)
 
     def _reboot(self, rest_seconds: float) -> None:
         world = self._world

@@ -1,5 +1,6 @@
 """One seed, from its first instant to its verdict."""
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -25,7 +26,7 @@ from chaos.simulator.world import Counted, World
 from chaos.story import Event
 from config.settings import EXTRACTION_LEASE_MS
 from state.clock import machine_clock
-from state.folder import StateFolder
+from state.folder import StateFolder, try_lock
 from state.opening import open_for_writing
 from state.rules.backoff import BACKOFF_MS_MAX
 
@@ -37,6 +38,7 @@ SETTLE_SECONDS_MAX = EXTRACTION_LEASE_MS / 1000 + BACKOFF_MS_MAX / 1000 + 300.0
 """With faults over, everything is done within the longest lease, the longest back-off, and the work itself."""
 
 POLL_SECONDS = 5.0
+FOLDERS_MAX = 1_000
 
 _CODEX_CONFIG = '[features]\nmemories = true\n[memories]\nversion = "v1"\n'
 """What has memories published where the check looks for them."""
@@ -54,7 +56,7 @@ class Scenario:
 
     seed: int
     services: int = 2
-    seconds: float = 240.0
+    seconds: float = 180.0
     kept: tuple[int, ...] | None = None
     bug: Bug | None = None
 
@@ -85,20 +87,29 @@ class Verdict:
 
 @contextmanager
 def disk() -> Iterator[Path]:
-    """A folder for simulations, removed at the end. Its name is as long, and as dull, each time."""
+    """A folder for simulations, removed at the end. Its name is as long, and as dull, each time.
+
+    Where an earlier one was killed its folder is used again: the lock on it is free.
+    """
     base = MEMORY_DISK if os.access(MEMORY_DISK, os.W_OK) else Path(tempfile.gettempdir())
-    for number in range(10_000):
-        root = base / f"memoryd-simulation-{number:04d}"
-        try:
+    for number in range(FOLDERS_MAX):
+        root = base / f"memoryd-simulation-{os.geteuid()}-{number:04d}"
+        with contextlib.suppress(FileExistsError):
             root.mkdir(mode=0o700)
-        except FileExistsError:
-            continue
+        descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            yield root
+            if not try_lock(descriptor, exclusive=True):
+                continue
+            for leftover in root.iterdir():
+                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+            try:
+                yield root
+            finally:
+                shutil.rmtree(root, ignore_errors=True)
+            return
         finally:
-            shutil.rmtree(root, ignore_errors=True)
-        return
-    raise FileExistsError(f"too many simulations in {base}")
+            os.close(descriptor)
+    raise FileExistsError(f"{FOLDERS_MAX} simulations are at work in {base}")
 
 
 def simulate(scenario: Scenario, root: Path, *, events_per_service: int = 25) -> Verdict:
@@ -159,6 +170,8 @@ async def _until_over(world: World, scenario: Scenario, faults: Sequence[Fault])
                 trouble.start_soon(nemesis.inflict, fault)
             workload = Workload(world.codex_home, world.machine, world.story, scenario.seed)
             await workload.run(scenario.seconds)
+            # A freeze is left to its end: what wakes up after its lease is what it is for.
+            await nemesis.until_thawed()
             trouble.cancel_scope.cancel()
         nemesis.make_peace()
         workload.finish()

@@ -10,7 +10,7 @@
     fcntl.flock, os.close                     themselves; who holds a lock is remembered
     SQL statements                            themselves, after a chance to die or to fail
     structured logs                           go into the story
-    how often idle workers look for work      less often: looking in vain finds nothing
+    how often idle workers look for work      less often: looking in vain finds nothing, and costs real time
 
 It replaces attributes of modules, so one simulation at a time runs in a process, and nothing else beside it.
 """
@@ -36,17 +36,19 @@ import trio._path
 
 import workers.consolidation.worker
 import workers.extraction.worker
+import workers.lease_keeper
 import workers.publishing.worker
 from chaos.simulator.faulty_sql import fail_if_due
 from chaos.simulator.life import LIFE
 from chaos.simulator.world import World
 
-IDLE_POLL_SECONDS = 6.0
-_IDLE_POLLS = (
-    (workers.extraction.worker, "IDLE_POLL_SECONDS_MAX"),
-    (workers.consolidation.worker, "IDLE_POLL_SECONDS_MAX"),
-    (workers.publishing.worker, "POLL_SECONDS"),
+_SLOWER = (
+    (workers.extraction.worker, "IDLE_POLL_SECONDS_MAX", 6.0),
+    (workers.consolidation.worker, "IDLE_POLL_SECONDS_MAX", 6.0),
+    (workers.publishing.worker, "POLL_SECONDS", 8.0),
+    (workers.lease_keeper, "WAKE_SECONDS_MAX", 10.0),
 )
+"""How often somebody looks who mostly looks in vain."""
 
 _FILE_CHANGES = ("fsync", "link", "mkdir", "remove", "rename", "replace", "rmdir", "symlink", "unlink", "chmod", "ftruncate")
 
@@ -97,8 +99,8 @@ def enclosed(world: World) -> Iterator[None]:
         hooks = apsw.connection_hooks
         hooks.append(_watched)
         patches.callback(hooks.remove, _watched)
-        for module, name in _IDLE_POLLS:
-            replace(module, name, IDLE_POLL_SECONDS)
+        for module, name, seconds in _SLOWER:
+            replace(module, name, seconds)
         patches.enter_context(_logs_into(world))
         yield
 

@@ -17,7 +17,7 @@ from chaos.simulator.transcripts import Session
 from chaos.story import Story
 
 SESSIONS_MAX = 7
-PAUSE_SECONDS = (2.0, 25.0)
+PAUSE_SECONDS = (2.0, 20.0)
 """Between two things that people do."""
 
 

@@ -163,12 +163,8 @@ class World:
                 self.goals.hit("a token was refused")
             case DeadLettered():
                 self.goals.hit("a dead letter")
-            case LeasesReturned(total=total) if isinstance(request, ReturnLeases):
-                if request.process == life.process:
-                    life.has_returned_leases = True
-                    if total:
-                        self.goals.hit("stopped in good order with leases in hand")
-                elif total:
+            case LeasesReturned(total=total) if total and isinstance(request, ReturnLeases):
+                if request.process != life.process:
                     self.goals.hit("leases of a dead process were returned")
 
     def observe(self, life: Life, *, crashed: bool = False) -> None:
