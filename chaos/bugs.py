@@ -27,6 +27,7 @@ from state.rules import leases
 from state.rules.registry import RULES
 from state.sqlite_transaction import point_link
 from state.transaction import Transaction
+from workers.consolidation import staging
 
 
 class Bug(StrEnum):
@@ -36,7 +37,7 @@ class Bug(StrEnum):
     """Askers are answered, and their batch is committed a moment later."""
     PUBLISH_BEFORE_ROW = "publish-before-row"
     """The link is pointed at a generation as soon as it is staged, before the row names it."""
-    RENEWAL_WITHOUT_TOKEN = "renewal-without-token"  # noqa: S105 - a defect's name
+    RENEWAL_WITHOUT_TOKEN = "renewal-without-token"
     """A renewal extends whatever runs."""
     LEASES_BY_WALL_CLOCK = "leases-by-wall-clock"
     """Leases are counted by the clock that people set."""
@@ -72,7 +73,9 @@ def _reply_before_commit() -> Patches:
         if changed is not None and not actor._life.is_dead:
             assert isinstance(actor._server, GroupCommit)
             commit(actor._server, [], changed=changed)
-            actor._life.changed.update(("backfill", "extraction_jobs", "scopes", "memories", "threads", "rollout_files"))
+            actor._life.changed.update(
+                ("backfill", "extraction_jobs", "scopes", "memories", "threads", "rollout_files")
+            )
             actor._life.world.observe(actor._life)
 
     async def settle_soon(actor: SimulatedActor) -> None:
@@ -96,7 +99,7 @@ def _reply_before_commit() -> Patches:
 
 
 def _publish_before_row() -> Patches:
-    staged = workers.consolidation.worker.stage
+    staged = staging.stage
 
     @functools.wraps(staged)
     def stage(memories_dir: Path, folder: str, files: Any) -> None:
@@ -111,7 +114,7 @@ def _renewal_without_token() -> Patches:
     async def renew_any(tx: Transaction, request: RenewExtraction, at: Instant) -> Renewed:
         parameters = leases.renew_parameters(request.token, request.lease_ms, at)
         del parameters["token"]
-        await tx.execute(f"UPDATE extraction_jobs SET {leases.RENEW} WHERE status = 'running'", **parameters)  # noqa: S608
+        await tx.execute(f"UPDATE extraction_jobs SET {leases.RENEW} WHERE status = 'running'", **parameters)
         return Renewed(lease_until_boot_ms=leases.lease_until(request.lease_ms, at))
 
     return [mock.patch.dict(RULES, {RenewExtraction: renew_any})]
@@ -138,7 +141,7 @@ def _inbox_dropped_at_stop() -> Patches:
 
 
 def _steal_from_the_living() -> Patches:
-    def is_held(row: leases.LeaseRow, at: Instant, stale_after_ms: int | None = None) -> bool:
+    def is_held(row: leases.LeaseRow, at: Instant, _stale_after_ms: int | None = None) -> bool:
         if row.ownership_token is None or row.lease_boot_id != at.boot_id:
             return False
         until, renewed = row.lease_until_boot_ms or 0, row.renewed_boot_ms or 0

@@ -1,7 +1,7 @@
 """What must be true after every commit, whatever was broken: one law a function, kept apart from what breaks things.
 
-A law sees two moments and who came between them. It knows nothing of requests and rules: what the rows said before, what
-they say now, which processes really live, and what the clocks of the simulation really say.
+A law sees two moments and who came between them. It knows nothing of requests and rules: only what the rows said
+before, what they say now, which processes really live, and what the clocks of the simulation really say.
 """
 
 import os
@@ -199,7 +199,7 @@ def attempts_shrink_only_by_new_content(step: Step) -> Iterator[str]:
 
 
 def a_job_is_in_one_state(step: Step) -> Iterator[str]:
-    """A job that runs has an owner, a lease and nothing to wait for; any other has no owner; what ended badly says why."""
+    """A job that runs has an owner and a lease, and any other has neither; what ended badly says why."""
     for key, _, now in step.job_changes():
         lease = step.after.leases["extraction", key]
         owned = [value is not None for value in (lease.token, lease.process, lease.until_boot_ms, lease.boot_id)]

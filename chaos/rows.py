@@ -62,7 +62,7 @@ class File(NamedTuple):
 
 
 RowKey = tuple[str, str]
-"""A kind ("backfill", "extraction", "consolidation") and a key within it; a thread's job keeps its key when it moves."""
+"""A kind ("backfill", "extraction", "consolidation") and a key within it; a job's is its thread."""
 
 
 @attrs.frozen(kw_only=True)
@@ -134,9 +134,7 @@ class RowReader:
         self._rows = Rows(**update) if last is None else attrs.evolve(last, **update)
         return self._rows
 
-    def _read_leases(
-        self, kind: str, changed: set[str], leases: dict[RowKey, Lease], update: dict[str, Any]
-    ) -> None:
+    def _read_leases(self, kind: str, changed: set[str], leases: dict[RowKey, Lease], update: dict[str, Any]) -> None:
         if kind == "backfill" and "backfill" in changed:
             for row in self._connection.execute(f"SELECT {_LEASE} FROM backfill"):
                 leases[kind, ""] = Lease(*row)

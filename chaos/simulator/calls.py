@@ -1,4 +1,4 @@
-"""Everything that services asked of the store, and what they were answered: the raw material of every checker of histories."""
+"""Everything that services asked of the store, and what they were answered: what checkers of histories read."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any

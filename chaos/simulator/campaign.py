@@ -1,4 +1,4 @@
-"""Many seeds, one after the other, until one breaks a law; then the shortest run that breaks it, and how to repeat it."""
+"""Many seeds, one after the other, until one breaks a law; then the shortest run that does, and how to repeat it."""
 
 import collections
 import time
@@ -79,8 +79,8 @@ def run_campaign(
     hours: float,
     bug: Bug | None = None,
     kept: tuple[int, ...] | None = None,
-    on_seed: OnSeed = lambda verdict: None,
-    on_shrink: Callable[[int], None] = lambda faults: None,
+    on_seed: OnSeed = lambda _verdict: None,
+    on_shrink: Callable[[int], None] = lambda _faults: None,
 ) -> Report:
     """Run seeds until one fails or all are done.
 

@@ -21,8 +21,10 @@ class NothingHappensError(Exception):
 
 
 class JumpingClock(trio.abc.Clock):
-    """Goes on only when every task waits, and then at once to the next deadline. Threads and sockets are not waited for:
-    there are none."""
+    """Goes on only when every task waits, and then at once to the next deadline.
+
+    Threads and sockets are not waited for: there are none.
+    """
 
     def __init__(self) -> None:
         self._now = 0.0

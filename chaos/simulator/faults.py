@@ -43,7 +43,7 @@ class Fault:
             "wall": f"the wall clock is moved by {self.amount:+.0f} s while somebody is at {self.during}",
             "sql": f"s{self.service}: a statement fails ({self.detail}) after {self.amount:.0f} good ones",
             "file": f"s{self.service}: changing a file fails ({self.detail})",
-            "slow disk": f"s{self.service}: every batch takes {self.amount:.1f} s longer, for {self.rest_seconds:.0f} s",
+            "slow disk": f"s{self.service}: each batch takes {self.amount:.1f} s longer, for {self.rest_seconds:.0f} s",
             "model": f"the model is {self.detail} for {self.amount:.0f} s",
         }[self.kind]
         return f"from {self.at_seconds:.1f} s: {what}"

@@ -1,11 +1,11 @@
 """Statements that fail on purpose, at the place where SQLite would fail.
 
-    busy            BEGIN IMMEDIATE answers that somebody else has the write lock
-    refused         a statement fails with an I/O error; the transaction lives on
-    void            the same, and SQLite ends the whole transaction with it
-    full            a statement finds the disk full, and the transaction ends
-    commit lost     COMMIT fails, and nothing was kept
-    commit kept     COMMIT fails, and everything was kept all the same
+busy            BEGIN IMMEDIATE answers that somebody else has the write lock
+refused         a statement fails with an I/O error; the transaction lives on
+void            the same, and SQLite ends the whole transaction with it
+full            a statement finds the disk full, and the transaction ends
+commit lost     COMMIT fails, and nothing was kept
+commit kept     COMMIT fails, and everything was kept all the same
 """
 
 from collections.abc import Callable

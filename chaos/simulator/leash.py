@@ -61,4 +61,4 @@ class Leash(trio.abc.Instrument):
         """Told by Trio of each new task, before its first step."""
         life = task.context.get(LIFE)
         if life is not None:
-            task.coro = LeashedCoroutine(task.coro, life)
+            task.coro = LeashedCoroutine(task.coro, life)  # type: ignore[assignment]  # it is one for all that Trio asks

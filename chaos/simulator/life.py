@@ -74,7 +74,8 @@ class Life:
         self.world = world
         self.state_dir = state_dir or world.state_dir
         self.is_calm = is_calm
-        self.was_hindered = False
+        self.thawed = trio.Event()
+        self.thawed.set()
         self.service = service
         self.name = f"s{service}.{number}"
         self.process = ProcessUuid("")
@@ -144,9 +145,16 @@ class Life:
         """Keep a task that wanted to go on until the service is thawed."""
         self._parked.append(task)
 
+    def freeze(self) -> None:
+        """Let none of its tasks go on."""
+        if not self.is_frozen:
+            self.is_frozen = True
+            self.thawed = trio.Event()
+
     def thaw(self) -> None:
         """Let its tasks go on where they were."""
         self.is_frozen = False
+        self.thawed.set()
         parked, self._parked = self._parked, []
         for task in parked:
             trio.lowlevel.reschedule(task)
@@ -233,7 +241,11 @@ class Life:
     async def _serve(self, handle: StateHandle) -> None:
         world = self.world
         broken = await supervisor.serve(
-            handle, world.paths, world.settings, workers=world.workers, ready=lambda: world.story.tell(self.name, "ready")
+            handle,
+            world.paths,
+            world.settings,
+            workers=world.workers,
+            ready=lambda: world.story.tell(self.name, "ready"),
         )
         if broken is not None:
             world.story.tell(self.name, f"ends: the store cannot go on: {broken}")

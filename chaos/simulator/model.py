@@ -26,8 +26,7 @@ SLOW_SECONDS = (20.0, 160.0)
 
 
 class MoodyModel:
-    """Implements `workers.models.protocol.Provider`. In a good mood it says what the built-in model says, in a second or
-    so; the mood is the world's."""
+    """Implements `workers.models.protocol.Provider`. In a good mood it says what the built-in model says, by and by."""
 
     name = BuiltinProvider.name
     version = BuiltinProvider.version

@@ -18,8 +18,7 @@ REST_SECONDS = 3.0
 
 
 WAIT_SECONDS_MAX = 40.0
-WAIT_POLL_SECONDS = 0.4
-"""How long a fault lies in wait for somebody to be at work, and how often it looks."""
+"""How long a fault lies in wait for somebody to be at work."""
 
 
 class Nemesis:
@@ -95,7 +94,7 @@ class Nemesis:
         """Lie in wait until one of them is at this work; not for ever."""
         with trio.move_on_after(WAIT_SECONDS_MAX):
             while not any(what in life.at_work and not life.is_dead for life in lives):
-                await trio.sleep(WAIT_POLL_SECONDS)
+                await self._world.claimed.wait()
 
     async def stop(self, life: Life) -> None:
         """Stop a service as a signal does: in good order, or at once when it takes too long."""
@@ -108,7 +107,7 @@ class Nemesis:
             await life.ended.wait()
         if life.is_dead:
             return
-        excused = was_disturbed or life.was_hindered
+        excused = was_disturbed or bool(life.sql_faults)
         if not life.ended.is_set():
             if not excused:
                 world.break_law("a_stop_is_in_time", f"{life.name} did not stop within {GRACE_SECONDS:.0f} s")
@@ -120,7 +119,7 @@ class Nemesis:
 
     async def _freeze(self, life: Life, seconds: float) -> None:
         world = self._world
-        life.is_frozen = True
+        life.freeze()
         await trio.sleep(seconds)
         if life.is_dead or not life.is_frozen:
             return
@@ -131,8 +130,8 @@ class Nemesis:
 
     async def until_thawed(self) -> None:
         """Wait until nobody is frozen any more."""
-        while any(life.is_frozen and not life.is_dead for life in self._world.lives.values()):
-            await trio.sleep(WAIT_POLL_SECONDS)
+        for life in list(self._world.lives.values()):
+            await life.thawed.wait()
 
     def _reboot(self, rest_seconds: float) -> None:
         world = self._world

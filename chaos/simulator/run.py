@@ -11,6 +11,7 @@ from pathlib import Path
 import apsw
 import attrs
 import trio
+import trio.lowlevel
 
 from chaos.bugs import Bug, planted
 from chaos.laws import BrokenLaw
@@ -30,7 +31,7 @@ from state.folder import StateFolder, try_lock
 from state.opening import open_for_writing
 from state.rules.backoff import BACKOFF_MS_MAX
 
-MEMORY_DISK = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in there
+MEMORY_DISK = Path("/dev/shm")
 """Where syncs cost nothing, on Linux. A simulated death loses nothing that was written: what a power cut may lose is
 another check's subject, so a sync proves nothing here."""
 
@@ -121,9 +122,7 @@ def simulate(scenario: Scenario, root: Path, *, events_per_service: int = 25) ->
     _clear(root)
     _make_database(root)
     with seeded(scenario.seed), planted(scenario.bug):
-        return trio.run(
-            _run, scenario, root, machine, events_per_service, clock=machine.clock, instruments=[Leash()]
-        )
+        return trio.run(_run, scenario, root, machine, events_per_service, clock=machine.clock, instruments=[Leash()])
 
 
 async def _run(scenario: Scenario, root: Path, machine: Machine, events_per_service: int) -> Verdict:
@@ -165,7 +164,7 @@ async def _until_over(world: World, scenario: Scenario, faults: Sequence[Fault])
         async with trio.open_nursery() as trouble:
             for service in range(1, scenario.services + 1):
                 nursery.start_soon(nemesis.keep, service, nursery)
-            await trio.sleep(0)
+            await trio.lowlevel.checkpoint()
             for fault in faults:
                 trouble.start_soon(nemesis.inflict, fault)
             workload = Workload(world.codex_home, world.machine, world.story, scenario.seed)
@@ -207,7 +206,9 @@ async def _settle(world: World) -> float:
 
 async def _compare(world: World) -> None:
     if world.settings.publish.codex:
-        await trio.sleep(70)  # the publishing worker looks twice before it publishes, and once a minute at what it wrote
+        await trio.sleep(
+            70
+        )  # the publishing worker looks twice before it publishes, and once a minute at what it wrote
     found = await difference_from_a_run_without_faults(world)
     if found is not None:
         world.break_law("it_ends_as_without_faults", found)

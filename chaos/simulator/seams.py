@@ -50,20 +50,37 @@ _SLOWER = (
 )
 """How often somebody looks who mostly looks in vain."""
 
-_FILE_CHANGES = ("fsync", "link", "mkdir", "remove", "rename", "replace", "rmdir", "symlink", "unlink", "chmod", "ftruncate")
+_FILE_CHANGES = (
+    "fsync",
+    "link",
+    "mkdir",
+    "remove",
+    "rename",
+    "replace",
+    "rmdir",
+    "symlink",
+    "unlink",
+    "chmod",
+    "ftruncate",
+)
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Let the seed decide whatever is left to chance in this process; what was before is put back."""
     ids = random.Random(f"ids {seed}")
+
+    def token_hex(nbytes: int = 32) -> str:
+        return ids.randbytes(nbytes).hex()
+
+    def uuid4() -> uuid.UUID:
+        return uuid.UUID(int=ids.getrandbits(128), version=4)
+
     before_random, before_trio = random.getstate(), trio_run._r.getstate()
     with ExitStack() as patches:
         patches.enter_context(mock.patch.object(trio_run, "_ALLOW_DETERMINISTIC_SCHEDULING", True))
-        patches.enter_context(mock.patch.object(secrets, "token_hex", lambda nbytes=32: ids.randbytes(nbytes).hex()))
-        patches.enter_context(
-            mock.patch.object(uuid, "uuid4", lambda: uuid.UUID(int=ids.getrandbits(128), version=4))
-        )
+        patches.enter_context(mock.patch.object(secrets, "token_hex", token_hex))
+        patches.enter_context(mock.patch.object(uuid, "uuid4", uuid4))
         random.seed(f"jitter {seed}")
         trio_run._r.seed(f"order {seed}")
         try:
@@ -220,7 +237,7 @@ def _watched(connection: apsw.Connection) -> None:
 
     def on_statement(_cursor: Any, sql: str, _bindings: Any) -> bool:
         nonlocal is_busy
-        if is_busy or life.is_dead and not life.in_sqlite:
+        if is_busy or (life.is_dead and not life.in_sqlite):
             return True
         is_busy = True
         before, life.in_sqlite = life.in_sqlite, True

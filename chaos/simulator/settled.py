@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import apsw
+import trio
 
 from chaos.rows import Rows
 from chaos.simulator.life import Life
@@ -64,9 +65,9 @@ def _to_do(world: World, rows: Rows) -> Iterator[str]:
         elif row.status not in ("indexed", "skipped", "shadowed"):
             yield f"{file.path} is {row.status}: {row.reason}, to be tried at {row.next_attempt_at_ms}"
     paths = {file.path for file in found}
-    for path, row in rows.files.items():
-        if path not in paths and row.status != "vanished":
-            yield f"{path} is gone, and is {row.status}"
+    for path, known in rows.files.items():
+        if path not in paths and known.status != "vanished":
+            yield f"{path} is gone, and is {known.status}"
     for key, job in rows.jobs.items():
         if job.status not in ("succeeded", "empty"):
             yield f"the job of {key} is {job.status} ({job.reason}), to be tried at {job.next_attempt_at_ms}"
@@ -80,7 +81,7 @@ def _to_do(world: World, rows: Rows) -> Iterator[str]:
         if lease.token is not None:
             yield f"{key} is still held by {lease.process}"
     living = {life.process for life in world.lives.values() if not life.is_dead and not life.ended.is_set()}
-    for process in rows.processes - living:
+    for process in sorted(rows.processes - living):
         yield f"the dead process {process} is still entered"
 
 
@@ -93,31 +94,27 @@ async def difference_from_a_run_without_faults(world: World) -> str | None:
         phases = frozenset({"backfill", "extract", "consolidate"})
         await do_once(handle, world.codex_home, world.settings, NoProgress(), phases)
 
-    # In a task of its own, so that the life is nobody else's.
-    import trio
-
     async with trio.open_nursery() as nursery:
         nursery.start_soon(life.run, work)
     return _difference(StateFolder(path=world.state_dir), StateFolder(path=folder), world)
 
 
 def _difference(ours: StateFolder, theirs: StateFolder, world: World) -> str | None:
-    mine, other = (
-        apsw.Connection(str(folder.database), flags=apsw.SQLITE_OPEN_READONLY) for folder in (ours, theirs)
-    )
+    mine, other = (apsw.Connection(str(folder.database), flags=apsw.SQLITE_OPEN_READONLY) for folder in (ours, theirs))
     try:
         for table, sql in _COMPARED:
             have, want = list(mine.execute(sql)), list(other.execute(sql))
             if have != want:
                 return f"{table}: {_first_difference(have, want)}"
-        folders = [dict(connection.execute(
-            "SELECT scope_kind || ':' || scope_key, generation_folder FROM scopes"
-        )) for connection in (mine, other)]
+        folders = [
+            dict(connection.execute("SELECT scope_kind || ':' || scope_key, generation_folder FROM scopes"))
+            for connection in (mine, other)
+        ]
     finally:
         mine.close()
         other.close()
-    for scope, folder in folders[0].items():
-        have_files = _files(ours.memories_dir / folder)
+    for scope, generation in folders[0].items():
+        have_files = _files(ours.memories_dir / generation)
         want_files = _files(theirs.memories_dir / folders[1][scope])
         if have_files != want_files:
             names = sorted(name for name in have_files | want_files if have_files.get(name) != want_files.get(name))
@@ -138,7 +135,7 @@ def _publishing_difference(world: World, generation: Path) -> str | None:
 def _first_difference(have: list[Any], want: list[Any]) -> str:
     for mine, other in zip(have, want, strict=False):
         if mine != other:
-            values = next((pair for pair in zip(mine, other, strict=True) if pair[0] != pair[1]))
+            values = next(pair for pair in zip(mine, other, strict=True) if pair[0] != pair[1])
             return f"{mine[:2]}: have {str(values[0])[:200]!r}, a run without faults has {str(values[1])[:200]!r}"
     return f"{len(have)} rows, and a run without faults has {len(want)}"
 

@@ -95,6 +95,7 @@ class SimulatedActor(Actor):
         kind = _CLAIMED.get(type(reply))
         if kind is not None:
             life.claims[request.terms.token] = kind  # type: ignore[attr-defined]
+            life.world.tell_of_claim()
         elif isinstance(request, _ENDINGS):
             life.claims.pop(request.token, None)
         if isinstance(request, PointCurrent) or (

@@ -97,9 +97,7 @@ class Session:
 
 def _message(at_ms: int, role: str, text: str) -> str:
     kind = "output_text" if role == "assistant" else "input_text"
-    return _line(
-        at_ms, "response_item", {"type": "message", "role": role, "content": [{"type": kind, "text": text}]}
-    )
+    return _line(at_ms, "response_item", {"type": "message", "role": role, "content": [{"type": kind, "text": text}]})
 
 
 def _line(at_ms: int, kind: str, payload: dict[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """What people and their agents do meanwhile: sessions begin, grow, are cut, edited, archived and named.
 
-It knows nothing of faults, and does the same with and without them. At its end every session is active and has been said
-something new in, so that whatever happened before, each has something to remember and is claimed once more.
+It knows nothing of faults, and does the same with and without them. At its end every session is active and something
+new was said in it, so that each has something to remember and is claimed once more, whatever happened before.
 """
 
 import json

@@ -82,6 +82,7 @@ class World:
         )
         self.lives: dict[int, Life] = {}
         self.over = trio.Event()
+        self.claimed = trio.Event()
         self.broken: BrokenLaw | None = None
         self.crash: Exception | None = None
         self.steps = self.steps_under_faults = self.commits_judged = 0
@@ -140,7 +141,9 @@ class World:
         return (
             bool(self.machine.wall_shift_ms)
             or bool(self.model.mood)
-            or any(life.is_dead or life.is_frozen or life.is_disturbed or life.sql_faults for life in self.lives.values())
+            or any(
+                life.is_dead or life.is_frozen or life.is_disturbed or life.sql_faults for life in self.lives.values()
+            )
         )
 
     def on_answer(self, life: Life, request: Request[Any], reply: Any) -> None:
@@ -166,6 +169,11 @@ class World:
             case LeasesReturned(total=total) if total and isinstance(request, ReturnLeases):
                 if request.process != life.process:
                     self.goals.hit("leases of a dead process were returned")
+
+    def tell_of_claim(self) -> None:
+        """Wake who waits for somebody to be at work."""
+        self.claimed.set()
+        self.claimed = trio.Event()
 
     def observe(self, life: Life, *, crashed: bool = False) -> None:
         """Judge what a service's commit, or its death, made of the rows."""
@@ -199,7 +207,9 @@ class World:
             before=before,
             after=self._rows,
             actor=actor,
-            living=frozenset(life.process for life in self.lives.values() if not life.is_dead and not life.ended.is_set()),
+            living=frozenset(
+                life.process for life in self.lives.values() if not life.is_dead and not life.ended.is_set()
+            ),
             boot_ms=instant.boot_ms,
             boot_id=instant.boot_id,
             memories_dir=self.memories_dir,

@@ -1,4 +1,4 @@
-"""`memoryd chaos`: break memoryd on purpose, and see whether what it promises holds. The one door to the package chaos."""
+"""`memoryd chaos`: break memoryd on purpose, and see whether its promises hold. The one door to the package chaos."""
 
 import random
 import signal

@@ -35,7 +35,13 @@ def digest_in_another_process(seed: int, hash_seed: str) -> str:
     )
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)}
     return subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=120
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
     ).stdout.strip()
 
 
@@ -131,7 +137,9 @@ def test_command_that_finds_something_shows_the_faults_the_story_and_the_line_to
     assert ended.returncode == 1
     assert "BROKEN" in ended.stdout
     assert "links_follow_the_rows" in ended.stdout
-    assert "again: memoryd chaos --simulate --seed 0 --seeds 1 --only-faults none --bug publish-before-row" in ended.stdout
+    assert (
+        "again: memoryd chaos --simulate --seed 0 --seeds 1 --only-faults none --bug publish-before-row" in ended.stdout
+    )
 
 
 @pytest.mark.parametrize(
