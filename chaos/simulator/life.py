@@ -85,7 +85,7 @@ class Life:
         self.doom: Doom | None = None
         self.sql_faults: list[SqlFault] = []
         self.file_faults: list[OSError] = []
-        self.store_seconds = 0.0
+        self.store_seconds = self.slow_until = 0.0
         self.claims: dict[str, str] = {}
         self.publishing = False
         self.changed: set[str] = set()

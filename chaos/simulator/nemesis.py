@@ -83,6 +83,8 @@ class Nemesis:
                 life.file_faults.append(OSError(_ERRNO[fault.detail], fault.detail))
             case "slow disk":
                 life.store_seconds, life.is_disturbed = fault.amount, True
+                # A batch that began at the very end of it still takes so much longer.
+                life.slow_until = trio.current_time() + fault.rest_seconds + fault.amount
                 await trio.sleep(fault.rest_seconds)
                 life.store_seconds, life.is_disturbed = 0.0, False
             case "model":
@@ -102,7 +104,7 @@ class Nemesis:
         if life.claims:
             world.goals.hit("stopped in good order while at work")
         life.stop_scope.cancel()
-        was_disturbed = bool(life.sql_faults or life.store_seconds or life.is_frozen)
+        was_disturbed = bool(life.sql_faults or life.is_frozen) or trio.current_time() < life.slow_until
         with trio.move_on_after(GRACE_SECONDS):
             await life.ended.wait()
         if life.is_dead:

@@ -77,9 +77,9 @@ def _to_do(world: World, rows: Rows) -> Iterator[str]:
                 f"scope {scope} is dirty after {state.attempts} failures, to be tried at {state.next_attempt_at_ms};"
                 f" its lease says {rows.leases['consolidation', scope]}"
             )
-    for key, lease in rows.leases.items():
+    for owned, lease in rows.leases.items():
         if lease.token is not None:
-            yield f"{key} is still held by {lease.process}"
+            yield f"{owned} is still held by {lease.process}"
     living = {life.process for life in world.lives.values() if not life.is_dead and not life.ended.is_set()}
     for process in sorted(rows.processes - living):
         yield f"the dead process {process} is still entered"
