@@ -96,7 +96,7 @@ def test_renewal_by_somebody_else_is_seen() -> None:
 @pytest.mark.parametrize("back", ["inputs_mark", "consolidated_mark", "generation"])
 def test_mark_that_goes_back_is_seen(back: str) -> None:
     scope = ScopeState(5, 5, None, 5, None, 0, None)
-    now = {"cwd:/shop": scope._replace(**{back: 4})}
+    now = {"cwd:/shop": scope._replace(**{back: 4})}  # type: ignore[arg-type]
 
     assert broken(laws.marks_and_revisions_only_grow, step(rows(scopes={"cwd:/shop": scope}), rows(scopes=now)))
 
