@@ -1,6 +1,7 @@
 """Many seeds, one after the other, until one breaks a law; then the shortest run that does, and how to repeat it."""
 
 import collections
+import contextlib
 import time
 from collections.abc import Callable
 
@@ -10,6 +11,7 @@ from chaos.bugs import Bug
 from chaos.goals import never_met
 from chaos.laws import BrokenLaw
 from chaos.simulator.faults import Fault
+from chaos.simulator.processes import verdicts
 from chaos.simulator.run import Scenario, Verdict, disk, simulate
 from chaos.simulator.shrink import shortest
 from chaos.story import Event
@@ -79,6 +81,7 @@ def run_campaign(
     hours: float,
     bug: Bug | None = None,
     kept: tuple[int, ...] | None = None,
+    jobs: int = 1,
     on_seed: OnSeed = lambda _verdict: None,
     on_shrink: Callable[[int], None] = lambda _faults: None,
 ) -> Report:
@@ -86,34 +89,38 @@ def run_campaign(
 
     Args:
       kept: inflict only these faults of each seed, by their numbers.
+      jobs: how many processes share the seeds.
       on_seed: told of each verdict.
       on_shrink: told how many faults are left while a failure is made shorter.
     """
     goals: collections.Counter[str] = collections.Counter()
-    verdicts: list[Verdict] = []
+    done: list[Verdict] = []
     failure = None
     began = time.perf_counter()
-    with disk() as root:
-        for seed in range(first_seed, first_seed + seeds):
-            scenario = Scenario(seed=seed, services=services, seconds=hours * 3600, kept=kept, bug=bug)
-            verdict = simulate(scenario, root)
-            verdicts.append(verdict)
+    scenarios = (
+        Scenario(seed=seed, services=services, seconds=hours * 3600, kept=kept, bug=bug)
+        for seed in range(first_seed, first_seed + seeds)
+    )
+    with contextlib.closing(verdicts(scenarios, jobs)) as coming:
+        for verdict in coming:
+            done.append(verdict)
             goals.update(verdict.goals)
             on_seed(verdict)
             if verdict.broken is not None:
                 break
         seconds = time.perf_counter() - began
-        if verdicts and verdicts[-1].broken is not None:
+    if done and done[-1].broken is not None:
+        with disk() as root:
 
             def again(scenario: Scenario) -> Verdict:
                 on_shrink(len(scenario.faults()))
                 return simulate(scenario, root)
 
-            failure = _shortened(verdicts[-1], again)
-    counted = [verdict.counted for verdict in verdicts]
+            failure = _shortened(done[-1], again)
+    counted = [verdict.counted for verdict in done]
     return Report(
         first_seed=first_seed,
-        seeds=len(verdicts),
+        seeds=len(done),
         services=services,
         hours=hours,
         seconds=seconds,
@@ -122,7 +129,7 @@ def run_campaign(
         commits_judged=sum(one.commits_judged for one in counted),
         simulated_hours=sum(one.simulated_seconds for one in counted) / 3600,
         active_hours=sum(one.active_seconds for one in counted) / 3600,
-        settled_seconds_max=max((verdict.settled_after_seconds for verdict in verdicts), default=0.0),
+        settled_seconds_max=max((verdict.settled_after_seconds for verdict in done), default=0.0),
         goals=dict(goals),
         never_met=never_met(goals),
         failure=failure,

@@ -1,6 +1,8 @@
 """The time of a simulation: one clock that jumps to the next thing to happen, and a machine with two clocks on it."""
 
+import heapq
 import math
+from typing import Any
 
 import attrs
 import trio
@@ -29,6 +31,8 @@ class JumpingClock(trio.abc.Clock):
     def __init__(self) -> None:
         self._now = 0.0
         self._stands_still = 0
+        self._waiting: list[tuple[float, int, list[trio.lowlevel.Task]]] = []
+        self._waited = 0
 
     def start_clock(self) -> None:
         """Begin at zero."""
@@ -39,6 +43,12 @@ class JumpingClock(trio.abc.Clock):
 
     def deadline_to_sleep_time(self, deadline: float) -> float:
         """Asked by Trio when nothing can run: jump instead of sleeping."""
+        while self._waiting and self._waiting[0][0] <= deadline:
+            when, _, waiter = heapq.heappop(self._waiting)
+            if waiter:
+                self._now = max(self._now, when)
+                trio.lowlevel.reschedule(waiter.pop())
+                return 0.0
         if deadline == math.inf:
             # At its very end Trio wakes itself through a socket, which it is given a moment to look at.
             self._stands_still += 1
@@ -48,6 +58,19 @@ class JumpingClock(trio.abc.Clock):
         self._stands_still = 0
         self._now = max(self._now, deadline)
         return 0.0
+
+
+    async def pause(self, seconds: float) -> None:
+        """Wait so long, as `trio.sleep` does, at a fraction of its real cost."""
+        waiter = [trio.lowlevel.current_task()]
+        self._waited += 1
+        heapq.heappush(self._waiting, (self._now + seconds, self._waited, waiter))
+
+        def abort(_raise_cancel: Any) -> trio.lowlevel.Abort:
+            waiter.clear()
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(abort)
 
 
 @attrs.define

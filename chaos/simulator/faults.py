@@ -62,7 +62,7 @@ KINDS: dict[str, int] = {
 }
 """What there is, and how often relative to the others."""
 
-SECONDS_PER_FAULT = 15.0
+SECONDS_PER_FAULT = 12.0
 """On average; a run has between half and one and a half times as many."""
 
 

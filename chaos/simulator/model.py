@@ -36,13 +36,14 @@ class MoodyModel:
         self._goals = goals
         self._inner = BuiltinProvider()
         self.mood = ""
+        self.is_calm = False
 
     async def extract(self, task: ExtractionTask) -> ExtractionAnswer:
         """Answer, or not, as the mood is."""
         usage = TokenUsage(input_tokens=1000, output_tokens=100, model_calls=1)
         mood = self.mood if self._rng.random() < 0.8 else ""
-        # One in six takes its time also when all is well: then there is a lease to renew, to lose and to be robbed of.
-        is_slow = mood == "slow" or self._rng.random() < 1 / 6
+        # One in six takes its time also in a good mood: then there is a lease to renew, to lose and to be robbed of.
+        is_slow = mood == "slow" or (self._rng.random() < 1 / 6 and not self.is_calm)
         await trio.sleep(self._rng.uniform(*SLOW_SECONDS) if is_slow else self._rng.uniform(*USUAL_SECONDS))
         if mood in ("busy", "away"):
             self._goals.hit("the model was not available")

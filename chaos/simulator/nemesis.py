@@ -150,7 +150,7 @@ class Nemesis:
         world = self._world
         world.story.tell("fault", "peace: from now on nothing goes wrong")
         world.machine.wall_shift_ms = 0
-        world.model.mood = ""
+        world.model.mood, world.model.is_calm = "", True
         for life in world.lives.values():
             life.doom = None
             life.sql_faults.clear()

@@ -21,7 +21,7 @@ from chaos.simulator.faults import Fault, draw
 from chaos.simulator.leash import Leash
 from chaos.simulator.nemesis import Nemesis
 from chaos.simulator.seams import enclosed, seeded
-from chaos.simulator.settled import difference_from_a_run_without_faults, unsettled
+from chaos.simulator.settled import difference_from_a_run_without_faults, unpublished, unsettled
 from chaos.simulator.workload import Workload
 from chaos.simulator.world import Counted, World
 from chaos.story import Event
@@ -39,6 +39,9 @@ SETTLE_SECONDS_MAX = EXTRACTION_LEASE_MS / 1000 + BACKOFF_MS_MAX / 1000 + 300.0
 """With faults over, everything is done within the longest lease, the longest back-off, and the work itself."""
 
 POLL_SECONDS = 5.0
+PUBLISH_SECONDS_MAX = BACKOFF_MS_MAX / 1000 + 120.0
+"""The publishing worker looks twice before it publishes, once a minute at what it wrote, and backs off like others."""
+
 FOLDERS_MAX = 1_000
 
 _CODEX_CONFIG = '[features]\nmemories = true\n[memories]\nversion = "v1"\n'
@@ -57,7 +60,7 @@ class Scenario:
 
     seed: int
     services: int = 2
-    seconds: float = 180.0
+    seconds: float = 120.0
     kept: tuple[int, ...] | None = None
     bug: Bug | None = None
 
@@ -205,11 +208,12 @@ async def _settle(world: World) -> float:
 
 
 async def _compare(world: World) -> None:
-    if world.settings.publish.codex:
-        await trio.sleep(
-            70
-        )  # the publishing worker looks twice before it publishes, and once a minute at what it wrote
     found = await difference_from_a_run_without_faults(world)
+    give_up_at = trio.current_time() + PUBLISH_SECONDS_MAX
+    while found is None and (late := unpublished(world)) is not None:
+        if trio.current_time() >= give_up_at:
+            found = late
+        await trio.sleep(POLL_SECONDS)
     if found is not None:
         world.break_law("it_ends_as_without_faults", found)
 

@@ -135,7 +135,7 @@ def _run_sync_in(world: World) -> Callable[..., Any]:
             return work(*args)
         await trio.lowlevel.checkpoint_if_cancelled()
         with trio.CancelScope(shield=not abandon_on_cancel):
-            await trio.sleep(world.delays.in_thread(life))
+            await world.machine.clock.pause(world.delays.in_thread(life))
             life.step("thread")
             is_staging = getattr(work, "__name__", "") == "stage"
             life.publishing = life.publishing or is_staging
@@ -144,7 +144,7 @@ def _run_sync_in(world: World) -> Callable[..., Any]:
                 # What may be abandoned only reads.
                 if not life.is_dead:
                     world.observe_files(life)
-                await trio.sleep(world.delays.in_thread(life))
+                await world.machine.clock.pause(world.delays.in_thread(life))
         if is_staging and isinstance(result, outcome.Error):
             life.publishing = False
         life.step("thread")

@@ -119,14 +119,21 @@ def _difference(ours: StateFolder, theirs: StateFolder, world: World) -> str | N
         if have_files != want_files:
             names = sorted(name for name in have_files | want_files if have_files.get(name) != want_files.get(name))
             return f"the published files of {scope} differ: {', '.join(names)}"
-    if world.settings.publish.codex:
-        return _publishing_difference(world, ours.memories_dir / folders[0]["home:"])
     return None
 
 
-def _publishing_difference(world: World, generation: Path) -> str | None:
+def unpublished(world: World) -> str | None:
+    """What of the memories is not in the Codex home, where they are to be published there; None when all is."""
+    if not world.settings.publish.codex:
+        return None
+    folder = StateFolder(path=world.state_dir)
+    connection = apsw.Connection(str(folder.database), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        row = connection.execute("SELECT generation_folder FROM scopes WHERE scope_kind = 'home'").fetchone()
+    finally:
+        connection.close()
     have = _files(world.codex_home / "memories")
-    for name, data in _files(generation).items():
+    for name, data in _files(folder.memories_dir / row[0]).items() if row else ():
         if have.get(name) != data:
             return f"memories/{name} in the Codex home is not what the row's generation holds"
     return None

@@ -133,11 +133,11 @@ class SimulatedActor(Actor):
             self._wake = trio.Event()
             if self._stopping and not len(self._inbox):
                 break
-            await trio.sleep(world.delays.before_batch(self._life))
+            await world.machine.clock.pause(world.delays.before_batch(self._life))
             answers = self._serve_batch()
             if answers:
                 if any(ticket.request.mutates for ticket, _ in answers):
-                    await trio.sleep(world.delays.before_reply(self._life))
+                    await world.machine.clock.pause(world.delays.before_reply(self._life))
                     self._life.step("reply")
                 self._inbox.taken = []
                 self._deliver(answers)

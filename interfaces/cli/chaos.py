@@ -35,6 +35,7 @@ def add_to(app: App) -> None:
             str | None, Parameter(help="inflict only these of a seed's faults, e.g. 2,5; or none")
         ] = None,
         bug: Annotated[str | None, Parameter(help="plant a known defect, to see it found; `list` names them")] = None,
+        jobs: Annotated[int | None, Parameter(help="processes that share the seeds [default: one a core]")] = None,
         common: CommonOptions | None = None,
     ) -> int:
         """Kill, freeze, starve and rob simulated services, hold the laws against them, and say how to repeat it.
@@ -48,6 +49,7 @@ def add_to(app: App) -> None:
         # Imported here: nobody else waits for it.
         from chaos.bugs import Bug
         from chaos.simulator.campaign import run_campaign
+        from chaos.simulator.processes import jobs_by_default
         from chaos.simulator.run import Scenario
 
         if bug == "list":
@@ -77,6 +79,7 @@ def add_to(app: App) -> None:
                 hours=Scenario(seed=0).seconds / 3600 if hours is None else hours,
                 bug=None if bug is None else Bug(bug),
                 kept=_numbers(only_faults),
+                jobs=jobs_by_default(seeds) if jobs is None else max(jobs, 1),
                 on_seed=on_seed,
                 on_shrink=on_shrink,
             )
