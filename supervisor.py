@@ -107,24 +107,39 @@ async def run(
     """
     started = time.monotonic()
     commands.refuse_unusable_model(settings)
-    broken: list[StoreError] = []
+
+    def ready() -> None:
+        _notify_systemd("READY=1")
+        log.info("ready", seconds=round(time.monotonic() - started, 3), state_dir=str(paths.state_dir))
+
     async with opened() if opened else commands.opened_store(paths) as handle:
-
-        async def serve() -> None:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(_stop_when_broken, handle, nursery.cancel_scope, broken)
-                for name, worker in workers:
-                    nursery.start_soon(keep_running, handle, paths, settings, name, worker)
-                _notify_systemd("READY=1")
-                log.info("ready", seconds=round(time.monotonic() - started, 3), state_dir=str(paths.state_dir))
-
-        await until_stopped(serve, settings.service.grace_seconds)
+        broken = await until_stopped(
+            lambda: serve(handle, paths, settings, workers=workers, ready=ready), settings.service.grace_seconds
+        )
         _notify_systemd("STOPPING=1")
-    if broken:
-        log.error("the store cannot go on", reason=str(broken[0]), hint=broken[0].hint)
+    if broken is not None:
+        log.error("the store cannot go on", reason=str(broken), hint=broken.hint)
         return EXIT_STORE_BROKEN
     log.info("stopped")
     return 0
+
+
+async def serve(
+    handle: StateHandle,
+    paths: Paths,
+    settings: Settings,
+    *,
+    workers: tuple[tuple[str, Worker], ...],
+    ready: Callable[[], None],
+) -> StoreError | None:
+    """Run every worker for as long as the store goes on; answer why it does not. `ready` is called once, at once."""
+    broken: list[StoreError] = []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_stop_when_broken, handle, nursery.cancel_scope, broken)
+        for name, worker in workers:
+            nursery.start_soon(keep_running, handle, paths, settings, name, worker)
+        ready()
+    return broken[0] if broken else None
 
 
 async def keep_running(handle: StateHandle, paths: Paths, settings: Settings, name: str, worker: Worker) -> None:

@@ -1,1 +1,4 @@
-"""Simulate, break, kill, and prove that nothing is lost: what people run, and what the tests use."""
+"""Simulate, break, check: what is done to memoryd on purpose, and what must be true afterwards.
+
+A feature that people run (`memoryd chaos`) and that the tests use. Nothing but its command imports it.
+"""

@@ -36,7 +36,7 @@ class Law(Enum):
 
     NO_ORDER = "no order of the operations explains the answers and the row"
     TWO_JOBS = "one token was granted two jobs"
-    STRANGE_TOKEN = "a token that nobody was granted was accepted"  # noqa: S105  # a sentence, not a secret
+    STRANGE_TOKEN = "a token that nobody was granted was accepted"  # a sentence, not a secret
     MORE_CLAIMS = "a row counts more claims than anybody can have asked"
     UNKNOWN_JOB = "a job was granted that is not among the rows"
 

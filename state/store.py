@@ -8,9 +8,10 @@ asker gets its answer before it is cancelled. A refusal is a reply; an exception
 """
 
 import contextlib
+import functools
 import secrets
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -169,6 +170,10 @@ def start_actor(server: Server, name: str, *, inline: bool) -> Actor:
     return _InlineActor(server) if inline else _ThreadActor(server, name)
 
 
+StartActor = Callable[[Server, str], Actor]
+"""Puts an inbox before a server and says where the server runs; the text is what its thread is called."""
+
+
 class Handle:
     """The way to a store, which asks each request where it is answered. Safe to share among tasks."""
 
@@ -249,6 +254,7 @@ async def open_store(
     clock: Clock = machine_clock,
     inline: bool = False,
     busy_deadline_ms: int = BUSY_DEADLINE_MS,
+    start: StartActor | None = None,
 ) -> AsyncIterator[StateHandle]:
     """Open the store for writing; close it in good order at the end of the block, even when that is cancelled.
 
@@ -258,16 +264,18 @@ async def open_store(
       codex_home: the real path of the Codex home that this state belongs to.
       inline: run the store in the event loop's thread.
       busy_deadline_ms: how long to wait for another process's write lock.
+      start: starts the two actors where neither a thread nor the event loop will do, as in a simulation.
 
     Raises:
       StateFolderError: the folder cannot be used; the message says why and what to do.
     """
+    begin = start or functools.partial(start_actor, inline=inline)
     if inline:
         opened = open_for_writing(folder, codex_home, clock, busy_deadline_ms)
     else:
         opened = await trio.to_thread.run_sync(open_for_writing, folder, codex_home, clock, busy_deadline_ms)
-    writer = start_actor(opened.group_commit, "memoryd-store", inline=inline)
-    reader = start_actor(opened.long_reads, "memoryd-reads", inline=inline)
+    writer = begin(opened.group_commit, "memoryd-store")
+    reader = begin(opened.long_reads, "memoryd-reads")
     handle = StateHandle(
         folder, opened.process, clock, writer, reader, quarantined=opened.quarantined, kept_legacy=opened.kept_legacy
     )

@@ -204,5 +204,5 @@ def faulty_disk(
 
 def scratch_parent() -> Path | None:
     """Where temporary disks lie: in memory where the system has such a place; None for its usual place."""
-    memory = Path("/dev/shm")  # noqa: S108 - the folder made in it is private
+    memory = Path("/dev/shm")
     return memory if memory.is_dir() and os.access(memory, os.W_OK) else None

@@ -174,7 +174,7 @@ def tables_of(connection: apsw.Connection) -> Tables:
         if name not in _NOT_MADE_BY_REQUESTS
     ]
     return {
-        name: cast("list[tuple[Any, ...]]", connection.execute(f"SELECT * FROM {name} ORDER BY 1, 2, 3").fetchall())  # noqa: S608 - names of our own tables
+        name: cast("list[tuple[Any, ...]]", connection.execute(f"SELECT * FROM {name} ORDER BY 1, 2, 3").fetchall())
         for name in names
     }
 

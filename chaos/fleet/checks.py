@@ -214,7 +214,7 @@ def compare(chaotic: Path, clean: Path, *, dead: set[str]) -> list[str]:
     violations = []
     with reading(chaotic) as one, reading(clean) as other:
         for what, sql in (
-            ("threads", f"SELECT id, {_columns(one)} FROM threads"),  # noqa: S608  # names of columns
+            ("threads", f"SELECT id, {_columns(one)} FROM threads"),  # names of columns
             ("files", "SELECT path, status, size_bytes, mtime_ns, archived, thread_id, offset_bytes, lines_skipped"
                       " FROM rollout_files WHERE status <> 'vanished'"),
             ("memories", "SELECT thread_id, scope_key, raw_memory, rollout_summary, source_at_ms FROM memories"),

@@ -15,7 +15,7 @@ from pathlib import Path
 from cyclopts import App, CycloptsError, Parameter
 
 from config.version import VERSION
-from interfaces.cli import doctor, jobs, logs, memories, once, paths, publish, run, status, threads
+from interfaces.cli import chaos, doctor, jobs, logs, memories, once, paths, publish, run, status, threads
 from interfaces.cli.errors import (
     EXIT_FAILED,
     EXIT_INTERNAL,
@@ -50,6 +50,7 @@ def build_app(service: Service) -> App:
     threads.add_to(app)
     memories.add_to(app)
     jobs.add_to(app)
+    chaos.add_to(app)
     logs.add_to(app)
     return app
 

@@ -142,6 +142,7 @@ async def publish_consolidation(
     if not await select_memories(tx, row.scope, request.selected):
         await mark_scope_dirty(tx, row.scope)
     if not request.staged:
+        await _bring_forward(tx, row.scope, request.source_at_ms)
         return ConsolidationUnchanged()
     await tx.execute(
         "UPDATE scopes SET generation = generation + 1, generation_folder = :folder, published_digest = :digest,"
@@ -158,6 +159,19 @@ async def publish_consolidation(
     if row.scope != HOME_SCOPE:
         await mark_scope_dirty(tx, HOME_SCOPE)
     return ConsolidationPublished(generation=row.generation + 1)
+
+
+async def _bring_forward(tx: Transaction, scope: Scope, source_at_ms: int) -> None:
+    """Note that the files, as they are, hold for newer content too: the home-wide files list projects by it."""
+    moved = await tx.execute(
+        "UPDATE scopes SET source_at_ms = :source_at_ms WHERE scope_kind = :kind AND scope_key = :key"
+        " AND source_at_ms < :source_at_ms",
+        source_at_ms=source_at_ms,
+        kind=scope.kind,
+        key=scope.key,
+    )
+    if moved and scope != HOME_SCOPE:
+        await mark_scope_dirty(tx, HOME_SCOPE)
 
 
 async def fail_consolidation(tx: Transaction, request: FailConsolidation, at: Instant) -> RetryScheduled | NotOwner:

@@ -31,7 +31,7 @@ from state.messages.extraction import (
 from state.messages.leases import NotOwner, Released, Renewed
 from state.rules import leases
 from state.rules.backoff import backoff_ms
-from state.rules.memory_writes import MEMORY_KEY, is_saved, memory_key, note_newer_source, write_memory
+from state.rules.memory_writes import MEMORY_KEY, bring_forward, is_saved, memory_key, write_memory
 from state.transaction import Transaction
 
 _OWNED = " WHERE ownership_token = :token AND status = 'running'"
@@ -95,6 +95,7 @@ async def finish_extraction(tx: Transaction, request: FinishExtraction, at: Inst
     if request.draft is None:
         result = FinishResult.UNCHANGED
         status = "succeeded" if await _has_memory(tx, job) else "empty"
+        await bring_forward(tx, job.scope, token=request.token)
     elif _is_empty(request.draft):
         # An empty answer never deletes a good memory: forgetting is something that a person asks for.
         kept = await _has_memory(tx, job)
@@ -103,14 +104,13 @@ async def finish_extraction(tx: Transaction, request: FinishExtraction, at: Inst
         status = "succeeded"
         if await is_saved(tx, job.thread_id, job.scope, request.draft):
             result = FinishResult.UNCHANGED
+            await bring_forward(tx, job.scope, token=request.token)
         else:
             result = FinishResult.SAVED
             written = await write_memory(
                 tx, job.thread_id, job.scope, request.draft, request.extractor, at, token=request.token
             )
             assert written, "the token was looked at in this transaction"
-    if result is FinishResult.UNCHANGED and (request.draft is None or not _is_empty(request.draft)):
-        await note_newer_source(tx, job.thread_id, job.scope, job.content_at_ms)
     grown = job.content_revision > job.claimed_revision
     await tx.execute(
         f"UPDATE extraction_jobs SET status = :status, {leases.FREE}, finished_at_ms = :wall_ms, attempts = 0,"

@@ -61,21 +61,6 @@ async def is_saved(tx: Transaction, thread_id: ThreadId, scope: Scope, draft: Me
     return text == wanted and [attrs.astuple(note) for note in notes] == [attrs.astuple(note) for note in draft.notes]
 
 
-async def note_newer_source(tx: Transaction, thread_id: ThreadId, scope: Scope, source_at_ms: int) -> None:
-    """Say that the memory, as it is, covers content as new as this; its files show that time, so they are made anew.
-
-    A rollout may have grown between the scan and the reading: then the memory was made of more than was known, and the
-    next reading finds nothing new.
-    """
-    newer = await tx.execute(
-        f"UPDATE memories SET source_at_ms = :source_at_ms{MEMORY_KEY} AND source_at_ms < :source_at_ms",
-        **memory_key(thread_id, scope),
-        source_at_ms=source_at_ms,
-    )
-    if newer:
-        await mark_scope_dirty(tx, scope)
-
-
 async def write_memory(
     tx: Transaction,
     thread_id: ThreadId,
@@ -131,3 +116,18 @@ async def write_memory(
         )
     await mark_scope_dirty(tx, scope)
     return True
+
+
+async def bring_forward(tx: Transaction, scope: Scope, *, token: OwnershipToken) -> None:
+    """Note that the memory, as it is, is of the job's present content: a file may have grown before its row said so.
+
+    Its scope becomes dirty, since its files say when the last session was. Without the token's job nothing changes.
+    """
+    moved = await tx.execute(
+        "UPDATE memories SET source_at_ms = j.content_at_ms FROM extraction_jobs j WHERE j.ownership_token = :token"
+        " AND j.status = 'running' AND j.thread_id = memories.thread_id AND j.scope_kind = memories.scope_kind"
+        " AND j.scope_key = memories.scope_key AND j.content_at_ms > memories.source_at_ms",
+        token=token,
+    )
+    if moved:
+        await mark_scope_dirty(tx, scope)

@@ -71,14 +71,16 @@ def publish(
     )
 
 
-def leave_unchanged(state: MemoryState, token: str, *, selected: tuple[SelectedMemory, ...] = ()) -> Any:
+def leave_unchanged(
+    state: MemoryState, token: str, *, source_at_ms: int = 1, selected: tuple[SelectedMemory, ...] = ()
+) -> Any:
     """Say that the files would be what they are."""
     return state.ask(
         PublishConsolidation(
             token=OwnershipToken(token),
             generation_folder="",
             digest="digest-1",
-            source_at_ms=1,
+            source_at_ms=source_at_ms,
             memories=1,
             staged=False,
             selected=selected,

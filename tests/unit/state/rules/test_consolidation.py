@@ -40,7 +40,7 @@ def scope_row(state: MemoryState, key: str = SHOP.key) -> dict[str, Any]:
     """The columns of a scope that tell where it stands."""
     names = (
         "inputs_mark", "consolidated_mark", "claimed_mark", "generation", "generation_folder", "attempts", "reason",
-        "next_attempt_at_ms", "ownership_token", "fencing_number",
+        "next_attempt_at_ms", "ownership_token", "fencing_number", "source_at_ms",
     )  # fmt: skip
     ((*values,),) = state.rows(f"SELECT {', '.join(names)} FROM scopes WHERE scope_key = ?", key)
     return dict(zip(names, values, strict=True))
@@ -146,6 +146,22 @@ def test_files_that_would_be_the_same_make_no_generation_and_no_dirty_home(dirty
     row = scope_row(dirty)
     assert (row["inputs_mark"], row["consolidated_mark"], row["generation"]) == (2, 2, 1)
     assert claim(dirty, "three") == NOTHING
+
+
+def test_scope_whose_files_stay_the_same_is_known_to_be_of_the_newer_content(dirty: MemoryState) -> None:
+    """The home-wide files have the most recent project first, whether its own files changed or not."""
+    claimed(dirty, "one")
+    publish(dirty, "one", source_at_ms=100)
+    home = claimed(dirty, "home")
+    assert home.scope == HOME_SCOPE
+    publish(dirty, "home")
+    remember(dirty, 1, text="again")
+    claimed(dirty, "two")
+
+    assert leave_unchanged(dirty, "two", source_at_ms=200) == ConsolidationUnchanged()
+
+    assert scope_row(dirty)["source_at_ms"] == 200
+    assert claimed(dirty, "home-again").scope == HOME_SCOPE
 
 
 def test_late_owner_publishes_nothing(dirty: MemoryState) -> None:

@@ -1,0 +1,318 @@
+"""What must be true after every commit, whatever was broken: one law a function, kept apart from what breaks things.
+
+A law sees two moments and who came between them. It knows nothing of requests and rules: only what the rows said
+before, what they say now, which processes really live, and what the clocks of the simulation really say.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import attrs
+
+from chaos.rows import Job, Lease, RowKey, Rows
+from config.settings import BACKFILL_LEASE_MS, CONSOLIDATION_LEASE_MS, EXTRACTION_LEASE_MS
+from state.ids import Scope
+from state.messages.extraction import ATTEMPTS_MAX
+from state.rules.scopes import scope_link
+
+LEASE_MS = {
+    "backfill": BACKFILL_LEASE_MS,
+    "extraction": EXTRACTION_LEASE_MS,
+    "consolidation": CONSOLIDATION_LEASE_MS,
+}
+
+
+@attrs.frozen(kw_only=True)
+class Granted:
+    """What the simulation itself knows of a lease: when it really ends."""
+
+    token: str
+    boot_id: str
+    until_boot_ms: int
+
+
+@attrs.define
+class Ledger:
+    """What the laws remember.
+
+    Attributes:
+      granted: of each row that is owned, when its lease really ends.
+      gone: every token that a row once had and lost.
+      fencing_floor, generation_floor: the greatest number that somebody was told, by row.
+      named: every folder that a scope's row ever named, in order.
+      linked: how far in `named` each scope's link has come.
+    """
+
+    granted: dict[RowKey, Granted] = attrs.field(factory=dict)
+    gone: set[str] = attrs.field(factory=set)
+    fencing_floor: dict[RowKey, int] = attrs.field(factory=dict)
+    generation_floor: dict[str, int] = attrs.field(factory=dict)
+    named: dict[str, list[str]] = attrs.field(factory=dict)
+    linked: dict[str, int] = attrs.field(factory=dict)
+
+    def take_in(self, step: "Step") -> None:
+        """Remember a step that was lawful."""
+        for key, before, now in step.lease_changes():
+            if before is not None and before.token is not None and before.token != now.token:
+                self.gone.add(before.token)
+            if now.token is None:
+                self.granted.pop(key, None)
+            elif before is None or (before.token, before.renewed_boot_ms) != (now.token, now.renewed_boot_ms):
+                self.granted[key] = Granted(
+                    token=now.token, boot_id=step.boot_id, until_boot_ms=step.boot_ms + LEASE_MS[key[0]]
+                )
+        for scope, state in step.after.scopes.items():
+            folders = self.named.setdefault(scope, [])
+            if state.generation_folder is not None and state.generation_folder not in folders[-1:]:
+                folders.append(state.generation_folder)
+
+
+@attrs.frozen(kw_only=True)
+class Step:
+    """Two moments, and what really was the case in between.
+
+    Attributes:
+      actor: the process that committed; '' when it died over it.
+      living: the processes that live. A frozen one lives.
+      boot_ms, boot_id: of the machine, whatever a service believes.
+    """
+
+    before: Rows
+    after: Rows
+    actor: str
+    living: frozenset[str]
+    boot_ms: int
+    boot_id: str
+    memories_dir: Path
+    ledger: Ledger
+
+    def lease_changes(self) -> Iterator[tuple[RowKey, Lease | None, Lease]]:
+        """The rows whose lease columns differ."""
+        for key, now in self.after.leases.items():
+            before = self.before.leases.get(key)
+            if before != now:
+                yield key, before, now
+
+    def job_changes(self) -> Iterator[tuple[str, Job | None, Job]]:
+        """The jobs that differ."""
+        if self.before.jobs is self.after.jobs:
+            return
+        for key, now in self.after.jobs.items():
+            before = self.before.jobs.get(key)
+            if before != now:
+                yield key, before, now
+
+    def is_over(self, key: RowKey) -> bool:
+        """Say whether the lease that was granted last has really ended."""
+        granted = self.ledger.granted.get(key)
+        return granted is None or granted.boot_id != self.boot_id or granted.until_boot_ms <= self.boot_ms
+
+
+Law = Callable[[Step], Iterator[str]]
+
+
+def fencing_numbers_only_grow(step: Step) -> Iterator[str]:
+    """A fencing number never goes back, and every new token has a greater one than the token before."""
+    for key, before, now in step.lease_changes():
+        last = before.fencing_number if before is not None else 0
+        if now.fencing_number < last:
+            yield f"{_name(key)}: the fencing number went from {last} back to {now.fencing_number}"
+        elif before is not None and now.token not in (None, before.token) and now.fencing_number == last:
+            yield f"{_name(key)}: two tokens have the fencing number {last}"
+
+
+def a_token_is_granted_once(step: Step) -> Iterator[str]:
+    """A token that lost its row never has a row again."""
+    for key, _, now in step.lease_changes():
+        if now.token in step.ledger.gone:
+            yield f"{_name(key)}: the token {_short(now.token)} is back, with the fencing number {now.fencing_number}"
+
+
+def nobody_is_robbed(step: Step) -> Iterator[str]:
+    """A row changes its owner only when the owner itself gives it up, has died, or has let its lease end."""
+    for key, before, now in step.lease_changes():
+        if before is None or before.token is None or before.token == now.token:
+            continue
+        if before.process in (step.actor, None) or before.process not in step.living or step.is_over(key):
+            continue
+        left_ms = step.ledger.granted[key].until_boot_ms - step.boot_ms
+        to = f"given to {_short(now.process)}" if now.token else "freed"
+        yield f"{_name(key)}: {to} while {_short(before.process)} lived and had {left_ms} ms of its lease left"
+
+
+def only_the_owner_renews(step: Step) -> Iterator[str]:
+    """A lease is extended by the process that holds it, and by nobody else."""
+    for key, before, now in step.lease_changes():
+        if before is None or now.token is None or now.token != before.token or step.actor in ("", now.process):
+            continue
+        yield f"{_name(key)}: the lease of {_short(now.process)} was changed by {_short(step.actor)}"
+
+
+def marks_and_revisions_only_grow(step: Step) -> Iterator[str]:
+    """What counts the changes of something never counts backwards, and nothing is consolidated before it is there."""
+    if step.before.scopes is not step.after.scopes:
+        for key, now in step.after.scopes.items():
+            before = step.before.scopes.get(key)
+            if now.consolidated_mark > now.inputs_mark:
+                yield f"scope {key}: consolidated up to {now.consolidated_mark} of {now.inputs_mark}"
+            if before is None:
+                continue
+            for what in ("inputs_mark", "consolidated_mark", "generation"):
+                if getattr(now, what) < getattr(before, what):
+                    yield f"scope {key}: {what} went from {getattr(before, what)} back to {getattr(now, what)}"
+        for key in step.before.scopes.keys() - step.after.scopes.keys():
+            yield f"scope {key}: its row is gone"
+    if step.before.revisions is not step.after.revisions:
+        for thread, revision in step.before.revisions.items():
+            if step.after.revisions.get(thread, 0) < revision:
+                yield f"thread {thread}: its content revision went from {revision} back"
+    for key, before_job, job in step.job_changes():
+        if before_job is not None and (job.done_revision or 0) < (before_job.done_revision or 0):
+            yield f"job {key}: done up to {job.done_revision}, and it was done up to {before_job.done_revision}"
+
+
+def memories_are_kept(step: Step) -> Iterator[str]:
+    """A memory does not go by itself, and one that changes gets a later time."""
+    if step.before.memories is step.after.memories:
+        return
+    for key, before in step.before.memories.items():
+        now = step.after.memories.get(key)
+        if now is None:
+            yield f"the memory of {key[0]} is gone"
+        elif now.text != before.text and now.updated_at_ms <= before.updated_at_ms:
+            yield f"the memory of {key[0]} changed, and its time did not grow"
+
+
+def attempts_shrink_only_by_new_content(step: Step) -> Iterator[str]:
+    """The attempts of a job are set back by a success or by new content, and never pass their limit."""
+    for key, before, now in step.job_changes():
+        if now.attempts - now.given_back > ATTEMPTS_MAX:
+            yield f"job {key}: {now.attempts - now.given_back} attempts came to nothing, and it is claimed again"
+        if before is None or now.attempts >= before.attempts:
+            continue
+        revision = step.after.revisions.get(key, 0)
+        is_new = revision > max(before.claimed_revision or 0, before.done_revision or 0)
+        is_done = now.done_revision is not None and now.done_revision == (before.claimed_revision or now.done_revision)
+        if not (is_new or (is_done and now.attempts <= 1)):
+            yield f"job {key}: attempts went from {before.attempts} back to {now.attempts} without new content"
+
+
+def a_job_is_in_one_state(step: Step) -> Iterator[str]:
+    """A job that runs has an owner and a lease, and any other has neither; what ended badly says why."""
+    for key, _, now in step.job_changes():
+        lease = step.after.leases["extraction", key]
+        owned = [value is not None for value in (lease.token, lease.process, lease.until_boot_ms, lease.boot_id)]
+        if any(owned) != (now.status == "running") or any(owned) != all(owned):
+            yield f"job {key}: it is {now.status}, and its lease says {lease}"
+        if now.status in ("dead", "retry") and not now.reason:
+            yield f"job {key}: it is {now.status} and does not say why"
+        if now.status == "retry" and now.next_attempt_at_ms is None:
+            yield f"job {key}: it waits to be tried again, for ever"
+
+
+def what_was_acknowledged_is_there(step: Step) -> Iterator[str]:
+    """What somebody was told is in the rows, also after a crash at any instruction."""
+    for key, floor in step.ledger.fencing_floor.items():
+        now = step.after.leases.get(key)
+        if now is None or now.fencing_number < floor:
+            have = "no row" if now is None else now.fencing_number
+            yield f"{_name(key)}: the claim number {floor} was granted, and the row says {have}"
+    for scope, floor in step.ledger.generation_floor.items():
+        state = step.after.scopes.get(scope)
+        if state is None or state.generation < floor:
+            yield f"scope {scope}: generation {floor} was published, and the row says {state and state.generation}"
+
+
+def a_generation_is_its_owners(step: Step) -> Iterator[str]:
+    """A scope's row comes to name a generation only by its owner's hand, and one that is whole on the disk."""
+    if step.before.scopes is step.after.scopes:
+        return
+    for key, now in step.after.scopes.items():
+        before = step.before.scopes.get(key)
+        if now.generation_folder is None or (before is not None and before.generation_folder == now.generation_folder):
+            continue
+        owner = step.before.leases.get(("consolidation", key))
+        if owner is None or owner.token is None or (step.actor and owner.process != step.actor):
+            yield f"scope {key}: {_short(step.actor)} published, and the owner was {owner and _short(owner.process)}"
+        elif not now.generation_folder.endswith(f"/{owner.fencing_number:08d}-{owner.token[:8]}"):
+            yield f"scope {key}: {now.generation_folder} is not its owner's (claim number {owner.fencing_number})"
+        missing = _missing(os.path.join(step.memories_dir, now.generation_folder))
+        if missing:
+            yield f"scope {key}: the row names {now.generation_folder}, which lacks {', '.join(missing)}"
+
+
+def links_follow_the_rows(step: Step) -> Iterator[str]:
+    """A link names a generation that the scope's row names or named, whole, and never an older one than before."""
+    memories_dir = str(step.memories_dir)
+    for key, state in step.after.scopes.items():
+        kind, _, name = key.partition(":")
+        link = os.path.join(memories_dir, scope_link(Scope(kind=kind, key=name)))
+        try:
+            target = os.path.normpath(os.path.join(os.path.dirname(link), os.readlink(link)))
+        except FileNotFoundError:
+            continue
+        folder = target[len(memories_dir) + 1 :]
+        named = [*step.ledger.named.get(key, ()), state.generation_folder]
+        if folder not in named:
+            yield f"scope {key}: its link names {folder}, which no row ever named"
+            continue
+        place = named.index(folder)
+        if place < step.ledger.linked.get(key, 0):
+            yield f"scope {key}: its link went back to {folder}"
+        step.ledger.linked[key] = place
+        missing = _missing(target)
+        if missing:
+            yield f"scope {key}: its link names {folder}, which lacks {', '.join(missing)}"
+
+
+LAWS: tuple[Law, ...] = (
+    fencing_numbers_only_grow,
+    a_token_is_granted_once,
+    nobody_is_robbed,
+    only_the_owner_renews,
+    marks_and_revisions_only_grow,
+    memories_are_kept,
+    attempts_shrink_only_by_new_content,
+    a_job_is_in_one_state,
+    what_was_acknowledged_is_there,
+    a_generation_is_its_owners,
+    links_follow_the_rows,
+)
+"""Held after every commit and after every death."""
+
+FILE_LAWS: tuple[Law, ...] = (links_follow_the_rows,)
+"""Held after every piece of work that may change files."""
+
+
+@attrs.frozen(kw_only=True)
+class BrokenLaw:
+    """A law that did not hold: its name, what is wrong, and when."""
+
+    law: str
+    found: str
+    at_ms: int
+
+    def __str__(self) -> str:
+        return f"{self.law}: {self.found}"
+
+
+def judge(step: Step, laws: tuple[Law, ...], at_ms: int) -> BrokenLaw | None:
+    """The first law that this step breaks; None when it is lawful."""
+    for law in laws:
+        for found in law(step):
+            return BrokenLaw(law=law.__name__, found=found, at_ms=at_ms)
+    return None
+
+
+def _missing(folder: str) -> list[str]:
+    names = ("MEMORY.md", "memory_summary.md")
+    return [name for name in names if not os.path.isfile(os.path.join(folder, name))]
+
+
+def _name(key: RowKey) -> str:
+    return f"{key[0]} {key[1]}".rstrip()
+
+
+def _short(text: str | None) -> str:
+    return (text or "nobody")[:8]

@@ -1,0 +1,107 @@
+"""What goes wrong in a run: a list drawn from the seed, so that it can be shown, repeated and made shorter."""
+
+import random
+from collections.abc import Sequence
+
+import attrs
+
+from chaos.simulator.faulty_sql import KINDS as SQL_KINDS
+from chaos.simulator.model import MOODS
+
+DAY_SECONDS = 86_400.0
+
+
+@attrs.frozen(kw_only=True)
+class Fault:
+    """One thing that goes wrong.
+
+    Attributes:
+      at_seconds: when; for a death, from when on it lies in wait.
+      kind: what; see `KINDS`.
+      service: whom it meets, from 1.
+      detail: of the kind: at which sort of step, which failure, which mood.
+      during: for a death, a freeze, a step of the clock: what must be at work.
+      amount: of the kind: the how-manieth step, seconds of a freeze, of a mood, of a step of the clock.
+      rest_seconds: how long a dead or stopped service stays away.
+    """
+
+    at_seconds: float
+    kind: str
+    service: int
+    detail: str = ""
+    during: str = "anything"
+    amount: float = 0.0
+    rest_seconds: float = 0.0
+
+    def __str__(self) -> str:
+        what = {
+            "crash": f"s{self.service} dies at its {self.amount:.0f}. {self.detail} while at {self.during},"
+            f" comes back after {self.rest_seconds:.0f} s",
+            "stop": f"s{self.service} is stopped in good order, comes back after {self.rest_seconds:.0f} s",
+            "freeze": f"s{self.service} is frozen for {self.amount:.0f} s while at {self.during}",
+            "reboot": f"the machine restarts, services come back after {self.rest_seconds:.0f} s",
+            "wall": f"the wall clock is moved by {self.amount:+.0f} s while somebody is at {self.during}",
+            "sql": f"s{self.service}: a statement fails ({self.detail}) after {self.amount:.0f} good ones",
+            "file": f"s{self.service}: changing a file fails ({self.detail})",
+            "slow disk": f"s{self.service}: each batch takes {self.amount:.1f} s longer, for {self.rest_seconds:.0f} s",
+            "model": f"the model is {self.detail} for {self.amount:.0f} s",
+        }[self.kind]
+        return f"from {self.at_seconds:.1f} s: {what}"
+
+
+KINDS: dict[str, int] = {
+    "crash": 10,
+    "stop": 2,
+    "freeze": 5,
+    "reboot": 1,
+    "wall": 3,
+    "sql": 4,
+    "file": 2,
+    "slow disk": 1,
+    "model": 4,
+}
+"""What there is, and how often relative to the others."""
+
+SECONDS_PER_FAULT = 12.0
+"""On average; a run has between half and one and a half times as many."""
+
+
+def draw(seed: int, *, services: int, seconds: float, kinds: Sequence[str] = tuple(KINDS)) -> tuple[Fault, ...]:
+    """The faults of this seed, in order of time. None comes in the last twentieth of the run."""
+    rng = random.Random(f"faults {seed}")
+    number = max(1, round(seconds / SECONDS_PER_FAULT * rng.uniform(0.5, 1.5)))
+    weights = [KINDS[kind] for kind in kinds]
+    drawn = [_draw_one(rng, rng.choices(kinds, weights)[0], services, seconds) for _ in range(number)]
+    return tuple(sorted(drawn, key=lambda fault: fault.at_seconds))
+
+
+def _draw_one(rng: random.Random, kind: str, services: int, seconds: float) -> Fault:
+    fault = Fault(
+        at_seconds=round(rng.uniform(0, seconds * 0.95), 3),
+        kind=kind,
+        service=rng.randrange(services) + 1,
+        rest_seconds=round(rng.choice((0.1, 2.0, 10.0, 60.0)) * rng.uniform(0.5, 1.5), 1),
+    )
+    match kind:
+        case "crash":
+            detail = rng.choice(("await", "statement", "statement", "file", "reply", "reply"))
+            during = rng.choice(("anything", "backfill", "extraction", "extraction", "consolidation", "publishing"))
+            if detail == "file":
+                during = rng.choice(("anything", "publishing"))
+            return attrs.evolve(fault, detail=detail, during=during, amount=rng.choice((1, 2, 3, 5, 8, 20, 40)))
+        case "freeze":
+            during = rng.choice(("anything", "backfill", "extraction", "extraction", "consolidation"))
+            seconds = rng.choice((0.5, 5.0, 30.0, 70.0, 130.0, 170.0)) * rng.uniform(0.9, 1.2)
+            return attrs.evolve(fault, during=during, amount=seconds)
+        case "wall":
+            amount = rng.choice((-DAY_SECONDS, -600.0, -5.0, 5.0, 600.0, DAY_SECONDS)) * rng.uniform(0.5, 1.0)
+            return attrs.evolve(fault, during=rng.choice(("anything", "extraction")), amount=round(amount, 3))
+        case "sql":
+            return attrs.evolve(fault, detail=rng.choice(SQL_KINDS), amount=rng.choice((0, 0, 1, 3, 10)))
+        case "file":
+            return attrs.evolve(fault, detail=rng.choice(("No space left on device", "Input/output error")))
+        case "slow disk":
+            return attrs.evolve(fault, amount=rng.choice((0.2, 2.0, 15.0)))
+        case "model":
+            return attrs.evolve(fault, detail=rng.choice(MOODS), amount=rng.choice((20.0, 60.0, 150.0)))
+    return fault
