@@ -12,7 +12,8 @@ import pytest
 
 from chaos.bugs import Bug
 from chaos.simulator.campaign import run_campaign
-from chaos.simulator.run import Scenario, Verdict, disk, simulate
+from chaos.simulator.processes import verdicts
+from chaos.simulator.run import Scenario, disk, simulate
 
 ROOT = Path(__file__).parents[2]
 
@@ -61,6 +62,14 @@ def test_a_run_does_not_depend_on_the_process_nor_on_its_hashes(root: Path) -> N
     assert digest_in_another_process(5, "2") == here
 
 
+def test_seeds_that_processes_share_come_in_order_and_are_the_same(root: Path) -> None:
+    scenarios = [Scenario(seed=seed) for seed in (1, 2, 3, 4)]
+
+    shared = [verdict.digest for verdict in verdicts(scenarios, jobs=2)]
+
+    assert shared == [simulate(scenario, root).digest for scenario in scenarios]
+
+
 def test_other_seeds_give_other_runs(root: Path) -> None:
     digests = {simulate(Scenario(seed=seed), root).digest for seed in (1, 2, 3)}
 
@@ -96,19 +105,12 @@ def test_planted_defect_is_found_and_made_short(bug: Bug) -> None:
 
 
 def test_what_the_replay_line_says_is_the_same_failure(root: Path) -> None:
-    report = run_campaign(0, SEEDS_TO_FIND, services=2, hours=0.05, bug=Bug.STEAL_FROM_THE_LIVING)
+    scenario = Scenario(seed=0, bug=Bug.RENEWAL_WITHOUT_TOKEN)
+    report = run_campaign(0, SEEDS_TO_FIND, services=2, hours=scenario.seconds / 3600, bug=scenario.bug)
     assert report.failure is not None
 
-    again: Verdict = simulate(
-        Scenario(
-            seed=report.failure.seed,
-            services=2,
-            seconds=180.0,
-            kept=tuple(number for number, _ in report.failure.faults),
-            bug=Bug.STEAL_FROM_THE_LIVING,
-        ),
-        root,
-    )
+    kept = tuple(number for number, _ in report.failure.faults)
+    again = simulate(attrs.evolve(scenario, seed=report.failure.seed, kept=kept), root)
 
     assert again.broken == report.failure.broken
 
