@@ -6,7 +6,7 @@ import itertools
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
 
@@ -16,7 +16,7 @@ AHEAD = 2
 """So many scenarios wait for each process, so that none is idle."""
 
 
-def verdicts(scenarios: Iterable[Scenario], jobs: int) -> Iterator[Verdict]:
+def verdicts(scenarios: Iterable[Scenario], jobs: int) -> Generator[Verdict, None, None]:
     """The verdict of each scenario, in their order. Whoever stops listening ends what is still at work.
 
     Args:

@@ -63,7 +63,7 @@ class World:
     def __init__(self, root: Path, seed: int, machine: Machine) -> None:
         self.root = root
         self.machine = machine
-        self.story = Story(machine.now_ms)
+        self.story = Story(machine.now_ms, root=root)
         self.goals = Goals()
         self.history = History(self)
         self.delays = Delays(seed)
