@@ -9,7 +9,8 @@ SEED   ?=
 MARKS  ?= not slow
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow mutation-check lint types check bench clean schema
+
+.PHONY: chaos chaos-long help setup demo test test-slow mutation-check lint types check bench clean schema
 
 help:           ## this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 24
@@ -44,6 +45,23 @@ test-slow: setup  ## everything, and properties 20 times as deep; SEED=n replays
 
 mutation-check: setup  ## do the property tests catch realistic bugs?
 	$(BIN)/python -m tests.mutation
+
+CHAOS = $(BIN)/python supervisor.py chaos
+WITH_SEED = $(if $(SEED),--seed $(SEED))
+
+chaos: setup    ## a short look at every kind of chaos; SEED=n repeats one
+	$(CHAOS) simulate --seeds 30 $(WITH_SEED)
+	$(CHAOS) --processes 3 --duration 10 $(WITH_SEED)
+	$(CHAOS) disk --stride 60 --images 1 $(WITH_SEED)
+	$(CHAOS) points --points 16
+	$(CHAOS) starts --processes 12
+
+chaos-long: setup  ## half an hour and more of it; SEED=n repeats one
+	$(CHAOS) simulate --seeds 1500 $(WITH_SEED)
+	$(CHAOS) --processes 4 --duration 300 $(WITH_SEED)
+	$(CHAOS) disk --stride 1 $(WITH_SEED)
+	$(CHAOS) points --points 240
+	$(CHAOS) starts
 
 lint: setup     ## ruff and flake8-async
 	$(BIN)/ruff format --check .

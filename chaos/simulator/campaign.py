@@ -164,7 +164,7 @@ def _shortened(verdict: Verdict, again: Callable[[Scenario], Verdict]) -> Failur
 
 def replay_line(scenario: Scenario) -> str:
     """The command that runs exactly this scenario."""
-    words = ["memoryd chaos --simulate", f"--seed {scenario.seed} --seeds 1"]
+    words = ["memoryd chaos simulate", f"--seed {scenario.seed} --seeds 1"]
     default = Scenario(seed=0)
     if scenario.services != default.services:
         words.append(f"--services {scenario.services}")

@@ -123,7 +123,7 @@ def chaos(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 def test_command_says_what_held_and_how_fast_it_was() -> None:
-    ended = chaos("--simulate", "--seed", "7", "--seeds", "2", "--json")
+    ended = chaos("simulate", "--seed", "7", "--seeds", "2", "--json")
 
     assert ended.returncode == 0, ended.stderr
     report = json.loads(ended.stdout)
@@ -134,19 +134,32 @@ def test_command_says_what_held_and_how_fast_it_was() -> None:
 
 
 def test_command_that_finds_something_shows_the_faults_the_story_and_the_line_to_repeat_it() -> None:
-    ended = chaos("--simulate", "--seed", "0", "--seeds", "5", "--bug", "publish-before-row")
+    ended = chaos("simulate", "--seed", "0", "--seeds", "5", "--bug", "publish-before-row")
 
     assert ended.returncode == 1
     assert "BROKEN" in ended.stdout
     assert "links_follow_the_rows" in ended.stdout
     assert (
-        "again: memoryd chaos --simulate --seed 0 --seeds 1 --only-faults none --bug publish-before-row" in ended.stdout
+        "again: memoryd chaos simulate --seed 0 --seeds 1 --only-faults none --bug publish-before-row" in ended.stdout
     )
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [(), ("--simulate", "--seeds", "0"), ("--simulate", "--bug", "no-such"), ("--simulate", "--only-faults", "x")],
+    [
+        ("simulate", "--seeds", "0"),
+        ("simulate", "--bug", "no-such"),
+        ("simulate", "--only-faults", "x"),
+        ("--faults", "kill,nope"),
+        ("--duration", "-1"),
+        ("--duration", "nan"),
+        ("--processes", "0"),
+        ("--state-dir", "/tmp/somewhere"),
+        ("disk", "--stride", "0"),
+        ("points", "--points", "0"),
+        ("starts", "--processes", "0"),
+        ("starts", "--codex-home", "/tmp/somewhere"),
+    ],
 )
 def test_command_refuses_what_it_does_not_understand(arguments: tuple[str, ...]) -> None:
     ended = chaos(*arguments)

@@ -1,4 +1,4 @@
-"""`memoryd chaos`: break memoryd on purpose, and see whether its promises hold. The one door to the package chaos."""
+"""`memoryd chaos simulate`: the whole service in one process, under a simulated clock; one seed is one run."""
 
 import random
 import signal
@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
+from interfaces.cli.chaos.place import asks_for_json
 from interfaces.cli.errors import EXIT_FAILED, EXIT_OK, UsageError
 from interfaces.cli.options import CommonOptions
 from interfaces.cli.output import print_json
@@ -22,11 +23,8 @@ def add_to(app: App) -> None:
     """Add the command."""
 
     @app.command
-    def chaos(
+    def simulate(
         *,
-        simulate: Annotated[
-            bool, Parameter(help="the whole service in one process, under a simulated clock; touches nothing of yours")
-        ] = False,
         seed: Annotated[int | None, Parameter(help="the first seed [default: any]")] = None,
         seeds: Annotated[int, Parameter(help="how many seeds, one after the other")] = SEEDS,
         services: Annotated[int, Parameter(help="services on one database")] = 2,
@@ -42,8 +40,7 @@ def add_to(app: App) -> None:
 
         One seed is one run, the same each time. Ends with 1 when a law was broken.
         """
-        if not simulate:
-            raise UsageError("say what to run", hint="memoryd chaos --simulate")
+        as_json = asks_for_json(common)
         if seeds < 1 or not 1 <= services <= 8 or (hours is not None and not 0 < hours <= 24):
             raise UsageError("--seeds is at least 1, --services 1 to 8, --hours above 0 and at most 24")
         # Imported here: nobody else waits for it.
@@ -83,7 +80,7 @@ def add_to(app: App) -> None:
                 on_seed=on_seed,
                 on_shrink=on_shrink,
             )
-        if common is not None and common.json:
+        if as_json:
             print_json(_document(report))
         else:
             _print(report)
