@@ -33,6 +33,7 @@ from state.messages.threads import Thread
 from state.rules import leases, threads
 from state.rules.backfill import is_owner
 from state.rules.edits import edits_of, overlay
+from state.rules.jobs import CONSOLIDATION_ID, EXTRACTION_ID
 from state.rules.recording import columns_of
 from state.rules.scopes import scope_folder, scope_link
 from state.transaction import SqlValue, Transaction, in_list
@@ -252,9 +253,9 @@ async def list_damaged_leases(tx: Transaction, request: ListDamagedLeases, at: I
         _Damaged,
         _damaged("backfill", "backfill", "''")
         + " UNION ALL "
-        + _damaged("extraction_jobs", "extraction", "'extraction:' || thread_id")
+        + _damaged("extraction_jobs", "extraction", EXTRACTION_ID)
         + " UNION ALL "
-        + _damaged("scopes", "consolidation", "'consolidation:' || scope_kind || ':' || scope_key")
+        + _damaged("scopes", "consolidation", CONSOLIDATION_ID)
         + " LIMIT :limit",
         limit=request.limit,
     )
