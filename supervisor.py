@@ -103,7 +103,7 @@ async def run(
     """Serve until a signal or until the store cannot go on; answer the exit code.
 
     Args:
-      opened: opens the store another way, for whoever puts the service to the test.
+      opened: opens the store in the place of `commands.opened_store`, for whoever does something beside it.
     """
     started = time.monotonic()
     commands.refuse_unusable_model(settings)
@@ -206,15 +206,15 @@ class _Memoryd:
     ) -> OnceReport:
         from workers.log_writer import keeping_logs
 
-        async with keeping_logs(self.log_queue, StateFolder(path=paths.state_dir)):
-            return await commands.once(paths, settings, progress, phases)
+        async with keeping_logs(self.log_queue, StateFolder(path=paths.state_dir)) as logs:
+            return await commands.once(paths, settings, progress, phases, when_open=logs.begin)
 
     async def run(self, paths: Paths, settings: Settings) -> int:
         from workers.log_writer import keeping_logs
 
         # Around everything else, so that the last words are stored too.
-        async with keeping_logs(self.log_queue, StateFolder(path=paths.state_dir)):
-            return await run(paths, settings)
+        async with keeping_logs(self.log_queue, StateFolder(path=paths.state_dir)) as logs:
+            return await run(paths, settings, opened=lambda: commands.opened_store(paths, logs.begin))
 
     @staticmethod
     def redact(text: str) -> str:
