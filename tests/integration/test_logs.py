@@ -64,7 +64,7 @@ def test_filters_narrow_and_their_mistakes_are_named(home: CodexHome, memoryd: M
     assert memoryd.ask("logs", "--since", "1h")["logs"]
     assert memoryd.ask("logs", "--since", "2999-01-01")["logs"] == []
     assert len(memoryd.ask("logs", "--limit", "1")["logs"]) == 1
-    for wrong in (("--since", "yesterday"), ("--limit", "0"), ("--level", "loud")):
+    for wrong in (("--since", "yesterday"), ("--since", f"{10**400}d"), ("--limit", "0"), ("--level", "loud")):
         ended = memoryd("logs", *wrong)
 
         assert ended.code == 2, wrong
