@@ -44,13 +44,8 @@ async def opened_store(paths: Paths, when_open: Callable[[], None] = lambda: Non
     """
     async with open_store(StateFolder(path=paths.state_dir), str(paths.codex_home)) as handle:
         when_open()
-        if handle.quarantined is not None:
-            log.warning(
-                "the state database was damaged and is set aside; the index is made anew from the rollouts",
-                moved_to=str(handle.quarantined),
-            )
-        for kept in handle.kept_legacy:
-            log.warning(kept)
+        for remark in handle.remarks():
+            log.warning(remark)
         yield handle
 
 
