@@ -18,6 +18,7 @@ from state.messages.jobs import (
 )
 from state.rules import leases
 from state.rules.consolidation_claims import scope_row, why_not_now
+from state.rules.eligibility import stored_sources
 from state.rules.prefixes import SIMILAR_MAX
 from state.rules.scopes import CWD_KIND
 from state.transaction import SqlValue, Transaction
@@ -222,13 +223,12 @@ async def _why_thread_waits(tx: Transaction, row: JobRow, eligibility: Eligibili
     )
     if thread is None:
         return "its session is not indexed"
-    chosen = {*eligibility.sources, *(f'{{"custom":"{source}"}}' for source in eligibility.sources)}
     age_ms = at.wall_ms - thread.content_at_ms
     if thread.archived_at_ms is not None:
         return "archived"
     if thread.memory_mode != "enabled":
         return f"memory is {thread.memory_mode}"
-    if thread.source not in chosen:
+    if thread.source not in stored_sources(eligibility):
         return f"source {thread.source} is not chosen"
     if age_ms < eligibility.idle_ms:
         return "not idle long enough"
