@@ -144,7 +144,7 @@ async def keep_running(handle: StateHandle, paths: Paths, settings: Settings, na
             cause = first_cause(error)
             if isinstance(cause, StoreBrokenError):
                 return  # the service stops for it
-            reason = f"{type(cause).__name__}: {cause}"
+            reason = _redacted(f"{type(cause).__name__}: {cause}")
             is_its_own = not (isinstance(cause, StoreError) and cause.retryable)
             if is_its_own:
                 log.exception("worker crashed", worker=name)
@@ -162,6 +162,13 @@ async def keep_running(handle: StateHandle, paths: Paths, settings: Settings, na
         await _report(handle, name, WorkerState.RESTARTING, total, reason)
         await trio.sleep(min(limits.restart_seconds_min * 2 ** min(len(recent) - 1, 30), limits.restart_seconds_max))
         await _report(handle, name, WorkerState.RUNNING, total, reason)
+
+
+def _redacted(text: str) -> str:
+    """What a crash says may hold a piece of a transcript, and it is kept in a row."""
+    from workers.redaction import redact
+
+    return redact(text)
 
 
 async def _stop_when_broken(handle: StateHandle, workers: trio.CancelScope, broken: list[StoreError]) -> None:
@@ -216,11 +223,7 @@ class _Memoryd:
         async with keeping_logs(self.log_queue, StateFolder(path=paths.state_dir)) as logs:
             return await run(paths, settings, opened=lambda: commands.opened_store(paths, logs.begin))
 
-    @staticmethod
-    def redact(text: str) -> str:
-        from workers.redaction import redact
-
-        return redact(text)
+    redact = staticmethod(_redacted)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -251,7 +251,7 @@ class _Scan:
                     summary = await self._record([outcome], summary)
                 return summary
             path = chunk[0].found.path if isinstance(chunk[0], RolloutRead) else chunk[0].path
-            chunk = [RolloutUnreadable(path=path, reason=f"internal error: {error}")]
+            chunk = [RolloutUnreadable(path=path, reason=redact(f"internal error: {error}"))]
             recorded = await self._ask_to_record(chunk)
         for outcome in chunk:
             if isinstance(outcome, RolloutRead):
@@ -319,4 +319,4 @@ def _read_file(
         return RolloutUnreadable(path=file.path, reason=plain_reason(error))
     except Exception as error:
         # A defect of ours: it costs this file, is seen in its row, and the next version reads it again.
-        return RolloutUnreadable(path=file.path, reason=f"internal error: {type(error).__name__}: {error}")
+        return RolloutUnreadable(path=file.path, reason=redact(f"internal error: {type(error).__name__}: {error}"))
