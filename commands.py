@@ -3,7 +3,7 @@
 The doors know nothing of the workers, so what the workers answer is put into the doors' words here.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import attrs
@@ -33,20 +33,19 @@ log = structlog.get_logger("memoryd")
 
 
 @asynccontextmanager
-async def opened_store(paths: Paths) -> AsyncIterator[StateHandle]:
+async def opened_store(paths: Paths, when_open: Callable[[], None] = lambda: None) -> AsyncIterator[StateHandle]:
     """Open the store of these paths for the block, and tell a person what was found there and set aside or left alone.
+
+    Args:
+      when_open: called once it is open, before anything else.
 
     Raises:
       StateFolderError: the folder cannot be used.
     """
     async with open_store(StateFolder(path=paths.state_dir), str(paths.codex_home)) as handle:
-        if handle.quarantined is not None:
-            log.warning(
-                "the state database was damaged and is set aside; the index is made anew from the rollouts",
-                moved_to=str(handle.quarantined),
-            )
-        for kept in handle.kept_legacy:
-            log.warning(kept)
+        when_open()
+        for remark in handle.remarks():
+            log.warning(remark)
         yield handle
 
 
@@ -62,8 +61,18 @@ def refuse_unusable_model(settings: Settings) -> None:
         provider_named(settings)
 
 
-async def once(paths: Paths, settings: Settings, progress: ProgressView, phases: frozenset[str]) -> OnceReport:
+async def once(
+    paths: Paths,
+    settings: Settings,
+    progress: ProgressView,
+    phases: frozenset[str],
+    *,
+    when_open: Callable[[], None] = lambda: None,
+) -> OnceReport:
     """Backfill, extract, consolidate and publish what there is, then return what was done.
+
+    Args:
+      when_open: as in `opened_store`.
 
     Raises:
       BackfillWaitError: another process scans for longer than the bound.
@@ -75,7 +84,7 @@ async def once(paths: Paths, settings: Settings, progress: ProgressView, phases:
 
     if "extract" in phases:
         refuse_unusable_model(settings)
-    async with opened_store(paths) as handle:
+    async with opened_store(paths, when_open) as handle:
         done = await until_stopped(
             lambda: do_once(handle, paths.codex_home, settings, progress, phases), settings.service.grace_seconds
         )

@@ -103,7 +103,7 @@ async def run(
     """Serve until a signal or until the store cannot go on; answer the exit code.
 
     Args:
-      opened: opens the store another way, for whoever puts the service to the test.
+      opened: opens the store in the place of `commands.opened_store`, for whoever does something beside it.
     """
     started = time.monotonic()
     commands.refuse_unusable_model(settings)
@@ -166,7 +166,7 @@ async def keep_running(handle: StateHandle, paths: Paths, settings: Settings, na
             cause = first_cause(error)
             if isinstance(cause, StoreBrokenError):
                 return  # the service stops for it
-            reason = f"{type(cause).__name__}: {cause}"
+            reason = _redacted(f"{type(cause).__name__}: {cause}")
             is_its_own = not (isinstance(cause, StoreError) and cause.retryable)
             if is_its_own:
                 log.exception("worker crashed", worker=name)
@@ -192,6 +192,13 @@ def _apart(error: BaseException) -> tuple[BaseException | None, BaseException | 
     Trio puts both into one group where a worker with several tasks fails in the moment in which it is cancelled.
     """
     return error.split(trio.Cancelled) if isinstance(error, BaseExceptionGroup) else (None, error)
+
+
+def _redacted(text: str) -> str:
+    """What a crash says may hold a piece of a transcript, and it is kept in a row."""
+    from workers.redaction import redact
+
+    return redact(text)
 
 
 async def _stop_when_broken(handle: StateHandle, workers: trio.CancelScope, broken: list[StoreError]) -> None:
@@ -236,21 +243,17 @@ class _Memoryd:
     ) -> OnceReport:
         from workers.log_writer import keeping_logs
 
-        async with keeping_logs(self.log_queue, StateFolder(path=paths.state_dir)):
-            return await commands.once(paths, settings, progress, phases)
+        async with keeping_logs(self.log_queue, StateFolder(path=paths.state_dir)) as logs:
+            return await commands.once(paths, settings, progress, phases, when_open=logs.begin)
 
     async def run(self, paths: Paths, settings: Settings) -> int:
         from workers.log_writer import keeping_logs
 
         # Around everything else, so that the last words are stored too.
-        async with keeping_logs(self.log_queue, StateFolder(path=paths.state_dir)):
-            return await run(paths, settings)
+        async with keeping_logs(self.log_queue, StateFolder(path=paths.state_dir)) as logs:
+            return await run(paths, settings, opened=lambda: commands.opened_store(paths, logs.begin))
 
-    @staticmethod
-    def redact(text: str) -> str:
-        from workers.redaction import redact
-
-        return redact(text)
+    redact = staticmethod(_redacted)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -30,6 +30,12 @@ NEW_SUFFIX = ".new"
 """Stands behind the journal's name while it is written anew. One that is left behind was never the journal."""
 
 
+_TAIL_BYTES = 4096
+"""So much before the end of what was read is compared before reading goes on behind it."""
+
+_NOTHING_SEEN = (0, 0, 0)
+
+
 class JournalError(Exception):
     """The journal could not be written or read; the message says why."""
 
@@ -83,19 +89,22 @@ class FileJournal:
     def __init__(self, path: Path) -> None:
         self._path = str(path)
         self._known = MemoryJournal()
-        self._inode = 0
+        self._seen = _NOTHING_SEEN
         self._read_bytes = 0
+        self._tail = b""
 
     def append(self, entry: JournalEntry) -> None:
         """Append one line and sync it; for a deletion, take the thread's lines out.
 
         Raises:
-          JournalError: it could not be written whole, or not be synced.
+          JournalError: it could not be written whole, or not be synced, or it is longer than a line may be.
         """
-        line = _Line(thread_id=entry.thread_id, edited_at_ms=entry.edited_at_ms, values=dict(entry.values))
+        line = _encode(_Line(thread_id=entry.thread_id, edited_at_ms=entry.edited_at_ms, values=dict(entry.values)))
+        if len(line) > LINE_BYTES_MAX:
+            raise JournalError(f"what was said of thread {entry.thread_id} is longer than {LINE_BYTES_MAX} bytes")
         try:
             if entry.values:
-                _append_line(self._path, _encode(line) + b"\n")
+                _append_line(self._path, line + b"\n")
             else:
                 _rewrite_without(self._path, entry.thread_id)
         except OSError as error:
@@ -117,14 +126,14 @@ class FileJournal:
         try:
             status = os.stat(self._path, follow_symlinks=False)
         except FileNotFoundError:
-            if self._inode:
-                self._forget(0)
+            self._forget()
             return
-        if status.st_ino != self._inode or status.st_size < self._read_bytes:
-            self._forget(status.st_ino)
-        if status.st_size == self._read_bytes:
+        seen = (status.st_ino, status.st_size, status.st_mtime_ns)
+        if seen == self._seen:
             return
         with RegularFile(self._path) as file:
+            if not self._goes_on(file.descriptor):
+                self._forget()
             for lines in read_lines(file.descriptor, self._read_bytes, file.size_bytes, line_bytes_max=LINE_BYTES_MAX):
                 if isinstance(lines, LineRun):
                     for text in lines.lines.split(b"\n"):
@@ -132,12 +141,21 @@ class FileJournal:
                 elif not lines.is_oversized:
                     self._take(lines.text)
             self._read_bytes = file.size_bytes
+            start = max(file.size_bytes - _TAIL_BYTES, 0)
+            self._tail = os.pread(file.descriptor, file.size_bytes - start, start)
+        self._seen = seen
 
-    def _forget(self, inode: int) -> None:
+    def _goes_on(self, descriptor: int) -> bool:
+        """Say whether what was read before still stands where it stood. The inode does not tell: the number of a file
+        that was written anew may be given to the next one."""
+        return os.pread(descriptor, len(self._tail), self._read_bytes - len(self._tail)) == self._tail
+
+    def _forget(self) -> None:
         """Begin anew with another file, or with one that was cut."""
         self._known = MemoryJournal()
-        self._inode = inode
+        self._seen = _NOTHING_SEEN
         self._read_bytes = 0
+        self._tail = b""
 
     def _take(self, text: bytes) -> None:
         try:
@@ -172,7 +190,7 @@ def _rewrite_without(path: str, thread_id: str) -> None:
     """Put a file in the place of this one that has all its lines but those of one thread, understood or not."""
     try:
         with RegularFile(path) as file:
-            data = os.pread(file.descriptor, file.size_bytes, 0)
+            data = _read_whole(file)
     except FileNotFoundError:
         return
     kept = b"".join(text + b"\n" for text in data.split(b"\n") if text and not _is_of(text, thread_id))
@@ -185,6 +203,16 @@ def _rewrite_without(path: str, thread_id: str) -> None:
         os.close(descriptor)
     os.replace(new, path)
     _sync_folder_of(path)
+
+
+def _read_whole(file: RegularFile) -> bytes:
+    """All of it: a single read may give less, and what is not read would be lost."""
+    blocks = []
+    position = 0
+    while block := os.pread(file.descriptor, file.size_bytes - position, position):
+        blocks.append(block)
+        position += len(block)
+    return b"".join(blocks)
 
 
 def _is_of(text: bytes, thread_id: str) -> bool:

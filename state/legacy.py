@@ -10,6 +10,8 @@ what SQLite puts beside it. A number below this version's is older. But a name p
 - it is a state of memoryd of this very home, of an older schema: asked of the file, without a lock or a trace,
 - nobody has the state folder or the file open.
 
+Where only what SQLite put beside a legacy name is left there is no database to ask; it goes, as SQLite would delete it.
+
 A newer version is never touched, so starting an old memoryd once costs a newer one nothing. `state.sqlite_backup` or
 any other name is a person's own business.
 """

@@ -237,6 +237,16 @@ class StateHandle(Handle):
         self.process = process
         self.clock = clock
 
+    def remarks(self) -> tuple[str, ...]:
+        """A sentence on each thing that this opening set aside or left alone, for a warning to whoever opened."""
+        if self.quarantined is None:
+            return self.kept_legacy
+        damage = (
+            f"the state database was damaged and is set aside in {self.quarantined};"
+            " the index is made anew from the rollouts"
+        )
+        return (damage, *self.kept_legacy)
+
     def mint_token(self) -> OwnershipToken:
         """A fresh ownership token for one claim."""
         return OwnershipToken(secrets.token_hex(16))

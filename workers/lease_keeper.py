@@ -164,7 +164,7 @@ async def hold_lease(
             nursery.cancel_scope.shield = True
             nursery.cancel_scope.cancel()
     except BaseExceptionGroup as group:
-        raise _plain(group) from None
+        raise plain(group) from None
     if failure is not None:
         raise failure
     if held.lost is not None:
@@ -184,6 +184,10 @@ async def give_back(handle: StateHandle, release: Request[Released | NotOwner]) 
         log.warning("a lease was not given back", reason=str(error))
 
 
-def _plain(group: BaseExceptionGroup) -> BaseException:
-    """A cancel without the groups that nurseries put around it; any other group as it is."""
-    return first_cause(group) if group.split(trio.Cancelled)[1] is None else group
+def plain(group: BaseExceptionGroup) -> BaseException:
+    """The one exception that counts, without the groups that nurseries put around it.
+
+    A cancel is one only where nothing else went wrong. A group that mixes both stays as it is: neither may be lost.
+    """
+    cancels, failures = group.split(trio.Cancelled)
+    return group if cancels is not None and failures is not None else first_cause(group)

@@ -6,6 +6,7 @@ Nothing that goes wrong here is anybody else's trouble: it is said once, what co
 number is an entry of its own as soon as storing works again.
 """
 
+import math
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -33,8 +34,6 @@ REOPEN_SECONDS = 30.0
 LOG_BUSY_DEADLINE_MS = 2_000
 """How long storing a batch waits for another process that stores one."""
 
-_FOLDER_POLL_SECONDS = 0.05
-
 
 class LogWriter:
     """Takes entries from a queue and stores them."""
@@ -45,11 +44,17 @@ class LogWriter:
         self._reopen_seconds = reopen_seconds
         self._scope = trio.CancelScope(shield=True)
         self._wake = trio.Event()
+        self._begun = False
         self._stopping = False
         self._ended = trio.Event()
         self._settled = 0
         self._settled_more = trio.Event()
         self._is_failing = False
+
+    def begin(self) -> None:
+        """Have `run` open the log database: the state is open, so the folder is ours to write into."""
+        self._begun = True
+        self._wake.set()
 
     async def flush(self) -> None:
         """Wait until everything that was logged before is stored, or is known not to be."""
@@ -65,15 +70,16 @@ class LogWriter:
         self._wake.set()
 
     async def run(self) -> None:
-        """Store until `stop` is called. A cancel from outside does not end it, so that the last words are kept."""
+        """Store from `begin` until `stop` is called. A cancel from outside does not end it, so that the last words are
+        kept."""
         token = trio.lowlevel.current_trio_token()
         self._queue.when_batch_waits(lambda: token.run_sync_soon(self._wake.set, idempotent=True))
         try:
             with self._scope:
-                # The folder may yet be refused, and then nothing is written into it.
-                while not self._is_accepted() and not self._stopping:
-                    await self._wait(_FOLDER_POLL_SECONDS)
-                if not self._is_accepted():
+                # The folder may yet be refused, also one that has a state, and then nothing is written into it.
+                while not self._begun and not self._stopping:
+                    await self._wait(math.inf)
+                if not self._begun:
                     return
                 while not self._stopping or len(self._queue):
                     await self._store_until_trouble()
@@ -82,13 +88,6 @@ class LogWriter:
             self._ended.set()
             self._drop_waiting()
             self._settle(0)
-
-    def _is_accepted(self) -> bool:
-        """Is there a state in the folder? One that may not be looked into is refused by whoever opens it."""
-        try:
-            return self._folder.database.exists()
-        except OSError:
-            return False
 
     async def _store_until_trouble(self) -> None:
         """Open and store until it is time to stop; after a failure, do without for a while."""
@@ -167,7 +166,7 @@ def _report_opening(logs: LogHandle) -> None:
 
 @asynccontextmanager
 async def keeping_logs(queue: LogQueue, folder: StateFolder) -> AsyncIterator[LogWriter]:
-    """Store what is logged during the block, from when the state folder has a state; all of it before the block ends.
+    """Store what is logged during the block, all of it before the block ends, if the block calls `begin`.
 
     Opening happens beside the block, which never waits for it.
     """

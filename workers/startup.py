@@ -145,8 +145,8 @@ async def try_start(
       StateError: the store cannot be opened or used.
     """
     async with open_store(folder, str(codex_home), clock=clock) as handle:
-        for kept in handle.kept_legacy:
-            log.warning(kept)
+        for remark in handle.remarks():
+            log.warning(remark)
         # What a killed process held is taken over first, so that nobody waits for its lease.
         await reap(handle)
         await scan_or_wait(

@@ -1,5 +1,6 @@
 """Opening the store for commands that change what is there, beside a service that runs or not."""
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -11,7 +12,7 @@ from state.store import StateHandle, open_store
 
 @asynccontextmanager
 async def changing(paths: Paths) -> AsyncIterator[StateHandle]:
-    """Give a handle that can write. Makes no state where there is none.
+    """Give a handle that can write. Makes no state where there is none; says on stderr what the opening set aside.
 
     Raises:
       NotFoundError: this home was never indexed.
@@ -20,4 +21,6 @@ async def changing(paths: Paths) -> AsyncIterator[StateHandle]:
     if not folder.database.is_file():
         raise nothing_indexed(paths)
     async with open_store(folder, str(paths.codex_home)) as handle:
+        for remark in handle.remarks():
+            sys.stderr.write(f"memoryd: {remark}\n")
         yield handle

@@ -130,9 +130,9 @@ def _since_ns(text: str, now_seconds: float) -> int:
     Raises:
       UsageError: it is neither.
     """
-    if ago := _AGO.fullmatch(text.strip().removesuffix("ago").rstrip()):
-        return _ns(now_seconds - float(ago[1]) * _UNIT_SECONDS[ago[2]])
     try:
+        if ago := _AGO.fullmatch(text.strip().removesuffix("ago").rstrip()):
+            return _ns(now_seconds - float(ago[1]) * _UNIT_SECONDS[ago[2]])
         return _ns(datetime.datetime.fromisoformat(text).timestamp())
     except (ValueError, OverflowError, OSError):
         raise UsageError(

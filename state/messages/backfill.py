@@ -45,7 +45,11 @@ class BackfillHeld:
 
 @attrs.frozen(kw_only=True)
 class ClaimBackfill(Request[BackfillClaimed | BackfillHeld]):
-    """Ask to be the one process that scans. Asking again with the same token is safe."""
+    """Ask to be the one process that scans. Asking again with the same token is safe.
+
+    Raises:
+      DamagedRowError: the scan's fencing number cannot grow any more; nothing of ours wrote it.
+    """
 
     terms: ClaimTerms
 

@@ -4,6 +4,8 @@ database, and the two changes that put it right again.
 A drift is a place where two of them do not say the same. Reading the files again is how one of the index is repaired.
 """
 
+from collections.abc import Mapping
+
 import attrs
 
 from state.ids import OwnershipToken, ProcessUuid, Scope, ThreadId
@@ -15,9 +17,11 @@ from state.messages.threads import Thread
 
 @attrs.frozen(kw_only=True)
 class ThreadRowPage:
-    """threads: in ascending id order, at most `limit`. next_after is None on the last page."""
+    """threads: in ascending id order, at most `limit`. edited: of those of them that were edited, which columns.
+    next_after is None on the last page."""
 
     threads: tuple[Thread, ...]
+    edited: Mapping[ThreadId, frozenset[str]]
     next_after: str | None
 
 

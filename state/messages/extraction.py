@@ -200,7 +200,8 @@ class FinishResult(StrEnum):
     EMPTY = "empty"
     """There was nothing to remember, and no earlier memory."""
     UNCHANGED = "unchanged"
-    """The memory is what it was, also where the answer was empty; its scope is not touched."""
+    """The memory is what it was, also where the answer was empty. Its scope is dirty only if the memory covers newer
+    content than before."""
 
 
 @attrs.frozen(kw_only=True)

@@ -65,6 +65,9 @@ class ClaimExtractionOf(Request[ExtractionClaimed | ExtractionSkipped | UnknownT
       content_revision: what the asker wants extracted; None, or more than the thread has: all that it has. The claim
         is always bound to all that it has.
       running_max: as in ClaimExtraction; this job itself is not counted.
+
+    Raises:
+      DamagedRowError: the job's fencing number cannot grow any more; nothing of ours wrote it.
     """
 
     thread_id: ThreadId

@@ -18,7 +18,8 @@ class JobKind(StrEnum):
 
 @attrs.frozen(kw_only=True)
 class Job:
-    """One job row. job_id is "extraction:<thread id>" or "consolidation:<scope kind>:<scope key>".
+    """One job row. job_id is "extraction:<thread id>", with ":<scope kind>:<scope key>" behind it for a job in another
+    scope than that of the thread's working folder, or "consolidation:<scope kind>:<scope key>".
 
     lease_left_ms is negative when a running job's lease has ended and nobody took it over yet. given_back: claims of
     `attempts` that are not held against the job. What it has cost, in tokens and calls, is over all its attempts.
@@ -84,7 +85,7 @@ class JobNotFound:
 
 @attrs.frozen(kw_only=True)
 class GetJob(SmallRead[JobFound | JobNotFound]):
-    """One job by its id, or by a beginning of it that no other has; a thread's id stands for its extraction job.
+    """One job by its id, or by a beginning of it that no other has; a thread's id stands for its own extraction job.
 
     Attributes:
       eligibility: which threads may be extracted; without it no extraction job says why it waits.

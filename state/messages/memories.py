@@ -27,10 +27,11 @@ class Memory:
 
 @attrs.frozen(kw_only=True)
 class MemoryAnchor:
-    """The last row of the page before."""
+    """The last row of the page before: its time and its key, so that ties at a page border are not lost."""
 
     updated_at_ms: int
     thread_id: ThreadId
+    scope: Scope
 
 
 @attrs.frozen(kw_only=True)

@@ -9,7 +9,7 @@ import attrs
 from state.ids import OwnershipToken, Scope, ThreadId
 from state.messages.base import Lane, Request, SmallRead
 from state.messages.extraction import ExtractorId, MemoryDraft
-from state.messages.leases import NotOwner
+from state.messages.leases import NotOwner, check_whole_number
 from state.messages.threads import UnknownThread
 
 
@@ -85,8 +85,8 @@ class LastMemories(SmallRead[tuple[MemoryRow, ...]]):
     The scope is compared exactly, never by prefix. Invalidated memories are left out. 0 answers none.
 
     Raises:
-      ValueError: count is negative.
+      InvalidRequestError: count is no number, or negative.
     """
 
     scope: Scope
-    count: int = attrs.field(validator=attrs.validators.ge(0))
+    count: int = attrs.field(validator=check_whole_number(0))

@@ -8,6 +8,7 @@ import attrs
 
 from state.ids import Scope, ThreadId
 from state.messages.base import Request
+from state.messages.leases import check_whole_number
 from state.messages.threads import UnknownThread
 
 PRUNED_MAX = 200
@@ -49,8 +50,8 @@ class PruneMemories(Request[MemoriesPruned]):
     Scopes whose files hold such memories are made dirty, unless they are. Asking again is safe.
     """
 
-    unused_ms: int = attrs.field(validator=attrs.validators.ge(0))
-    limit: int = attrs.field(default=PRUNED_MAX, validator=attrs.validators.ge(0))
+    unused_ms: int = attrs.field(validator=check_whole_number(0))
+    limit: int = attrs.field(default=PRUNED_MAX, validator=check_whole_number(0))
 
 
 @attrs.frozen(kw_only=True)

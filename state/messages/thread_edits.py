@@ -70,7 +70,10 @@ class SetThreadName(Request[ThreadEdited | UnknownThread | InvalidThreadId]):
 
 @attrs.frozen(kw_only=True)
 class SetThreadMemoryMode(Request[ThreadEdited | UnknownThread | InvalidThreadId]):
-    """Say whether a thread may be remembered. A change makes its project dirty. Asking again is safe."""
+    """Say whether a thread may be remembered. Asking again is safe.
+
+    A change makes its project dirty, and every other scope that has a memory of it.
+    """
 
     thread_id: str
     mode: MemoryMode = attrs.field(converter=MemoryMode)

@@ -6,6 +6,7 @@ Every write of a scan shows its token, so that a scanner whose lease was stolen 
 
 import attrs
 
+from state.errors import DamagedRowError
 from state.ids import Instant, ProcessUuid
 from state.messages.backfill import (
     BackfillClaimed,
@@ -61,6 +62,8 @@ async def claim_backfill(tx: Transaction, request: ClaimBackfill, at: Instant) -
         return BackfillClaimed(fencing_number=row.fencing_number, stolen_from=None)
     if row.owner is not None and leases.is_held(row, at, request.terms.stale_after_ms):
         return BackfillHeld(owner=row.owner, lease_left_ms=leases.lease_left_ms(row, at))
+    if not leases.can_be_fenced(row.fencing_number):
+        raise DamagedRowError("the fencing number of the scan cannot grow any more; nothing of memoryd wrote it")
     await tx.execute(
         f"UPDATE backfill SET {leases.GRANT} WHERE id = 1",
         **leases.grant_parameters(request.terms, at),

@@ -28,7 +28,7 @@ from state.messages.consolidation import (
     ScopeHeld,
     ScopeMarked,
 )
-from state.messages.leases import INTEGER_MAX, ClaimTerms, NotOwner, Released, Renewed
+from state.messages.leases import ClaimTerms, NotOwner, Released, Renewed
 from state.rules import leases
 from state.rules.backoff import BACKOFF_MS_MAX
 from state.rules.scopes import mark_scope_dirty, scope_folder
@@ -68,7 +68,7 @@ class ScopeRow(leases.LeaseRow):
     @property
     def can_be_fenced(self) -> bool:
         """False when the fencing number cannot grow: nothing of ours has written it."""
-        return self.fencing_number < INTEGER_MAX
+        return leases.can_be_fenced(self.fencing_number)
 
     def claimed(self, fencing_number: int, mark: int) -> ConsolidationClaimed:
         """The reply to a claim that is granted."""

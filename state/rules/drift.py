@@ -33,9 +33,16 @@ from state.messages.threads import Thread
 from state.rules import leases, threads
 from state.rules.backfill import is_owner
 from state.rules.edits import edits_of, overlay
+from state.rules.jobs import CONSOLIDATION_ID, EXTRACTION_ID
 from state.rules.recording import columns_of
 from state.rules.scopes import scope_folder, scope_link
 from state.transaction import SqlValue, Transaction, in_list
+
+
+@attrs.frozen(kw_only=True)
+class _Edited:
+    thread_id: ThreadId
+    field: str
 
 
 async def list_thread_rows(tx: Transaction, request: ListThreadRows, at: Instant) -> ThreadRowPage:
@@ -47,7 +54,16 @@ async def list_thread_rows(tx: Transaction, request: ListThreadRows, at: Instant
         limit=request.limit,
     )
     full = len(rows) == request.limit
-    return ThreadRowPage(threads=tuple(rows), next_after=rows[-1].id if full else None)
+    edits = await tx.all(
+        _Edited,
+        "SELECT thread_id, field FROM thread_edits WHERE thread_id > :after AND thread_id <= :last",
+        after=request.after,
+        last=rows[-1].id if rows else "",
+    )
+    edited: dict[ThreadId, frozenset[str]] = {}
+    for edit in edits:
+        edited[edit.thread_id] = edited.get(edit.thread_id, frozenset()) | {edit.field}
+    return ThreadRowPage(threads=tuple(rows), edited=edited, next_after=rows[-1].id if full else None)
 
 
 async def look_up_rollouts(tx: Transaction, request: LookUpRollouts, at: Instant) -> tuple[RolloutRow, ...]:
@@ -252,9 +268,9 @@ async def list_damaged_leases(tx: Transaction, request: ListDamagedLeases, at: I
         _Damaged,
         _damaged("backfill", "backfill", "''")
         + " UNION ALL "
-        + _damaged("extraction_jobs", "extraction", "'extraction:' || thread_id")
+        + _damaged("extraction_jobs", "extraction", EXTRACTION_ID)
         + " UNION ALL "
-        + _damaged("scopes", "consolidation", "'consolidation:' || scope_kind || ':' || scope_key")
+        + _damaged("scopes", "consolidation", CONSOLIDATION_ID)
         + " LIMIT :limit",
         limit=request.limit,
     )

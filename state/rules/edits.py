@@ -10,7 +10,7 @@ import attrs
 
 from state.ids import Instant, ThreadId
 from state.messages.thread_edits import MemoryMode
-from state.rules.scopes import mark_scope_dirty_if_known
+from state.rules.scopes import mark_scopes_of_thread_dirty
 from state.transaction import Edit, JournalEntry, SqlValue, Transaction
 
 FIELDS = ("title", "name", "memory_mode", "git_sha", "git_branch", "git_origin_url")
@@ -78,7 +78,7 @@ async def say(tx: Transaction, thread_id: ThreadId, values: Values, at: Instant)
     await tx.journal(JournalEntry(thread_id=thread_id, edited_at_ms=at.wall_ms, values=values))
 
 
-async def mark_mode_change(tx: Transaction, before: str, after: SqlValue, cwd: str) -> None:
-    """Say that what may be remembered in a folder has changed, if the memory mode has."""
+async def mark_mode_change(tx: Transaction, thread_id: ThreadId, before: str, after: SqlValue, cwd: str) -> None:
+    """Say that what may be remembered of a thread has changed, if its memory mode has."""
     if before != after:
-        await mark_scope_dirty_if_known(tx, cwd)
+        await mark_scopes_of_thread_dirty(tx, thread_id, cwd)

@@ -5,10 +5,14 @@ from state.messages.extraction import Eligibility
 from state.transaction import SqlValue, in_list
 
 
+def stored_sources(eligibility: Eligibility) -> tuple[str, ...]:
+    """The chosen sources as threads hold them: a custom one is stored as an object."""
+    return (*eligibility.sources, *(f'{{"custom":"{source}"}}' for source in eligibility.sources))
+
+
 def chosen_sources(eligibility: Eligibility) -> tuple[str, dict[str, SqlValue]]:
-    """`IN (...)` for a thread's source, with its parameters; a custom source is stored as an object."""
-    custom = [f'{{"custom":"{source}"}}' for source in eligibility.sources]
-    return in_list("source", [*eligibility.sources, *custom])
+    """`IN (...)` for a thread's source, with its parameters."""
+    return in_list("source", stored_sources(eligibility))
 
 
 def eligible_clause(eligibility: Eligibility, at: Instant) -> tuple[str, dict[str, SqlValue]]:

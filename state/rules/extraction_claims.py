@@ -5,6 +5,7 @@ Both ways judge a job by the same properties and grant it by the same statement,
 
 import attrs
 
+from state.errors import DamagedRowError
 from state.ids import Instant, Scope, ThreadId
 from state.messages.extraction import (
     ATTEMPTS_MAX,
@@ -101,6 +102,9 @@ _WAITING = _JOB + (
 )
 """Named, because SQLite would take the index of the status, and sort all that waits for every claim."""
 
+_CAN_BE_FENCED = f" AND j.{leases.CAN_BE_FENCED}"
+"""A row whose fencing number cannot grow is passed by, so that it costs only itself; the doctor names it."""
+
 _KEY = " WHERE j.thread_id = :thread_id AND j.scope_kind = :kind AND j.scope_key = :key"
 
 
@@ -147,6 +151,11 @@ async def claim_extraction_of(
         if job.is_used_up:
             await _bury(tx, job, at)
             return SkippedExhausted()
+        if not leases.can_be_fenced(job.fencing_number):
+            raise DamagedRowError(
+                f"the fencing number of the job of {job.thread_id} in {job.scope_kind}:{job.scope_key} cannot grow any"
+                " more; nothing of memoryd wrote it"
+            )
     if await _is_full(tx, request.running_max, key, at):
         return SkippedCapacity()
     if job is None:
@@ -213,7 +222,7 @@ async def _waiting_job(
     """The newest job of this status that is due."""
     return await tx.one(
         _Candidate,
-        _WAITING + f" AND j.status = :status AND {clause}"
+        _WAITING + f" AND j.status = :status AND {clause}{_CAN_BE_FENCED}"
         " AND (j.next_attempt_at_ms IS NULL OR j.next_attempt_at_ms <= :wall_ms)"
         " ORDER BY j.content_at_ms DESC, j.thread_id DESC, j.scope_kind, j.scope_key LIMIT 1",
         **parameters,
@@ -228,7 +237,7 @@ async def _stale_job(
     """The oldest eligible job whose lease has ended. Few jobs run at a time, so looking at each is cheap."""
     running = await tx.all(
         _Candidate,
-        _CANDIDATE + f" WHERE j.status = 'running' AND {clause}"
+        _CANDIDATE + f" WHERE j.status = 'running' AND {clause}{_CAN_BE_FENCED}"
         " ORDER BY j.lease_until_boot_ms, j.thread_id, j.scope_kind, j.scope_key",
         **parameters,
     )

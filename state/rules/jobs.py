@@ -18,18 +18,32 @@ from state.messages.jobs import (
 )
 from state.rules import leases
 from state.rules.consolidation_claims import scope_row, why_not_now
+from state.rules.eligibility import stored_sources
 from state.rules.prefixes import SIMILAR_MAX
+from state.rules.scopes import CWD_KIND
 from state.transaction import SqlValue, Transaction
 
 _EXTRACTION_ID, _CONSOLIDATION_ID = "extraction:", "consolidation:"
 
+_EXTRACTION_NAME = (
+    f"thread_id || CASE WHEN scope_kind = '{CWD_KIND}'"
+    " AND scope_key = (SELECT cwd FROM threads t WHERE t.id = thread_id)"
+    " THEN '' ELSE ':' || scope_kind || ':' || scope_key END"
+)
+"""A thread's own job, in the scope of its working folder, has the thread's name; one in another scope adds that."""
+EXTRACTION_ID = f"'{_EXTRACTION_ID}' || {_EXTRACTION_NAME}"
+"""The id of a row of extraction_jobs, as SQL."""
+_CONSOLIDATION_NAME = "scope_kind || ':' || scope_key"
+CONSOLIDATION_ID = f"'{_CONSOLIDATION_ID}' || {_CONSOLIDATION_NAME}"
+"""The id of a row of scopes, as SQL."""
+
 _EXTRACTIONS = (
-    f"SELECT 'extraction:' || thread_id AS job_id, 'extraction' AS kind, status, scope_kind, scope_key, thread_id,"
+    f"SELECT {EXTRACTION_ID} AS job_id, 'extraction' AS kind, status, scope_kind, scope_key, thread_id,"
     f" attempts, given_back, fencing_number, {leases.COLUMNS}, started_at_ms, finished_at_ms, next_attempt_at_ms,"
     " reason, input_tokens, cached_input_tokens, output_tokens, model_calls FROM extraction_jobs"
 )
 _CONSOLIDATIONS = (
-    "SELECT 'consolidation:' || scope_kind || ':' || scope_key AS job_id, 'consolidation' AS kind,"
+    f"SELECT {CONSOLIDATION_ID} AS job_id, 'consolidation' AS kind,"
     " CASE WHEN ownership_token IS NOT NULL THEN 'running' WHEN attempts > 0 THEN 'retry'"
     " WHEN inputs_mark > consolidated_mark THEN 'pending' ELSE 'succeeded' END AS status,"
     " scope_kind, scope_key, NULL AS thread_id, attempts, 0 AS given_back, fencing_number,"
@@ -38,7 +52,15 @@ _CONSOLIDATIONS = (
     " CASE WHEN ownership_token IS NULL THEN finished_at_ms END AS finished_at_ms, next_attempt_at_ms, reason,"
     " 0 AS input_tokens, 0 AS cached_input_tokens, 0 AS output_tokens, 0 AS model_calls FROM scopes"
 )
-_ALL_JOBS = f"{_EXTRACTIONS} UNION ALL {_CONSOLIDATIONS}"
+_LISTED = {
+    JobKind.CONSOLIDATION: (_CONSOLIDATIONS, "job_id"),
+    # By the key of the table first, which is the same order, so that a page does not name all jobs.
+    JobKind.EXTRACTION: (_EXTRACTIONS, "thread_id, job_id"),
+}
+"""In the order of their ids: the rows of each kind, and how they are ordered."""
+
+_AFTER_ALL = "\U0010ffff"
+"""Behind a beginning: greater than all that begins so."""
 
 
 @attrs.frozen(kw_only=True)
@@ -97,18 +119,25 @@ class JobRow(leases.LeaseRow):
 async def list_jobs(tx: Transaction, request: ListJobs, at: Instant) -> JobPage:
     """One page in job_id order."""
     where = ["job_id > :after"]
-    parameters: dict[str, SqlValue] = {"after": request.after, "limit": request.limit + 1}
-    if request.kind is not None:
-        where.append("kind = :kind")
-        parameters["kind"] = request.kind.value
+    parameters: dict[str, SqlValue] = {"after": request.after}
     if request.status is not None:
         where.append("status = :status")
         parameters["status"] = request.status
-    rows = await tx.all(
-        JobRow,
-        f"SELECT * FROM ({_ALL_JOBS}) WHERE {' AND '.join(where)} ORDER BY job_id LIMIT :limit",
-        **parameters,
-    )
+    kinds = [kind for kind in _LISTED if request.kind in (None, kind)]
+    if request.after.startswith(_EXTRACTION_ID):
+        # Whatever comes after it is an extraction, of this thread or a later one.
+        kinds = [kind for kind in kinds if kind is JobKind.EXTRACTION]
+        where.append("thread_id >= :after_thread")
+        parameters["after_thread"] = request.after.removeprefix(_EXTRACTION_ID).partition(":")[0]
+    rows: list[JobRow] = []
+    for kind in kinds:
+        sql, order = _LISTED[kind]
+        rows += await tx.all(
+            JobRow,
+            f"SELECT * FROM ({sql}) WHERE {' AND '.join(where)} ORDER BY {order} LIMIT :limit",
+            **parameters,
+            limit=request.limit + 1 - len(rows),
+        )
     page = [row.job(at, await _why_waits(tx, row, request, at)) for row in rows[: request.limit]]
     return JobPage(jobs=tuple(page), next_after=page[-1].job_id if len(rows) > request.limit and page else None)
 
@@ -127,19 +156,25 @@ async def find_job(tx: Transaction, text: str) -> JobRow | JobNotFound:
     The name of a kind alone names no job.
     """
     wanted = text.strip()
+    parameters: dict[str, SqlValue] = {}
     if wanted.startswith(_CONSOLIDATION_ID):
         wanted = wanted.removeprefix(_CONSOLIDATION_ID)
-        sql, name = f"SELECT * FROM ({_CONSOLIDATIONS})", "scope_kind || ':' || scope_key"
+        sql, name, narrowed = _CONSOLIDATIONS, _CONSOLIDATION_NAME, ""
     else:
-        wanted = wanted.removeprefix(_EXTRACTION_ID).lower()
-        sql, name = _EXTRACTIONS, "thread_id"
+        thread_id, colon, scope = wanted.removeprefix(_EXTRACTION_ID).partition(":")
+        wanted = thread_id.lower() + colon + scope
+        sql, name = _EXTRACTIONS, _EXTRACTION_NAME
+        # By the key of the table, so that one job is found without naming all.
+        narrowed = "thread_id >= :thread_id AND thread_id < :thread_end AND "
+        parameters = {"thread_id": thread_id.lower(), "thread_end": thread_id.lower() + _AFTER_ALL}
     if not wanted:
         return JobNotFound()
     rows = await tx.all(
         JobRow,
-        f"{sql} WHERE {name} >= :wanted AND {name} < :end ORDER BY {name} LIMIT {SIMILAR_MAX}",
+        f"{sql} WHERE {narrowed}{name} >= :wanted AND {name} < :end ORDER BY {name} LIMIT {SIMILAR_MAX}",
+        **parameters,
         wanted=wanted,
-        end=wanted + "\U0010ffff",
+        end=wanted + _AFTER_ALL,
     )
     exact = [row for row in rows if row.job_id.partition(":")[2] == wanted]
     if len(exact or rows) == 1:
@@ -188,13 +223,12 @@ async def _why_thread_waits(tx: Transaction, row: JobRow, eligibility: Eligibili
     )
     if thread is None:
         return "its session is not indexed"
-    chosen = {*eligibility.sources, *(f'{{"custom":"{source}"}}' for source in eligibility.sources)}
     age_ms = at.wall_ms - thread.content_at_ms
     if thread.archived_at_ms is not None:
         return "archived"
     if thread.memory_mode != "enabled":
         return f"memory is {thread.memory_mode}"
-    if thread.source not in chosen:
+    if thread.source not in stored_sources(eligibility):
         return f"source {thread.source} is not chosen"
     if age_ms < eligibility.idle_ms:
         return "not idle long enough"

@@ -23,8 +23,11 @@ next claim takes it over and writes all of them anew.
 import attrs
 
 from state.ids import Instant, ProcessUuid
-from state.messages.leases import LEASE_MS_MAX, ClaimTerms, Owner
+from state.messages.leases import INTEGER_MAX, LEASE_MS_MAX, ClaimTerms, Owner
 from state.transaction import SqlValue
+
+CAN_BE_FENCED = f"fencing_number < {INTEGER_MAX}"
+"""The condition of `can_be_fenced`, for rows that a claim passes by."""
 
 GRANT = (
     "owner_process = :owner_process, owner_worker = :owner_worker, ownership_token = :token,"
@@ -79,6 +82,11 @@ def is_held(row: LeaseRow, at: Instant, stale_after_ms: int | None = None) -> bo
     if stale_after_ms is not None:
         return row.renewed_boot_ms > at.boot_ms - max(stale_after_ms, 0)
     return 0 < row.lease_until_boot_ms - at.boot_ms <= LEASE_MS_MAX
+
+
+def can_be_fenced(fencing_number: int) -> bool:
+    """Say whether a claim can give the row a greater fencing number. False: nothing of ours has written this one."""
+    return fencing_number < INTEGER_MAX
 
 
 def lease_left_ms(row: LeaseRow, at: Instant) -> int:

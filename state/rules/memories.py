@@ -53,17 +53,27 @@ async def list_memories(tx: Transaction, request: ListMemories, at: Instant) -> 
         where.append("m.scope_kind = :kind AND m.scope_key = :key")
         parameters.update(kind=request.scope.kind, key=request.scope.key)
     if request.anchor is not None:
-        where.append("(m.updated_at_ms, m.thread_id) < (:anchor_at_ms, :anchor_id)")
-        parameters.update(anchor_at_ms=request.anchor.updated_at_ms, anchor_id=request.anchor.thread_id)
+        where.append(
+            "(m.updated_at_ms, m.thread_id, m.scope_kind, m.scope_key)"
+            " < (:anchor_at_ms, :anchor_id, :anchor_kind, :anchor_key)"
+        )
+        parameters.update(
+            anchor_at_ms=request.anchor.updated_at_ms,
+            anchor_id=request.anchor.thread_id,
+            anchor_kind=request.anchor.scope.kind,
+            anchor_key=request.anchor.scope.key,
+        )
     rows = await tx.all(
         _MemoryRow,
-        _MEMORY + f" WHERE {' AND '.join(where)} ORDER BY m.updated_at_ms DESC, m.thread_id DESC LIMIT :limit",
+        _MEMORY + f" WHERE {' AND '.join(where)} ORDER BY m.updated_at_ms DESC, m.thread_id DESC,"
+        " m.scope_kind DESC, m.scope_key DESC LIMIT :limit",
         **parameters,
     )
     page = tuple(row.with_notes(()) for row in rows[: request.limit])
     anchor = None
     if len(rows) > request.limit and page:
-        anchor = MemoryAnchor(updated_at_ms=page[-1].updated_at_ms, thread_id=page[-1].thread_id)
+        last = page[-1]
+        anchor = MemoryAnchor(updated_at_ms=last.updated_at_ms, thread_id=last.thread_id, scope=last.scope)
     return MemoryPage(memories=page, next_anchor=anchor)
 
 
@@ -73,7 +83,9 @@ async def get_memories(tx: Transaction, request: GetMemories, at: Instant) -> Me
     if len(ids) != 1:
         return MemoryNotFound(similar=tuple(ids))
     rows = await tx.all(
-        _MemoryRow, _MEMORY + " WHERE m.thread_id = :thread_id ORDER BY m.updated_at_ms DESC", thread_id=ids[0]
+        _MemoryRow,
+        _MEMORY + " WHERE m.thread_id = :thread_id ORDER BY m.updated_at_ms DESC, m.scope_kind DESC, m.scope_key DESC",
+        thread_id=ids[0],
     )
     memories = []
     for row in rows:

@@ -268,7 +268,7 @@ async def _write_thread(
     # The first reading of a file wins: tools belong to the start of the thread.
     await add_tools(tx, thread_id, facts.dynamic_tools)
     if before is not None:
-        await mark_mode_change(tx, before.memory_mode, row["memory_mode"], before.cwd)
+        await mark_mode_change(tx, thread_id, before.memory_mode, row["memory_mode"], before.cwd)
     if before is not None and before.cwd != facts.cwd:
         await move_job(tx, facts.thread_id, before.cwd, facts.cwd)
     if facts.preview and facts.content_at_ms is not None:

@@ -22,6 +22,14 @@ from state.rules.edits import edits_of, say
 from state.rules.scopes import mark_scope_dirty
 from state.transaction import Transaction
 
+_IN_FILES = (
+    "(m.selected_source_at_ms IS NOT NULL OR EXISTS (SELECT 1 FROM scopes f WHERE f.scope_kind = m.scope_kind"
+    " AND f.scope_key = m.scope_key AND f.published_memories > 0) AND NOT EXISTS (SELECT 1 FROM memories o"
+    " WHERE o.scope_kind = m.scope_kind AND o.scope_key = m.scope_key AND o.selected_source_at_ms IS NOT NULL))"
+)
+"""Said of memory `m`: its scope's files may hold it. Of files that an older version published nobody wrote down what
+they hold, so each of the scope's memories counts as held until it is published again."""
+
 
 async def record_usage(tx: Transaction, request: RecordUsage, at: Instant) -> UsageRecorded:
     """Count the use of each thread's memories once."""
@@ -55,8 +63,8 @@ async def prune_memories(tx: Transaction, request: PruneMemories, at: Instant) -
     used_since_ms = at.wall_ms - request.unused_ms
     pruned = await tx.execute(
         "DELETE FROM memories WHERE (thread_id, scope_kind, scope_key) IN ("
-        "SELECT thread_id, scope_kind, scope_key FROM memories WHERE selected_source_at_ms IS NULL"
-        " AND coalesce(last_used_at_ms, source_at_ms) < :used_since_ms"
+        "SELECT thread_id, scope_kind, scope_key FROM memories m"
+        f" WHERE coalesce(last_used_at_ms, source_at_ms) < :used_since_ms AND NOT {_IN_FILES}"
         " ORDER BY coalesce(last_used_at_ms, source_at_ms), thread_id, scope_kind, scope_key LIMIT :limit)",
         used_since_ms=used_since_ms,
         limit=request.limit,
@@ -64,8 +72,8 @@ async def prune_memories(tx: Transaction, request: PruneMemories, at: Instant) -
     scopes = await tx.all(
         _ScopeKey,
         "SELECT DISTINCT s.scope_kind, s.scope_key FROM memories m JOIN scopes s USING (scope_kind, scope_key)"
-        " WHERE m.selected_source_at_ms IS NOT NULL AND s.inputs_mark = s.consolidated_mark"
-        " AND coalesce(m.last_used_at_ms, m.source_at_ms) < :used_since_ms",
+        " WHERE s.inputs_mark = s.consolidated_mark"
+        f" AND coalesce(m.last_used_at_ms, m.source_at_ms) < :used_since_ms AND {_IN_FILES}",
         used_since_ms=used_since_ms,
     )
     for row in scopes:
@@ -107,8 +115,8 @@ async def _forget_in_files(tx: Transaction, thread_id: ThreadId) -> tuple[Scope,
     """Make the scopes dirty whose current files were made of this thread's memories."""
     rows = await tx.all(
         _ScopeKey,
-        "SELECT scope_kind, scope_key FROM memories WHERE thread_id = :thread_id"
-        " AND selected_source_at_ms IS NOT NULL ORDER BY scope_kind, scope_key",
+        f"SELECT scope_kind, scope_key FROM memories m WHERE thread_id = :thread_id AND {_IN_FILES}"
+        " ORDER BY scope_kind, scope_key",
         thread_id=thread_id,
     )
     for row in rows:

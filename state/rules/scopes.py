@@ -7,7 +7,7 @@ leaves the scope dirty, because the claim covers only the mark that it saw.
 import hashlib
 import re
 
-from state.ids import Scope
+from state.ids import Scope, ThreadId
 from state.messages.consolidation import HOME_SCOPE
 from state.transaction import Transaction
 
@@ -25,12 +25,15 @@ async def mark_scope_dirty(tx: Transaction, scope: Scope) -> None:
     )
 
 
-async def mark_scope_dirty_if_known(tx: Transaction, cwd: str) -> None:
-    """Say that a working folder's memories may change, if it has any."""
+async def mark_scopes_of_thread_dirty(tx: Transaction, thread_id: ThreadId, cwd: str) -> None:
+    """Say that what may be remembered of a thread has changed: its working folder's scope, if that is known, and
+    every other scope that has a memory of the thread."""
     await tx.execute(
-        "UPDATE scopes SET inputs_mark = inputs_mark + 1 WHERE scope_kind = :kind AND scope_key = :key",
+        "UPDATE scopes SET inputs_mark = inputs_mark + 1 WHERE (scope_kind = :kind AND scope_key = :key)"
+        " OR (scope_kind, scope_key) IN (SELECT scope_kind, scope_key FROM memories WHERE thread_id = :thread_id)",
         kind=CWD_KIND,
         key=cwd,
+        thread_id=thread_id,
     )
 
 

@@ -43,11 +43,11 @@ class _Mode:
 async def set_thread_memory_mode(
     tx: Transaction, request: SetThreadMemoryMode, at: Instant
 ) -> ThreadEdited | UnknownThread | InvalidThreadId:
-    """Write the mode; what may be remembered in the thread's folder changes with it."""
+    """Write the mode; what may be remembered of the thread, in whatever scope, changes with it."""
     thread_id = thread_id_of(request.thread_id)
     before = await tx.one(_Mode, "SELECT memory_mode, cwd FROM threads WHERE id = :id", id=thread_id)
-    if before is not None:
-        await mark_mode_change(tx, before.memory_mode, request.mode.value, before.cwd)
+    if thread_id is not None and before is not None:
+        await mark_mode_change(tx, ThreadId(thread_id), before.memory_mode, request.mode.value, before.cwd)
     return await _edit(tx, request.thread_id, {"memory_mode": request.mode.value}, at)
 
 

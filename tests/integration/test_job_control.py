@@ -133,3 +133,13 @@ def test_what_is_not_there_is_said_with_one(memoryd: Memoryd, command: list[str]
     home.session().user(WISH)
     memoryd.once("--only", "backfill")
     assert "jobs list" in refused(memoryd, "not_found", "jobs", *command, "extraction:x")["hint"]
+
+
+def test_command_that_finds_a_damaged_database_says_that_it_is_set_aside(
+    rollout: RolloutFile, memoryd: Memoryd
+) -> None:
+    (memoryd.state_dir / "state.sqlite").write_bytes(b"garbage" * 1000)
+    ended = memoryd("jobs", "retry", rollout.thread_id)
+
+    assert ended.code != 0
+    assert "damaged and is set aside in" in ended.stderr

@@ -2,7 +2,11 @@
 
 import json
 import signal
+import sqlite3
+from contextlib import closing
 from pathlib import Path
+
+import attrs
 
 from tests.fakes.codex_home import CodexHome
 from tests.fakes.command import Memoryd, wait_for_event
@@ -60,7 +64,7 @@ def test_filters_narrow_and_their_mistakes_are_named(home: CodexHome, memoryd: M
     assert memoryd.ask("logs", "--since", "1h")["logs"]
     assert memoryd.ask("logs", "--since", "2999-01-01")["logs"] == []
     assert len(memoryd.ask("logs", "--limit", "1")["logs"]) == 1
-    for wrong in (("--since", "yesterday"), ("--limit", "0"), ("--level", "loud")):
+    for wrong in (("--since", "yesterday"), ("--since", f"{10**400}d"), ("--limit", "0"), ("--level", "loud")):
         ended = memoryd("logs", *wrong)
 
         assert ended.code == 2, wrong
@@ -125,3 +129,22 @@ def test_no_secret_of_a_session_reaches_the_logs(home: CodexHome, memoryd: Memor
     for path in memoryd.state_dir.glob("logs*"):
         if path.is_file():
             assert secret.encode() not in path.read_bytes(), path
+
+
+def test_state_of_another_home_is_refused_and_its_logs_are_not_opened(memoryd: Memoryd, tmp_path: Path) -> None:
+    memoryd.once()
+    database = memoryd.state_dir / "logs.sqlite"
+    before = _openings(database)
+    other = tmp_path / "other"
+    (other / "sessions").mkdir(parents=True)
+    for command in ("once", "run"):
+        ended = attrs.evolve(memoryd, codex_home=other)(command)
+
+        assert "belongs to the Codex home" in ended.stderr, command
+        assert _openings(database) == before, command
+
+
+def _openings(database: Path) -> list[tuple[str]]:
+    """Who has ever opened the log database for writing."""
+    with closing(sqlite3.connect(database)) as connection:
+        return connection.execute("SELECT process_uuid FROM processes ORDER BY process_uuid").fetchall()

@@ -70,7 +70,7 @@ async def test_a_worker_that_crashes_too_often_stays_down_and_says_why(paths: Pa
     async def always_crashes(handle: StateHandle, paths: Paths, settings: Settings) -> None:
         starts.append("start")
         await trio.lowlevel.checkpoint()
-        raise RuntimeError("boom")
+        raise RuntimeError(f"boom with sk-{'a1' * 20}")
 
     async def watches(handle: StateHandle, paths: Paths, settings: Settings) -> None:
         await _until(lambda states: states.get("crashing", (None,))[0] is WorkerState.DOWN, handle)
@@ -82,7 +82,7 @@ async def test_a_worker_that_crashes_too_often_stays_down_and_says_why(paths: Pa
 
     assert code == 0
     assert len(starts) == FAST.service.restarts_max + 1
-    assert reasons == ["RuntimeError: boom"]
+    assert reasons == ["RuntimeError: boom with [REDACTED_SECRET]"]
 
 
 @pytest.mark.parametrize("error", [NotCommittedError("the disk is full"), StoreBusyError("locked")])

@@ -206,6 +206,32 @@ def test_memory_in_files_is_not_pruned_but_taken_out_of_them_first(state: Memory
     assert remembered(state) == [thread_id(2)]
 
 
+def published_by_an_older_version(state: MemoryState) -> None:
+    """Two memories in files, and no record of what the files hold."""
+    remember(state, 1)
+    remember(state, 2)
+    consolidate(state, "one")
+    state.rows("UPDATE memories SET selected_source_at_ms = NULL")
+
+
+def test_files_of_an_older_version_are_written_again_before_a_memory_is_pruned(state: MemoryState) -> None:
+    """Beyond both: files that were published before it was recorded what they hold may hold any memory."""
+    published_by_an_older_version(state)
+
+    assert prune(state, 0) == MemoriesPruned(memories=0, scopes=1)
+    claimed(state, "two")
+    publish(state, "two", digest="digest-2", memories=0)
+    assert prune(state, 0) == MemoriesPruned(memories=2, scopes=0)
+
+
+def test_files_of_an_older_version_forget_what_is_to_be_forgotten(state: MemoryState) -> None:
+    """Beyond both: else what was forgotten would stay in them until something else changed."""
+    published_by_an_older_version(state)
+
+    assert state.ask(MarkPolluted(thread_id=thread_id(1))).dirty == (SHOP,)  # type: ignore[union-attr]
+    assert state.ask(DeleteThreadMemory(thread_id=thread_id(2))).dirty == (SHOP,)  # type: ignore[union-attr]
+
+
 def test_pruned_thread_is_not_extracted_again(state: MemoryState) -> None:
     """Later runtime: the job's watermark stays, so that a pruned thread is not claimed until it has new content."""
     remember(state, 1)

@@ -244,3 +244,17 @@ async def test_open_only_warns_of_a_database_that_cannot_be_opened(
             assert handle is None
     assert [entry["log_level"] for entry in entries] == ["warning"]
     assert folder.database.read_bytes().startswith(b"no database")
+
+
+async def test_damaged_database_is_set_aside_and_said(home: CodexHome, tmp_path: Path, logged: None) -> None:
+    folder = StateFolder(path=tmp_path / "state")
+    async with try_start(folder, home.path, Settings()):
+        pass
+    folder.database.write_bytes(b"garbage" * 1000)
+
+    with capture_logs() as said:
+        async with try_start(folder, home.path, Settings()) as handle:
+            assert await titles(handle) == THREE
+
+    (moved_to,) = folder.quarantine_dir.iterdir()
+    assert f"is set aside in {moved_to}" in said[0]["event"]

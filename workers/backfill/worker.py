@@ -45,7 +45,7 @@ from workers.backfill.changes import Changes, Places
 from workers.backfill.names import record_names
 from workers.backfill.survey import REGISTER_FILES_MAX, look, slices
 from workers.chunks import chunks
-from workers.lease_keeper import HeldLease, LeaseLostError, hold_lease
+from workers.lease_keeper import GIVE_BACK_SECONDS_MAX, HeldLease, LeaseLostError, give_back, hold_lease, plain
 from workers.progress import Progress
 from workers.redaction import redact
 
@@ -125,8 +125,10 @@ async def scan(
             listed = places is None
             return summary
     finally:
-        with trio.CancelScope(shield=True, deadline=trio.current_time() + 2):
-            await handle.ask(FinishBackfill(token=token, listed=listed))
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + GIVE_BACK_SECONDS_MAX):
+            finish = FinishBackfill(token=token, listed=listed)
+            # What a whole scan has found must be recorded. Else nothing but the claim is lost, and why we end counts.
+            await (handle.ask(finish) if listed else give_back(handle, finish))
 
 
 Outcomes = list[RolloutRead | RolloutUnreadable]
@@ -195,15 +197,18 @@ class _Scan:
         send, receive = trio.open_memory_channel[_Chunk](CHUNKS_AHEAD_MAX)
         done = 0
         self._progress.report("backfill", 0, len(files))
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._read_chunks, files, send)
-            async with receive:
-                async for chunk in receive:
-                    recorded = await self._record(chunk.outcomes, summary)
-                    if chunk.is_planned:
-                        summary = recorded
-                        done += len(chunk.outcomes)
-                        self._progress.report("backfill", done, len(files))
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._read_chunks, files, send)
+                async with receive:
+                    async for chunk in receive:
+                        recorded = await self._record(chunk.outcomes, summary)
+                        if chunk.is_planned:
+                            summary = recorded
+                            done += len(chunk.outcomes)
+                            self._progress.report("backfill", done, len(files))
+        except BaseExceptionGroup as group:
+            raise plain(group) from None
         return summary
 
     async def _read_chunks(self, files: Sequence[FoundRollout], send: trio.MemorySendChannel[_Chunk]) -> None:
@@ -251,7 +256,7 @@ class _Scan:
                     summary = await self._record([outcome], summary)
                 return summary
             path = chunk[0].found.path if isinstance(chunk[0], RolloutRead) else chunk[0].path
-            chunk = [RolloutUnreadable(path=path, reason=f"internal error: {error}")]
+            chunk = [RolloutUnreadable(path=path, reason=redact(f"internal error: {error}"))]
             recorded = await self._ask_to_record(chunk)
         for outcome in chunk:
             if isinstance(outcome, RolloutRead):
@@ -319,4 +324,4 @@ def _read_file(
         return RolloutUnreadable(path=file.path, reason=plain_reason(error))
     except Exception as error:
         # A defect of ours: it costs this file, is seen in its row, and the next version reads it again.
-        return RolloutUnreadable(path=file.path, reason=f"internal error: {type(error).__name__}: {error}")
+        return RolloutUnreadable(path=file.path, reason=redact(f"internal error: {type(error).__name__}: {error}"))

@@ -21,6 +21,7 @@ from state.codex_database import (
     find_codex_database,
     open_codex_database,
 )
+from state.ids import ThreadId
 from state.messages.drift import ListThreadRows, LookUpRollouts, RolloutRow
 from state.messages.threads import Thread
 from state.rollouts import FoundRollout
@@ -113,7 +114,8 @@ class _Comparison:
         self._files = {file.path: file for file in survey.found}
         self._is_complete = database.backfill_status in (None, "complete")
         self._doubtful: list[_Doubtful] = []
-        self._meant: dict[str, tuple[str, int]] = {}
+        self._meant: dict[tuple[str, str], int] = {}
+        self._edited: dict[ThreadId, frozenset[str]] = {}
         self._misnamed = frozenset(findings.to_repair("name_differs"))
         self._in_use = 0
         self._compared = 0
@@ -153,6 +155,7 @@ class _Comparison:
             if not our_rows and not ours.is_done:
                 page = await handle.ask(ListThreadRows(after=ours.after, limit=PAGE_ROWS))
                 our_rows = list(page.threads)
+                self._edited = dict(page.edited)
                 ours.took(page.next_after, is_last=page.next_after is None)
             if not their_rows and not our_rows:
                 return
@@ -203,11 +206,10 @@ class _Comparison:
             )
             return
         self._compare_place(theirs, ours, rollouts)
-        found = differences(theirs, ours)
+        found = differences(theirs, ours, self._edited.get(ours.id, frozenset()))
         for one in found:
             if one.meant is not None:
-                count = self._meant.get(one.column, ("", 0))[1]
-                self._meant[one.column] = (one.meant, count + 1)
+                self._meant[one.column, one.meant] = self._meant.get((one.column, one.meant), 0) + 1
         # A name that our row has not taken over yet is said of our row.
         ours_lacks = ("name", "title") if ours.id in self._misnamed else ()
         drifts = tuple(one for one in found if one.meant is None and one.column not in ours_lacks)
@@ -323,7 +325,7 @@ class _Comparison:
         self._report("codex_row_differs", thread, f"Codex's row of thread {thread} differs: {columns}{backing}", repair)
 
     def _report_counts(self) -> None:
-        for column, (reason, count) in sorted(self._meant.items()):
+        for (column, reason), count in sorted(self._meant.items()):
             rows = f"{count} thread{'' if count == 1 else 's'}"
             found = f"{column} differs in {rows}, which is meant: {reason}"
             self._findings.add(Area.CODEX, "codex_meant", Severity.OK, found, subject=column)

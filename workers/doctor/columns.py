@@ -4,7 +4,7 @@ Pure. Our texts are redacted and Codex's are not, so a text that redaction makes
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import attrs
@@ -38,6 +38,8 @@ class _Pair:
 
 
 Meant = Callable[[_Pair], str | None]
+
+_EDITED = "somebody said it of the thread here, which goes before its rollout and does not reach Codex"
 
 
 def _only_codex_knows(pair: _Pair) -> str | None:
@@ -104,14 +106,19 @@ _COLUMNS: Mapping[str, Meant] = {
 """Every column that both have and that is compared as it stands, with what may be meant by a difference."""
 
 
-def differences(theirs: CodexRow, ours: Thread) -> list[Difference]:
-    """Compare what both have, but for where the rollout lies."""
+def differences(theirs: CodexRow, ours: Thread, edited: Collection[str] = ()) -> list[Difference]:
+    """Compare what both have, but for where the rollout lies.
+
+    Args:
+      edited: the columns of ours that somebody edited; Codex is not told of that.
+    """
     pair = _Pair(theirs=theirs.columns, ours=ours)
     found = []
     for column, meant in _COLUMNS.items():
         if column in pair.theirs and not _is_same(pair.theirs[column], getattr(ours, column)):
+            reason = _EDITED if column in edited else meant(pair)
             found.append(
-                Difference(column=column, theirs=pair.theirs[column], ours=getattr(ours, column), meant=meant(pair))
+                Difference(column=column, theirs=pair.theirs[column], ours=getattr(ours, column), meant=reason)
             )
     archived = pair.theirs.get("archived")
     if archived is not None and bool(archived) != (ours.archived_at_ms is not None):

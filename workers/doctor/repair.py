@@ -34,7 +34,7 @@ from workers.doctor.finding import Findings
 from workers.doctor.processes import forsaken_locks
 from workers.doctor.publications import leftovers
 from workers.doctor.state_folder import loose_entries
-from workers.lease_keeper import LeaseLostError, hold_lease
+from workers.lease_keeper import GIVE_BACK_SECONDS_MAX, LeaseLostError, give_back, hold_lease
 from workers.progress import Progress
 from workers.reaper import reap
 from workers.redaction import redact
@@ -224,8 +224,8 @@ class _Mending:
         except LeaseLostError as lost:
             raise BusyError(f"another process took the scan over: {lost}") from lost
         finally:
-            with trio.CancelScope(shield=True, deadline=trio.current_time() + 2):
-                await self._handle.ask(FinishBackfill(token=token, listed=False))
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + GIVE_BACK_SECONDS_MAX):
+                await give_back(self._handle, FinishBackfill(token=token, listed=False))
 
     async def _wait(self, give_up_at: float) -> None:
         if trio.current_time() >= give_up_at:

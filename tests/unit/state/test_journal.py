@@ -101,6 +101,28 @@ def test_deletion_is_seen_by_a_process_that_read_before(path: Path) -> None:
     assert other.edits_of("thread-2")["title"].value == "other"
 
 
+def test_file_that_got_the_number_of_the_one_before_is_read_anew(path: Path) -> None:
+    journal = FileJournal(path)
+    journal.append(said(1, title="secret plan"))
+    journal.append(said(1, thread="thread-2", title="other"))
+    inode = path.stat().st_ino
+    assert journal.edits_of("thread-1")
+
+    # As two deletions leave it where the system gives the free number to the next file.
+    path.write_bytes(b"")
+    FileJournal(path).append(said(2, thread="thread-2", title="another, so long that the file is no shorter " * 9))
+    assert path.stat().st_ino == inode
+
+    assert journal.edits_of("thread-1") == {}
+    assert journal.edits_of("thread-2")["title"].edited_at_ms == 2
+
+
+def test_entry_that_would_not_be_read_back_is_refused(path: Path) -> None:
+    with pytest.raises(JournalError, match="thread-1 is longer than 1048576 bytes"):
+        FileJournal(path).append(said(1, title="x" * (1 << 20)))
+    assert not path.exists()
+
+
 def test_deletion_where_nothing_was_said_makes_no_file(path: Path) -> None:
     FileJournal(path).append(said(1))
 

@@ -63,7 +63,7 @@ READS: list[Request[object]] = [
     ListJobs(kind=JobKind.EXTRACTION, status="pending"),
     GetBackOffs(),
     GetJob(job_id=f"extraction:{thread_id(1)}"),
-    ListMemories(scope=SHOP, anchor=MemoryAnchor(updated_at_ms=1, thread_id=thread_id(1))),
+    ListMemories(scope=SHOP, anchor=MemoryAnchor(updated_at_ms=1, thread_id=thread_id(1), scope=SHOP)),
     GetMemories(thread_id=thread_id(1)),
     GetNewestMemory(thread_id=thread_id(1)),
     LastMemories(scope=SHOP, count=5),

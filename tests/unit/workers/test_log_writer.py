@@ -2,6 +2,8 @@
 
 import os
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import apsw
@@ -23,6 +25,14 @@ def folder(tmp_path: Path) -> StateFolder:
     prepare(folder)
     folder.database.touch()
     return folder
+
+
+@asynccontextmanager
+async def storing(queue: LogQueue, folder: StateFolder) -> AsyncIterator[LogWriter]:
+    """Store during the block, as once the state is open."""
+    async with keeping_logs(queue, folder) as writer:
+        writer.begin()
+        yield writer
 
 
 def entry(message: str) -> LogEntry:
@@ -52,7 +62,7 @@ async def until_stored(folder: StateFolder, entries: int) -> None:
 
 async def test_everything_is_stored_when_the_block_has_ended(folder: StateFolder) -> None:
     queue = LogQueue()
-    async with keeping_logs(queue, folder):
+    async with storing(queue, folder):
         for number in range(300):
             queue.put(entry(str(number)))
 
@@ -61,7 +71,7 @@ async def test_everything_is_stored_when_the_block_has_ended(folder: StateFolder
 
 async def test_flush_waits_until_what_was_logged_before_is_stored(folder: StateFolder) -> None:
     queue = LogQueue()
-    async with keeping_logs(queue, folder) as writer:
+    async with storing(queue, folder) as writer:
         for text in ("one", "two"):
             queue.put(entry(text))
             with trio.fail_after(10):
@@ -74,7 +84,7 @@ async def test_whole_batch_is_stored_without_waiting_for_the_clock(
 ) -> None:
     monkeypatch.setattr(log_writer, "FLUSH_SECONDS", 3600.0)
     queue = LogQueue()
-    async with keeping_logs(queue, folder) as writer:
+    async with storing(queue, folder) as writer:
         await writer.flush()
         for number in range(128):
             queue.put(entry(str(number)))
@@ -85,7 +95,7 @@ async def test_few_entries_are_stored_after_a_while(folder: StateFolder, monkeyp
     assert log_writer.FLUSH_SECONDS == 2.0
     monkeypatch.setattr(log_writer, "FLUSH_SECONDS", 0.02)
     queue = LogQueue()
-    async with keeping_logs(queue, folder):
+    async with storing(queue, folder):
         queue.put(entry("lonely"))
         await until_stored(folder, 1)
 
@@ -94,7 +104,7 @@ async def test_number_of_dropped_entries_is_an_entry(folder: StateFolder) -> Non
     queue = LogQueue()
     for number in range(600):
         queue.put(entry(str(number)))
-    async with keeping_logs(queue, folder):
+    async with storing(queue, folder):
         pass
     found = await stored(folder)
 
@@ -108,7 +118,7 @@ async def test_block_that_fails_fails_with_its_own_error_and_is_stored(folder: S
     queue = LogQueue()
 
     async def fail() -> None:
-        async with keeping_logs(queue, folder):
+        async with storing(queue, folder):
             queue.put(entry("last words"))
             raise KeyError("mine")
 
@@ -121,7 +131,7 @@ async def test_block_that_fails_fails_with_its_own_error_and_is_stored(folder: S
 async def test_cancel_does_not_take_the_last_words(folder: StateFolder) -> None:
     queue = LogQueue()
     with trio.CancelScope() as scope:
-        async with keeping_logs(queue, folder):
+        async with storing(queue, folder):
             queue.put(entry("last words"))
             scope.cancel()
             await trio.sleep_forever()
@@ -129,13 +139,13 @@ async def test_cancel_does_not_take_the_last_words(folder: StateFolder) -> None:
     assert await messages(folder) == ["last words"]
 
 
-async def test_folder_that_never_had_a_state_gets_no_logs(tmp_path: Path) -> None:
-    queue, folder = LogQueue(), StateFolder(path=tmp_path / "refused")
-    folder.path.mkdir()
+async def test_folder_that_is_not_opened_gets_no_logs(folder: StateFolder) -> None:
+    queue, before = LogQueue(), os.listdir(folder.path)
     async with keeping_logs(queue, folder):
-        queue.put(entry("the folder was refused"))
+        queue.put(entry("the folder belongs to another home"))
 
-    assert os.listdir(folder.path) == []
+    assert os.listdir(folder.path) == before
+    assert queue.take_dropped() == 1
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is unwritable for root")
@@ -151,7 +161,7 @@ async def test_folder_in_the_place_of_the_file_costs_only_entries(folder: StateF
 
 async def _goes_on_without(folder: StateFolder) -> None:
     queue, done = LogQueue(), False
-    async with keeping_logs(queue, folder) as writer:
+    async with storing(queue, folder) as writer:
         for number in range(3):
             queue.put(entry(str(number)))
             with trio.fail_after(10):
@@ -168,6 +178,7 @@ async def test_file_that_works_again_is_used_again_and_says_what_is_missing(fold
     writer = LogWriter(queue, folder, reopen_seconds=0.01)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(writer.run)
+        writer.begin()
         queue.put(entry("lost"))
         with trio.fail_after(10):
             await writer.flush()
@@ -188,7 +199,7 @@ async def test_entries_that_another_process_keeps_from_being_stored_are_dropped(
 ) -> None:
     monkeypatch.setattr(log_writer, "LOG_BUSY_DEADLINE_MS", 20)
     queue = LogQueue()
-    async with keeping_logs(queue, folder) as writer:
+    async with storing(queue, folder) as writer:
         queue.put(entry("before"))
         await writer.flush()
         holder = apsw.Connection(str(folder.log_files.database))

@@ -4,13 +4,14 @@ from typing import Any
 
 import pytest
 
+from state.errors import DamagedRowError
 from state.ids import OwnershipToken
 from state.messages.backfill import BackfillClaimed, ClaimBackfill, RenewBackfill
 from state.messages.consolidation import ClaimScope, ConsolidationClaimed
 from state.messages.drift import DamagedLease, ListDamagedLeases
 from state.messages.extraction import ExtractionClaimed, NothingToExtract
 from state.messages.jobs import ListJobs
-from state.messages.leases import INTEGER_MAX, NotOwner
+from state.messages.leases import INTEGER_MAX, LEASE_MS_MAX, NotOwner
 from tests.fakes import consolidation, extraction
 from tests.fakes.consolidation import BLOG, SHOP, remember
 from tests.fakes.memory_state import MemoryState, terms
@@ -162,6 +163,31 @@ def test_claims_put_half_leases_right(two: MemoryState) -> None:
 
     # What is done is claimed by nobody, so those two stay as they were written.
     assert {one.job_id for one in two.ask(ListDamagedLeases())} == {f"extraction:{thread_id(n)}" for n in (3, 4)}
+
+
+@pytest.mark.parametrize("status", ["pending", "retry", "running"])
+def test_job_whose_fencing_number_cannot_grow_costs_only_itself(two: MemoryState, status: str) -> None:
+    if status == "running":
+        extraction.claimed_of(two, "gone", thread_id(2))
+    change = "UPDATE extraction_jobs SET fencing_number = ?, status = ? WHERE thread_id = ?"
+    write(two, change, INTEGER_MAX, status, thread_id(2))
+    two.clock.advance(LEASE_MS_MAX)
+    before = two.rows("SELECT * FROM extraction_jobs WHERE thread_id = ?", thread_id(2))
+
+    with pytest.raises(DamagedRowError, match=f"{thread_id(2)} in cwd:.* cannot grow"):
+        extraction.claim_of(two, "by name", thread_id(2))
+    assert set(claims(two, 1)) == {thread_id(1)}
+    assert isinstance(extraction.claim(two, "next"), NothingToExtract)
+    assert two.rows("SELECT * FROM extraction_jobs WHERE thread_id = ?", thread_id(2)) == before
+
+
+def test_scan_whose_fencing_number_cannot_grow_is_said_to_be_damaged(two: MemoryState) -> None:
+    write(two, "UPDATE backfill SET fencing_number = ?", INTEGER_MAX)
+    before = two.tables()
+
+    with pytest.raises(DamagedRowError, match="scan cannot grow"):
+        two.ask(ClaimBackfill(terms=terms("scan", stale_after_ms=0)))
+    assert two.tables() == before
 
 
 def test_token_in_a_row_that_does_not_run_is_worth_nothing(two: MemoryState) -> None:

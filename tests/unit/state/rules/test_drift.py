@@ -221,6 +221,17 @@ def test_pages_of_thread_rows_hold_every_thread_once(state: MemoryState) -> None
     assert seen == [thread_id(number) for number in range(1, 6)]
 
 
+def test_page_of_thread_rows_says_which_columns_of_its_threads_were_edited(state: MemoryState) -> None:
+    for number in (1, 2, 3):
+        index(state, facts(number))
+        state.ask(SetThreadTitle(thread_id=thread_id(number), title="mine"))
+    state.ask(PatchThreadGit(thread_id=thread_id(2), branch=None))
+    page = state.ask(ListThreadRows(after=thread_id(1), limit=1))
+
+    assert page.edited == {thread_id(2): {"title", "git_branch"}}
+    assert state.ask(ListThreadRows(after=thread_id(3))).edited == {}
+
+
 def test_every_lease_is_listed_with_its_owner_and_its_end(state: MemoryState) -> None:
     remember(state, 1)
     scanning(state)

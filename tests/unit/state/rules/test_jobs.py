@@ -8,6 +8,7 @@ import pytest
 from state.ids import ProcessUuid, Scope
 from state.messages.consolidation import HOME_SCOPE, MarkScopeDirty
 from state.messages.extraction import Eligibility, GetExtractionTotals
+from state.messages.job_control import StealJob
 from state.messages.jobs import BackOffs, GetBackOffs, GetJob, Job, JobFound, JobKind, JobNotFound, ListJobs
 from state.messages.leases import Owner
 from state.rules.backoff import BACKOFF_MS_MIN
@@ -103,6 +104,28 @@ def test_listed_job_is_the_job_that_is_found(busy: MemoryState) -> None:
 
     for one in busy.ask(ListJobs()).jobs:
         assert attrs.asdict(job(busy, one.job_id)) == attrs.asdict(one)
+
+
+def test_every_job_of_a_thread_has_an_id_of_its_own_and_the_own_one_that_of_the_thread(busy: MemoryState) -> None:
+    others = (Scope(kind="cwd", key="/srv/Shop"), Scope(kind="team", key="Ann:Bob"))
+    for scope in others:
+        extraction.claimed_of(busy, scope.key, thread_id(1), scope=scope)
+    ids = [f"extraction:{thread_id(1)}", *(f"extraction:{thread_id(1)}:{one.kind}:{one.key}" for one in others)]
+
+    assert [job_id for job_id, _ in listed(busy, kind=JobKind.EXTRACTION)] == [*ids, f"extraction:{thread_id(2)}"]
+    for job_id, scope in zip(ids, (SHOP, *others), strict=True):
+        assert (job(busy, job_id).scope_kind, job(busy, job_id).scope_key) == (scope.kind, scope.key)
+        assert busy.ask(ListJobs(after=job_id, limit=1)).jobs[0].job_id > job_id
+    assert job(busy, f"{thread_id(1)}".upper() + ":team").scope_key == "Ann:Bob"
+    assert busy.ask(GetJob(job_id=f"{thread_id(1)}:")) == JobNotFound(similar=tuple(ids[1:]))
+
+
+def test_person_takes_a_hand_in_the_named_job_and_in_no_other_of_its_thread(busy: MemoryState) -> None:
+    extraction.claimed_of(busy, "team", thread_id(2), scope=Scope(kind="team", key="shop"))
+
+    busy.ask(StealJob(job_id=f"extraction:{thread_id(2)}:team:shop", fencing_number=1))
+    statuses = [status for _, status in listed(busy, kind=JobKind.EXTRACTION)]
+    assert statuses == ["succeeded", "running", "pending"]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from state.ids import Scope
 from state.messages.memories import GetMemories, ListMemories, MemoriesOfThread, MemoryAnchor, MemoryNotFound
 from state.rules.prefixes import SIMILAR_MAX
 from tests.fakes.consolidation import BLOG, SHOP, remember
+from tests.fakes.extraction import saved
 from tests.fakes.memory_state import MemoryState
 from tests.fakes.readings import thread_id
 
@@ -54,6 +55,18 @@ def test_pages_lose_no_tie(remembered: MemoryState) -> None:
             break
 
     assert seen == ["- memory 2", "- memory 3", "- memory 1"]
+
+
+def test_pages_lose_none_of_a_threads_memories_that_changed_at_once(remembered: MemoryState) -> None:
+    for kind in ("team", "area"):
+        saved(remembered, kind, thread_id(2), scope=Scope(kind=kind, key="shop"))
+    seen: list[str] = []
+    page = remembered.ask(ListMemories(limit=1))
+    while page.next_anchor is not None:
+        seen.append(page.memories[0].raw_memory)
+        page = remembered.ask(ListMemories(limit=1, anchor=page.next_anchor))
+
+    assert seen == ["- team", "- memory 2", "- area", "- memory 3"]
 
 
 def test_listing_leaves_the_notes_out_and_one_thread_has_them(remembered: MemoryState) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from state.ids import Scope
 from state.messages.base import Request
 from state.messages.thread_edits import (
     InvalidThreadId,
@@ -16,10 +17,13 @@ from state.messages.thread_edits import (
 )
 from state.messages.threads import GetThread, ThreadFound, UnknownThread
 from state.transaction import JournalEntry
+from tests.fakes.consolidation import BLOG, SHOP, remember
+from tests.fakes.extraction import saved
 from tests.fakes.memory_state import MemoryState
 from tests.fakes.readings import facts, index, thread_id
 
 ONE = thread_id(1)
+TEAM = Scope(kind="team", key="shop")
 
 EDITS: list[tuple[Request[Any], dict[str, str | None]]] = [
     (SetThreadTitle(thread_id=ONE, title="mine"), {"title": "mine"}),
@@ -168,3 +172,23 @@ def test_fields_of_the_journal_that_nobody_knows_are_left_there(state: MemorySta
 
     assert edits(state) == {"title": None}
     assert (row(state)["title"], row(state)["memory_mode"]) == ("", "enabled")
+
+
+def test_change_of_the_mode_makes_every_scope_dirty_that_remembers_the_thread(state: MemoryState) -> None:
+    remember(state, 1)
+    remember(state, 2, scope=BLOG)
+    saved(state, "seen by the team", scope=TEAM)
+    state.rows("UPDATE scopes SET consolidated_mark = inputs_mark")
+
+    state.ask(SetThreadMemoryMode(thread_id=ONE, mode=MemoryMode.DISABLED))
+    dirty = state.rows("SELECT scope_key FROM scopes WHERE inputs_mark > consolidated_mark ORDER BY scope_key")
+    assert dirty == [(SHOP.key,), (TEAM.key,)]
+
+
+def test_mode_that_a_reading_brings_makes_every_scope_dirty_that_remembers_the_thread(state: MemoryState) -> None:
+    remember(state, 1)
+    saved(state, "seen by the team", scope=TEAM)
+    state.rows("UPDATE scopes SET consolidated_mark = inputs_mark")
+
+    index(state, facts(1, memory_mode="disabled"), size_bytes=500)
+    assert state.value("SELECT count(*) FROM scopes WHERE inputs_mark > consolidated_mark") == 2

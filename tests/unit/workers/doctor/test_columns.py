@@ -157,3 +157,10 @@ def test_path_that_is_none_or_leads_in_a_circle_lies_nowhere(tmp_path: Path) -> 
 
     assert relative_path("/a\0b/rollout.jsonl", HOME) is None
     assert relative_path(f"{tmp_path}/loop/rollout.jsonl", HOME) is None
+
+
+@pytest.mark.parametrize("column", ["title", "name", "memory_mode", "git_branch", "git_sha", "git_origin_url"])
+def test_column_that_was_edited_here_differs_as_it_should_and_no_other(column: str) -> None:
+    found = differences(theirs(ours(), **{column: "x", "cwd": "/x"}), ours(), {column})
+
+    assert (meant(found), drifts(found)) == ({column}, {"cwd"})
