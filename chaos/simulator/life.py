@@ -201,23 +201,22 @@ class Life:
           serve: what it does with its store; None: what the service does.
         """
         LIFE.set(self)
-        try:
-            with self._scope:
-                async with trio.open_nursery() as self.nursery:
-                    with self.stop_scope:
-                        await self._live(serve or self._serve)
-                    self.nursery.cancel_scope.cancel()
-        except BaseException as error:
-            if not self.is_dead or _holds(error, KeyboardInterrupt):
-                raise
-        finally:
-            if not self.is_dead:
-                self.world.story.tell(self.name, "has stopped")
-            self.close_connections()
-            self.world.free_locks(self)
-            self.ended.set()
-            if self.is_dead:
-                self.world.observe(self, crashed=True)
+        with _Ending(self), self._scope:
+            async with trio.open_nursery() as self.nursery:
+                with self.stop_scope:
+                    await self._live(serve or self._serve)
+                self.nursery.cancel_scope.cancel()
+
+    def has_ended(self, error: BaseException | None) -> bool:
+        """Leave nothing behind; say whether what it raised last means nothing, because it was dead."""
+        if not self.is_dead:
+            self.world.story.tell(self.name, "has stopped")
+        self.close_connections()
+        self.world.free_locks(self)
+        self.ended.set()
+        if self.is_dead:
+            self.world.observe(self, crashed=True)
+        return error is not None and self.is_dead and not _holds(error, KeyboardInterrupt)
 
     async def _live(self, serve: Callable[[StateHandle], Any]) -> None:
         world = self.world
@@ -250,6 +249,19 @@ class Life:
         if broken is not None:
             world.story.tell(self.name, f"ends: the store cannot go on: {broken}")
             world.goals.hit("a store that broke ended its service")
+
+
+class _Ending:
+    """Around a whole life."""
+
+    def __init__(self, life: Life) -> None:
+        self._life = life
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        return self._life.has_ended(error)
 
 
 def _holds(error: BaseException, kind: type[BaseException]) -> bool:

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import apsw
-import trio
 
 from chaos.rows import Rows
-from chaos.simulator.life import Life
+from chaos.simulator.life import LIFE, Life
 from chaos.simulator.world import World
 from state.folder import StateFolder
 from state.rollouts import find_rollouts
@@ -94,8 +93,9 @@ async def difference_from_a_run_without_faults(world: World) -> str | None:
         phases = frozenset({"backfill", "extract", "consolidate"})
         await do_once(handle, world.codex_home, world.settings, NoProgress(), phases)
 
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(life.run, work)
+    before = LIFE.get()
+    await life.run(work)
+    LIFE.set(before)
     return _difference(StateFolder(path=world.state_dir), StateFolder(path=folder))
 
 

@@ -162,7 +162,7 @@ async def publish_consolidation(
 
 
 async def _bring_forward(tx: Transaction, scope: Scope, source_at_ms: int) -> None:
-    """Note that the files, as they are, hold for newer content too: the home-wide files list projects by it."""
+    """Note that the files, as they are, hold for newer content: the home-wide ones list projects by it."""
     moved = await tx.execute(
         "UPDATE scopes SET source_at_ms = :source_at_ms WHERE scope_kind = :kind AND scope_key = :key"
         " AND source_at_ms < :source_at_ms",

@@ -130,6 +130,7 @@ def test_tasks_that_a_task_starts_belong_to_its_life_and_others_to_none() -> Non
     async def parent() -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(child)
+            nursery.start_soon(trio.sleep, 0)
 
     async def stranger() -> None:
         await trio.sleep(1)
@@ -161,5 +162,6 @@ def test_exception_of_a_task_on_a_leash_is_its_own() -> None:
         with pytest.RaisesGroup(ValueError):
             async with trio.open_nursery() as nursery:
                 start(nursery, Still(), failing)
+                start(nursery, Still(), trio.sleep, 0.5)
 
     run(main)
