@@ -3,7 +3,6 @@
 import collections
 import hashlib
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 import attrs
 
@@ -24,24 +23,28 @@ class Event:
 
 
 class Story:
-    """Collects events. root: the folder in which all of it happens, which texts are cleared of."""
+    """Collects events.
 
-    def __init__(self, now_ms: Callable[[], int], *, root: Path = Path("/nowhere")) -> None:
+    Args:
+      hidden: a path that differs from run to run, and is left out of every text.
+    """
+
+    def __init__(self, now_ms: Callable[[], int], *, hidden: str = "") -> None:
         self._now_ms = now_ms
-        self._root = f"{root}/"
+        self._hidden = hidden
         self._events: collections.deque[Event] = collections.deque(maxlen=EVENTS_KEPT)
         self._digest = hashlib.blake2b(digest_size=16)
 
     def tell(self, who: str, text: str) -> None:
-        """Add what happens now. But for the root in paths the text must be the same in every run of the seed."""
-        text = text.replace(self._root, "")
+        """Add what happens now. The text must be the same in every run of the seed, on any machine."""
+        if self._hidden:
+            text = text.replace(self._hidden, "")
         event = Event(self._now_ms(), who, text)
         self._events.append(event)
         self._digest.update(f"{event.at_ms}\0{who}\0{text}\0".encode(errors="surrogateescape"))
 
     def note(self, who: str, text: str) -> None:
         """Take what happens now into the digest only: nobody wants to read it."""
-        text = text.replace(self._root, "")
         self._digest.update(f"{self._now_ms()}\0{who}\0{text}\0".encode(errors="surrogateescape"))
 
     def digest(self) -> str:

@@ -1,10 +1,11 @@
 """Everything that services asked of the store, and what they were answered: what checkers of histories read."""
 
-from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from chaos.operations import Answer
+from chaos.simulator.told import Answers, Told
 from state.messages.base import Request
 
 if TYPE_CHECKING:
@@ -31,12 +32,6 @@ class Call:
     failure: str = ""
 
 
-Checker = Callable[[Sequence[Call]], Iterable[str]]
-"""Reads a whole history; says what cannot be."""
-
-CHECKERS: list[Checker] = []
-"""Run over the history of every simulation when it is over. Further ones are entered here."""
-
 _NOTHING = frozenset({"NothingToExtract", "NothingToConsolidate", "BackfillHeld", "NoneType", "Renewed"})
 _READS_OF_EVERY_DAY = frozenset({"ListProcesses", "ListKnownRollouts", "ListPendingRollouts", "ReportWorker"})
 
@@ -46,16 +41,29 @@ class History:
 
     def __init__(self, world: "World") -> None:
         self._world = world
+        self.answers = Answers(world.machine.instant)
+        self._open: dict[int, tuple[str, Told]] = {}
         self.calls: list[Call] = []
 
     def asked(self, life: "Life", request: Request[Any]) -> Call:
         """A service asks."""
         call = Call(process=life.process, request=request, asked_at_ms=self._world.machine.now_ms())
         self.calls.append(call)
+        told = None if life.is_calm else self.answers.asked(request, life.name)
+        if told is not None:
+            self._open[id(call)] = (life.name, told)
         return call
+
+    def died(self, life: "Life") -> None:
+        """Nobody will hear the answers to what it asked; and nothing of it is done from now on."""
+        for key, (name, told) in list(self._open.items()):
+            if name == life.name:
+                told(Answer.LOST)
+                del self._open[key]
 
     def answered(self, life: "Life", call: Call, reply: Any) -> None:
         """It was answered, and lives to hear it."""
+        self._tell(call, reply)
         call.answered_at_ms, call.reply = self._world.machine.now_ms(), reply
         request = type(call.request).__name__
         said = type(reply).__name__
@@ -69,8 +77,14 @@ class History:
 
     def failed(self, life: "Life", call: Call, error: BaseException) -> None:
         """The store could not answer, or the asker gave up."""
+        self._tell(call, self.answers.of(error))
         call.failure = type(error).__name__
         self._world.story.tell(life.name, f"{type(call.request).__name__}{_key(call.request)} -> {call.failure}")
+
+    def _tell(self, call: Call, answer: Any) -> None:
+        _, told = self._open.pop(id(call), ("", None))
+        if told is not None:
+            told(answer)
 
 
 def _key(message: Any) -> str:

@@ -17,6 +17,7 @@ import attrs
 import trio
 
 import supervisor
+from chaos.operations import Moment
 from chaos.simulator.faulty_sql import SqlFault
 from state.connection import close_untouched
 from state.errors import StateFolderError
@@ -74,6 +75,7 @@ class Life:
         self.world = world
         self.state_dir = state_dir or world.state_dir
         self.is_calm = is_calm
+        self.batch_began: Moment | None = None
         self.thawed = trio.Event()
         self.thawed.set()
         self.service = service
@@ -167,6 +169,7 @@ class Life:
         for work in sorted(self.at_work) or ["nothing"]:
             self.world.goals.hit(f"died in {work}")
         self.is_dead = True
+        self.world.history.died(self)
         self.world.free_locks(self)
         if not self.in_sqlite:
             self.close_connections()

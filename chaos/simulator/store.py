@@ -146,6 +146,7 @@ class SimulatedActor(Actor):
 
     def _serve_batch(self) -> list[Answer]:
         life = self._life
+        life.batch_began = life.world.history.answers.now()
         life.in_sqlite = True
         try:
             answers = self._serve()

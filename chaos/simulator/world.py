@@ -63,7 +63,7 @@ class World:
     def __init__(self, root: Path, seed: int, machine: Machine) -> None:
         self.root = root
         self.machine = machine
-        self.story = Story(machine.now_ms, root=root)
+        self.story = Story(machine.now_ms, hidden=str(root))
         self.goals = Goals()
         self.history = History(self)
         self.delays = Delays(seed)
@@ -182,6 +182,8 @@ class World:
         changed, life.changed = life.changed, set()
         before, self._rows = self._rows, self.reader.read(None if crashed else changed)
         self._count_steals(life, before)
+        answers = self.history.answers
+        answers.saw(before, self._rows, life.batch_began or answers.now())
         step = self._step("" if crashed else life.process, before)
         self._judge(step, LAWS)
         if self.broken is None:
@@ -224,6 +226,7 @@ class World:
 
     def _end(self, broken: BrokenLaw) -> None:
         if self.broken is None:
+            broken = attrs.evolve(broken, found=broken.found.replace(str(self.root), ""))
             self.broken = broken
             self.story.tell("laws", f"BROKEN {broken}")
             self.over.set()
