@@ -45,6 +45,8 @@ class Story:
 
     def note(self, who: str, text: str) -> None:
         """Take what happens now into the digest only: nobody wants to read it."""
+        if self._hidden:
+            text = text.replace(self._hidden, "")
         self._digest.update(f"{self._now_ms()}\0{who}\0{text}\0".encode(errors="surrogateescape"))
 
     def digest(self) -> str:
