@@ -25,6 +25,7 @@ from workers.backfill.names import NameFollower
 from workers.backfill.survey import has_work
 from workers.backfill.watch import Trouble, Watcher
 from workers.backfill.worker import scan
+from workers.lease_keeper import LeaseLostError
 from workers.progress import NoProgress
 from workers.redaction import redact
 
@@ -103,15 +104,21 @@ class _Follower:
         is_worth_a_look = self._is_listed and not self._is_held
         if is_worth_a_look and not await has_work(self._handle, self._codex_home, places):
             return True
-        result = await scan(
-            self._handle,
-            self._codex_home,
-            self._settings,
-            NoProgress(),
-            retry_failed_now=False,
-            places=places,
-            changes=self._changes,
-        )
+        try:
+            result = await scan(
+                self._handle,
+                self._codex_home,
+                self._settings,
+                NoProgress(),
+                retry_failed_now=False,
+                places=places,
+                changes=self._changes,
+            )
+        except LeaseLostError as lost:
+            # Another process has it now: that is no defect of this worker, and what it left is looked at again.
+            log.warning("the scan was lost to another process", reason=str(lost))
+            self._is_held = True
+            return False
         self._is_held = isinstance(result, BackfillHeld)
         if isinstance(result, BackfillHeld):
             return False

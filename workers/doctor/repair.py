@@ -184,7 +184,12 @@ class _Mending:
     async def _scan(self) -> None:
         give_up_at = trio.current_time() + SCAN_WAIT_SECONDS_MAX
         while True:
-            result = await scan(self._handle, self._codex_home, self._settings, self._progress, retry_failed_now=True)
+            try:
+                result = await scan(
+                    self._handle, self._codex_home, self._settings, self._progress, retry_failed_now=True
+                )
+            except LeaseLostError as lost:
+                raise BusyError(f"another process took the scan over: {lost}") from lost
             if not isinstance(result, BackfillHeld):
                 break
             await self._wait(give_up_at)

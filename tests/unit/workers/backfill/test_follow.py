@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -10,7 +11,15 @@ import trio
 import trio.testing
 
 from config import Settings
-from state.messages.backfill import BackfillClaimed, ClaimBackfill, FinishBackfill, GetBackfillState, ListKnownRollouts
+from state.messages.backfill import (
+    BackfillClaimed,
+    ClaimBackfill,
+    FinishBackfill,
+    GetBackfillState,
+    ListKnownRollouts,
+    RecordRollouts,
+)
+from state.messages.base import Request
 from state.messages.leases import ClaimTerms
 from state.messages.service import ListWorkers, ReportWorker, WorkerState
 from state.messages.threads import GetThread, ThreadFound
@@ -135,6 +144,31 @@ async def test_what_is_heard_while_another_process_scans_is_looked_at_when_it_en
 
         await handle.ask(FinishBackfill(token=token, listed=False))
         await followed.until_status(rollout, "indexed")
+
+
+async def test_scan_that_another_process_takes_over_is_no_crash_and_is_begun_again(
+    handle: StateHandle, home: CodexHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stolen = list[str]()
+    ask = handle.ask
+
+    async def late(request: Request[Any]) -> Any:
+        if isinstance(request, RecordRollouts) and not stolen:
+            token = handle.mint_token()
+            stolen.append(token)
+            terms = ClaimTerms(token=token, owner=handle.owner("thief"), lease_ms=60_000, stale_after_ms=0)
+            assert isinstance(await ask(ClaimBackfill(terms=terms)), BackfillClaimed)
+            await ask(FinishBackfill(token=token, listed=False))
+        return await ask(request)
+
+    async with following(handle, home, monkeypatch) as followed:
+        await followed.until_listed()
+        rollout = home.session()
+        monkeypatch.setattr(handle, "ask", late)
+        followed.watcher.changes.add([followed.place(rollout)])
+        await followed.until_status(rollout, "indexed")
+
+    assert len(stolen) == 1
 
 
 async def test_file_that_is_no_longer_shadowed_is_read_without_being_heard_of(
