@@ -5,11 +5,11 @@ import sys
 
 import trio
 
-from chaos.fleet.conduct import FleetSettings, conduct
+from chaos.fleet.conduct import FleetSettings, conduct_until_stopped
 from chaos.fleet.plan import Fault
 from chaos.fleet.report import as_table
 from interfaces.cli.errors import EXIT_INTERRUPTED
-from stopping import until_stopped
+from stopping import InterruptedRunError
 
 
 def main() -> int:
@@ -28,8 +28,9 @@ def main() -> int:
         faults=frozenset(Fault(name) for name in options.faults.split(",")),
         keep=options.keep,
     )
-    report = trio.run(until_stopped, lambda: conduct(settings, lambda text: print(text, file=sys.stderr)), 10.0)
-    if report is None:
+    try:
+        report = trio.run(conduct_until_stopped, settings, lambda text: print(text, file=sys.stderr))
+    except InterruptedRunError:
         return EXIT_INTERRUPTED
     print(as_table(report))
     if report.folder:

@@ -21,6 +21,7 @@ from chaos.fleet.place import Place, WallOffset
 from chaos.fleet.plan import DAY_MS, Fault, draw
 from chaos.fleet.services import ROOT, FleetError, Service
 from chaos.fleet.workload import Workload
+from stopping import InterruptedRunError, until_stopped
 
 SETTLE_SECONDS_MAX = 120.0
 """How long the services may take, once nothing hurts them any more, to do all that is left to do."""
@@ -29,6 +30,9 @@ SETTLED_WALL_SHIFT_MS = 3 * DAY_MS
 """After the faults the wall clock is put ahead, so that every back-off is over: what is left must be claimable."""
 
 CLEAN_RUN_SECONDS_MAX = 300.0
+
+GRACE_SECONDS = 10.0
+"""How long an interrupted run may take to end its services."""
 
 
 @attrs.frozen(kw_only=True)
@@ -94,6 +98,19 @@ async def conduct(settings: FleetSettings, say: Callable[[str], None]) -> FleetR
         finally:
             for service in services:
                 service.kill()
+
+
+async def conduct_until_stopped(settings: FleetSettings, say: Callable[[str], None]) -> FleetReport:
+    """`conduct`, which a signal ends in good order.
+
+    Raises:
+      FleetError: a service does not come up.
+      InterruptedRunError: a signal; every service was ended.
+    """
+    report = await until_stopped(lambda: conduct(settings, say), GRACE_SECONDS)
+    if report is None:
+        raise InterruptedRunError("interrupted; every service was ended")
+    return report
 
 
 async def _run(

@@ -13,7 +13,6 @@ from interfaces.cli.output import print_json
 
 PROCESSES_MAX = 32
 DURATION_SECONDS_MAX = 86_400
-GRACE_SECONDS = 10.0
 
 
 def add_to(app: App) -> None:
@@ -37,12 +36,11 @@ def add_to(app: App) -> None:
         """
         as_json = asks_for_json(common)
         # Imported here: nobody else waits for it.
-        from chaos.fleet.conduct import FleetSettings, conduct
+        from chaos.fleet.conduct import FleetSettings, conduct_until_stopped
         from chaos.fleet.plan import Fault
         from chaos.fleet.report import as_json as document
         from chaos.fleet.report import as_table
         from chaos.fleet.services import FleetError
-        from stopping import InterruptedRunError, until_stopped
 
         if faults == "list":
             sys.stdout.write("".join(f"{one}\n" for one in Fault))
@@ -62,13 +60,9 @@ def add_to(app: App) -> None:
             keep=keep,
         )
         try:
-            report = await until_stopped(
-                lambda: conduct(settings, lambda text: print(text, file=sys.stderr)), GRACE_SECONDS
-            )
+            report = await conduct_until_stopped(settings, lambda text: print(text, file=sys.stderr))
         except FleetError as error:
             raise CommandError(str(error)) from error
-        if report is None:
-            raise InterruptedRunError("interrupted; every service was ended")
         if as_json:
             print_json(document(report))
         else:
