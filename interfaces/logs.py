@@ -87,7 +87,7 @@ def configure_logs(
 class _RotatedFile(logging.handlers.RotatingFileHandler):
     """The log file. An entry that it cannot take, e.g. on a full disk, is lost in silence: stderr has it too."""
 
-    def handleError(self, record: logging.LogRecord) -> None:
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's own name
         if not isinstance(sys.exception(), OSError):
             super().handleError(record)
 

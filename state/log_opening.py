@@ -101,7 +101,9 @@ def open_logs_for_writing(folder: StateFolder, clock: Clock, busy_deadline_ms: i
                 rules=LOG_RULES,
                 synchronous="NORMAL",
             ),
-            long_reads=LongReads(reader, memories_dir=folder.memories_dir, clock=clock, rules=LOG_RULES),
+            long_reads=LongReads(
+                reader, files=folder.log_files, memories_dir=folder.memories_dir, clock=clock, rules=LOG_RULES
+            ),
             locks=locks.pop_all(),
             quarantined=quarantined,
             trouble=trouble[0] if trouble else None,
@@ -130,7 +132,9 @@ def open_logs_for_reading(folder: StateFolder, clock: Clock) -> OpenedLogReader 
         if version == 0:
             connection.close(True)
             return None
-        reads = LongReads(connection, memories_dir=folder.memories_dir, clock=clock, rules=LOG_RULES)
+        reads = LongReads(
+            connection, files=folder.log_files, memories_dir=folder.memories_dir, clock=clock, rules=LOG_RULES
+        )
         return OpenedLogReader(long_reads=reads, locks=locks.pop_all())
     raise AssertionError("unreachable: the with statement does not swallow exceptions")
 
