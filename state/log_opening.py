@@ -190,9 +190,11 @@ def _explained(folder: StateFolder) -> Iterator[None]:
     try:
         yield
     except apsw.Error as error:
+        hint = "memoryd works without it; `memoryd logs` does not"
         if isinstance(error, DAMAGE):
             leave_word(folder.log_files, str(error))
+            hint = "the next `memoryd once` or `memoryd run` sets it aside and begins it anew"
         raise StateFolderError(
             f"cannot use the log database {folder.log_files.database}: {error}",
-            hint="memoryd works without it; `memoryd logs` does not",
+            hint=hint,
         ) from error

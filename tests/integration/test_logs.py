@@ -95,6 +95,7 @@ def test_damaged_logs_are_moved_aside_alone(home: CodexHome, memoryd: Memoryd) -
     ended = memoryd("logs", "--json")
     assert ended.code == 3
     assert "log database" in ended.json["error"]["message"]
+    assert "begins it anew" in ended.json["error"]["hint"]
 
     assert memoryd.once()["backfill"]["unchanged"] == 1
     (moved,) = (memoryd.state_dir / "quarantine").iterdir()
