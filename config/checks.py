@@ -15,9 +15,14 @@ def between(low: float, high: float) -> Check:
 
     def check(_settings: Any, _field: Any, value: Any) -> None:
         if value is not None and not low <= value <= high:
-            raise ValueError(f"between {low:g} and {high:g}, not {value:g}")
+            raise ValueError(f"between {_written_out(low)} and {_written_out(high)}, not {_written_out(value)}")
 
     return check
+
+
+def _written_out(number: float) -> str:
+    """A number as a person writes it: a whole one in digits, unless they would fill a line."""
+    return f"{number:.0f}" if abs(number) < 1e15 and number == int(number) else f"{number:.15g}"
 
 
 def one_of(*texts: str) -> Check:

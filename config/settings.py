@@ -113,14 +113,14 @@ class ConsolidationSettings:
     Attributes:
       max_raw_memories_for_consolidation: at most so many sessions feed one project's files, best first.
       max_unused_days: a memory neither used nor renewed for so long is left out, and deleted once no files hold it;
-        unset: never.
+        unset: never. 0 is refused: it would delete every memory, and reads like "never".
       cooldown_seconds: a project is left alone for so long after its last success, however much is remembered
         meanwhile. 0 is no rest: the built-in model costs nothing. The Codex CLI rests for six hours (21600).
       workers: projects consolidated at a time.
     """
 
     max_raw_memories_for_consolidation: int = attrs.field(default=256, validator=_between(1, 4096))
-    max_unused_days: float | None = attrs.field(default=None, validator=_between(0, 36_500))
+    max_unused_days: float | None = attrs.field(default=None, validator=_between(1, 36_500))
     cooldown_seconds: float = attrs.field(default=0.0, validator=_between(0, 30 * 86_400))
     workers: int = attrs.field(default=1, validator=_between(1, 16))
 

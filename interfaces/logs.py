@@ -57,7 +57,7 @@ def configure_logs(
         handlers.append(_handler(LogFeed(), before, LogFeed.processor(queue, redact)))
     if folder is not None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        rotated = logging.handlers.RotatingFileHandler(
+        rotated = _RotatedFile(
             folder / "memoryd.log",
             maxBytes=settings.file_bytes_max,
             backupCount=settings.files_max,
@@ -82,6 +82,14 @@ def configure_logs(
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
+
+
+class _RotatedFile(logging.handlers.RotatingFileHandler):
+    """The log file. An entry that it cannot take, e.g. on a full disk, is lost in silence: stderr has it too."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's own name
+        if not isinstance(sys.exception(), OSError):
+            super().handleError(record)
 
 
 def _handler(handler: logging.Handler, before: list[Any], *processors: Any) -> logging.Handler:

@@ -101,7 +101,9 @@ def open_logs_for_writing(folder: StateFolder, clock: Clock, busy_deadline_ms: i
                 rules=LOG_RULES,
                 synchronous="NORMAL",
             ),
-            long_reads=LongReads(reader, memories_dir=folder.memories_dir, clock=clock, rules=LOG_RULES),
+            long_reads=LongReads(
+                reader, files=folder.log_files, memories_dir=folder.memories_dir, clock=clock, rules=LOG_RULES
+            ),
             locks=locks.pop_all(),
             quarantined=quarantined,
             trouble=trouble[0] if trouble else None,
@@ -130,7 +132,9 @@ def open_logs_for_reading(folder: StateFolder, clock: Clock) -> OpenedLogReader 
         if version == 0:
             connection.close(True)
             return None
-        reads = LongReads(connection, memories_dir=folder.memories_dir, clock=clock, rules=LOG_RULES)
+        reads = LongReads(
+            connection, files=folder.log_files, memories_dir=folder.memories_dir, clock=clock, rules=LOG_RULES
+        )
         return OpenedLogReader(long_reads=reads, locks=locks.pop_all())
     raise AssertionError("unreachable: the with statement does not swallow exceptions")
 
@@ -186,9 +190,11 @@ def _explained(folder: StateFolder) -> Iterator[None]:
     try:
         yield
     except apsw.Error as error:
+        hint = "memoryd works without it; `memoryd logs` does not"
         if isinstance(error, DAMAGE):
             leave_word(folder.log_files, str(error))
+            hint = "the next `memoryd once` or `memoryd run` sets it aside and begins it anew"
         raise StateFolderError(
             f"cannot use the log database {folder.log_files.database}: {error}",
-            hint="memoryd works without it; `memoryd logs` does not",
+            hint=hint,
         ) from error

@@ -1,6 +1,7 @@
 """Long reads: one at a time, on a connection of their own that cannot write, each with a deadline.
 
 So a listing or an export never makes a lease renewal wait, and one that takes too long is interrupted.
+Damage that one meets has the next opening check the database whole.
 """
 
 import time
@@ -12,7 +13,9 @@ import apsw
 import outcome
 
 from state.clock import Clock
+from state.damage import DAMAGE, leave_word
 from state.errors import DeadlineError, RuleFailedError, StoreError
+from state.folder import DatabaseFiles
 from state.inbox import Answer, Inbox
 from state.messages.base import Request
 from state.rules.registry import RULES, Rule
@@ -32,11 +35,13 @@ class LongReads:
         self,
         connection: apsw.Connection,
         *,
+        files: DatabaseFiles,
         memories_dir: Path,
         clock: Clock,
         rules: Mapping[type[Request[Any]], Rule] = RULES,
     ) -> None:
         self._connection = connection
+        self._files = files
         self._transaction = SqliteTransaction(connection, memories_dir)
         self._clock = clock
         self._rules = rules
@@ -58,6 +63,14 @@ class LongReads:
             answer = outcome.Value(drive(rule(self._transaction, ticket.request, self._clock())))
         except apsw.InterruptError:
             answer = outcome.Error(DeadlineError(f"reading took longer than {LONG_READ_MS_MAX // 1000} seconds"))
+        except DAMAGE as error:
+            leave_word(self._files, str(error))
+            damaged = StoreError(
+                f"the database {self._files.database} is damaged: {error}",
+                hint="`memoryd once` checks it whole and begins a damaged one anew; end a running service first",
+            )
+            damaged.__cause__ = error
+            answer = outcome.Error(damaged)
         except Exception as error:
             failure = RuleFailedError(f"{type(error).__name__}: {error}")
             failure.__cause__ = error

@@ -98,7 +98,7 @@ def open_for_writing(
                 process=process,
                 busy_deadline_ms=busy_deadline_ms,
             ),
-            long_reads=LongReads(reader, memories_dir=folder.memories_dir, clock=clock),
+            long_reads=LongReads(reader, files=folder.state_files, memories_dir=folder.memories_dir, clock=clock),
             locks=locks.pop_all(),
             quarantined=quarantined,
             kept_legacy=tuple(kept_legacy),
@@ -139,7 +139,7 @@ def open_for_reading(folder: StateFolder, codex_home: str, clock: Clock) -> Open
                 f"cannot read the state database {folder.database}: {error}",
                 hint="`memoryd once` checks it and rebuilds what it can",
             ) from error
-        reads = LongReads(connection, memories_dir=folder.memories_dir, clock=clock)
+        reads = LongReads(connection, files=folder.state_files, memories_dir=folder.memories_dir, clock=clock)
         return OpenedReader(long_reads=reads, locks=locks.pop_all())
     raise AssertionError("unreachable: the with statement does not swallow exceptions")
 

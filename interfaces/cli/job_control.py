@@ -18,6 +18,7 @@ from interfaces.cli.options import CommonOptions
 from interfaces.cli.output import print_json
 from state.folder import dead_process_lock
 from state.ids import ProcessUuid
+from state.messages.extraction import Eligibility
 from state.messages.job_control import (
     JobFreed,
     JobHeld,
@@ -27,7 +28,7 @@ from state.messages.job_control import (
     RetryJob,
     StealJob,
 )
-from state.messages.jobs import GetJob, Job, JobFound, JobNotFound
+from state.messages.jobs import READY, GetJob, Job, JobFound, JobNotFound
 from state.messages.leases import Owner
 from state.messages.service import ListProcesses
 from state.store import StateHandle
@@ -59,7 +60,9 @@ def add_to(jobs: App) -> None:
             match await handle.ask(RetryJob(job_id=job.job_id)):
                 case JobReopened() as reopened:
                     _print(common, {"outcome": "reopened", **attrs.asdict(reopened)})
-                    _say(common, f"{reopened.job_id} was {reopened.status_before} and is done again")
+                    if not common.json:
+                        done = await _when_done(handle, common, reopened.job_id)
+                        _say(common, f"{reopened.job_id} was {reopened.status_before} and is done again{done}")
                 case JobHeld() as held:
                     raise await _held(handle, held, hint="wait for it, or see `memoryd jobs release` and `steal`")
                 case JobNotFound():
@@ -102,6 +105,20 @@ def add_to(jobs: App) -> None:
                 raise await _held(handle, reply, hint="that is a newer claim than the one you saw; look again")
             _report_freed(common, reply, job_id, "stolen", "the attempt is not held against it")
         return 0
+
+
+async def _when_done(handle: StateHandle, common: CommonOptions, job_id: str) -> str:
+    """What a job that was reopened still waits for, as the end of a sentence; "" where it waits for nothing."""
+    settings = common.settings(common.paths())
+    found = await handle.ask(
+        GetJob(
+            job_id=job_id,
+            eligibility=Eligibility.from_settings(settings.extraction),
+            cooldown_ms=settings.consolidation.cooldown_ms(),
+        )
+    )
+    why = found.job.waits_because if isinstance(found, JobFound) else None
+    return "" if why is None or why == READY else f", but not yet: {why}"
 
 
 async def _found(handle: StateHandle, job_id: str) -> Job:

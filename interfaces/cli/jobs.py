@@ -92,8 +92,11 @@ def add_to(app: App) -> None:
                 if common.json:
                     print_json(row)
                 else:
+                    if job.owner is not None:
+                        row["owner"] = f"{job.owner.worker} of process {job.owner.process}"
+                    width = max(map(len, row))
                     for name, value in row.items():
-                        sys.stdout.write(f"{name:<16} {'-' if value is None else value}\n")
+                        sys.stdout.write(f"{name:<{width}} {'-' if value is None else value}\n")
         return 0
 
 

@@ -3,6 +3,7 @@
 import datetime
 import json
 import re
+import select
 import sys
 import time
 from collections.abc import Sequence
@@ -44,8 +45,10 @@ def add_to(app: App) -> None:
             Literal["debug", "info", "warning", "error"] | None, Parameter(help="only this kind and worse")
         ] = None,
         since: Annotated[str | None, Parameter(help="e.g. 10min, 2h, 3d, or 2026-05-01T08:00")] = None,
-        thread: Annotated[tuple[str, ...], Parameter(help="only about this session; repeatable")] = (),
-        module: Annotated[tuple[str, ...], Parameter(help="only said here, e.g. backfill; repeatable")] = (),
+        thread: Annotated[
+            tuple[str, ...], Parameter(help="only about the session with this whole id; repeatable")
+        ] = (),
+        module: Annotated[tuple[str, ...], Parameter(help="only said here, e.g. consolidation; repeatable")] = (),
         search: Annotated[str | None, Parameter(help="only messages with this text")] = None,
         follow: Annotated[bool, Parameter(negative="", help="go on with what comes, until Ctrl-C")] = False,
         limit: Limit = LINES_DEFAULT,
@@ -72,6 +75,8 @@ def add_to(app: App) -> None:
         _print(found)
         if handle is None:
             sys.stderr.write("nothing is logged yet: `memoryd once` and `memoryd run` log\n")
+        elif not found:
+            sys.stderr.write("no entry is like that\n" if wanted != LogFilter() else "no entry is stored yet\n")
         return 0
 
 
@@ -85,6 +90,8 @@ async def _follow(folder: StateFolder, wanted: LogFilter, limit: int, *, as_json
     while True:
         async with open_log_store_for_reading(folder) as handle:
             if handle is None:
+                if _reader_left():
+                    raise BrokenPipeError
                 await trio.sleep(FOLLOW_POLL_SECONDS)
                 continue
             found = await _newest(handle, wanted, limit)
@@ -96,12 +103,24 @@ async def _follow(folder: StateFolder, wanted: LogFilter, limit: int, *, as_json
                 else:
                     _print(found)
                 sys.stdout.flush()
+                if _reader_left():
+                    raise BrokenPipeError
                 after_id = found[-1].id if found else after_id
                 if len(found) < FOLLOW_ENTRIES_MAX:
                     await trio.sleep(FOLLOW_POLL_SECONDS)
                 found = await handle.ask(
                     QueryLogs(filter=attrs.evolve(wanted, after_id=after_id), limit=FOLLOW_ENTRIES_MAX)
                 )
+
+
+def _reader_left() -> bool:
+    """Whether nobody reads stdout any more, e.g. behind `| head`. A write would say so, and there may be none for days."""
+    try:
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+        return any(events & select.POLLERR for _, events in poll.poll(0))
+    except (OSError, ValueError):
+        return False  # not a file that can be asked
 
 
 def entry_json(entry: StoredLogEntry) -> dict[str, Any]:
@@ -136,7 +155,7 @@ def _since_ns(text: str, now_seconds: float) -> int:
         return _ns(datetime.datetime.fromisoformat(text).timestamp())
     except (ValueError, OverflowError, OSError):
         raise UsageError(
-            f"--since {text} is neither an age nor a time", hint="e.g. 10min, 2h, 3d, 2026-05-01"
+            f"--since {text} is neither an age nor a time", hint="e.g. 90s, 10min, 2h, 3d, 2026-05-01, 2026-05-01T08:00"
         ) from None
 
 

@@ -8,6 +8,9 @@ from state.messages.base import LongRead, SmallRead
 from state.messages.extraction import Eligibility
 from state.messages.leases import Owner, check_whole_number
 
+READY = "ready"
+"""Why a job waits that waits for nothing but a free worker."""
+
 
 class JobKind(StrEnum):
     """What a job does."""

@@ -6,6 +6,7 @@ from state.ids import Instant, Scope
 from state.messages.consolidation import ScopeBackingOff, ScopeCoolingDown
 from state.messages.extraction import Eligibility
 from state.messages.jobs import (
+    READY,
     BackOffs,
     GetBackOffs,
     GetJob,
@@ -197,7 +198,7 @@ async def _why_scope_waits(tx: Transaction, row: JobRow, cooldown_ms: int, at: I
             return "waiting to be tried again"
         case ScopeCoolingDown():
             return "resting after its last success"
-    return "ready"
+    return READY
 
 
 @attrs.frozen(kw_only=True)
@@ -236,7 +237,7 @@ async def _why_thread_waits(tx: Transaction, row: JobRow, eligibility: Eligibili
         return "too old"
     if row.next_attempt_at_ms is not None and row.next_attempt_at_ms > at.wall_ms:
         return "waiting to be tried again"
-    return "ready"
+    return READY
 
 
 @attrs.frozen(kw_only=True)

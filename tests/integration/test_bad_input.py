@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+import apsw
 import attrs
 import pytest
 
@@ -332,6 +333,27 @@ def test_a_damaged_database_is_set_aside_and_rebuilt(home: CodexHome, memoryd: M
     assert answer["backfill"]["indexed"] == 1
     assert len(memoryd("status", "--json").json["quarantined"]) == 1
     assert "pnpm" in (Path(answer["memories_dir"]) / "memory_summary.md").read_text()
+
+
+def test_damage_that_only_a_reader_meets_is_said_and_the_next_start_begins_anew(
+    home: CodexHome, memoryd: Memoryd
+) -> None:
+    home.session().user(WISH)
+    memoryd.once()
+    with apsw.Connection(str(memoryd.state_dir / "state.sqlite")) as connection:
+        root = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'rollout_files'").get
+        size = connection.pragma("page_size")
+    connection.close()
+    with open(memoryd.state_dir / "state.sqlite", "r+b") as file:
+        file.seek((root - 1) * size)
+        file.write(b"\xff" * size)
+    ended = memoryd("status")
+
+    assert ended.code == 4
+    assert "state.sqlite is damaged" in ended.stderr
+    assert "hint: `memoryd once`" in ended.stderr
+    assert memoryd.once()["backfill"]["indexed"] == 1
+    assert memoryd("status").code == 0
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """A full disk is refused in a plain sentence, loses nothing, and is over when there is space again."""
 
+import contextlib
 import os
 import subprocess
 from collections.abc import Iterator
@@ -43,6 +44,21 @@ def test_a_full_disk_is_said_plainly_and_nothing_is_lost(home: CodexHome, small_
 
     assert answer["backfill"]["failed"] == 0
     assert len(memoryd("threads", "list", "--limit", "100", "--json").json["threads"]) == 40
+
+
+def test_a_service_on_a_full_disk_shows_no_traceback(home: CodexHome, small_disk: Path) -> None:
+    home.session().user(WISH)
+    memoryd = Memoryd(codex_home=home.path, state_dir=small_disk / "state")
+    memoryd.once()
+    (memoryd.state_dir / "logs").mkdir(mode=0o700)
+    (memoryd.state_dir / "logs" / "memoryd.log").touch()
+    with contextlib.suppress(OSError), open(small_disk / "rest", "wb", buffering=0) as rest:
+        while True:
+            rest.write(bytes(4096))
+    stderr = memoryd("run").stderr
+
+    assert "log entries cannot be stored" in stderr
+    assert "Traceback" not in stderr
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs the right to mount")

@@ -47,6 +47,8 @@ def test_job_of_a_living_process_is_stolen_only_when_told_so(
     for job_id in (f"extraction:{rollout.thread_id}", SCOPE):
         running = memoryd.ask("jobs", "show", job_id)
         assert (running["status"], running["reason"]) == ("running", None)
+        owner_line = f"{running['owner']['worker']} of process {running['owner']['process']}\n"
+        assert owner_line in memoryd("jobs", "show", job_id).stdout
         assert f"process {owner.pid}" in refused(memoryd, "job_held", "jobs", "retry", job_id)["message"]
         assert "steal" in refused(memoryd, "job_held", "jobs", "release", job_id)["hint"]
         assert "--yes" in refused(memoryd, "usage", "jobs", "steal", job_id, exit_code=2)["hint"]
@@ -93,6 +95,15 @@ def test_session_that_waits_says_why_and_one_that_is_gone_can_be_tried_again(
         "outcome": "reopened", "job_id": job_id, "status_before": "retry"
     }  # fmt: skip
     assert memoryd.ask("once", *NOW, "--only", "extract")["extraction"]["succeeded"] == 1
+
+
+def test_job_that_still_has_to_wait_says_so_when_it_is_reopened(home: CodexHome, memoryd: Memoryd) -> None:
+    archived = home.session(archived=True)
+    archived.user(WISH)
+    memoryd.once("--only", "backfill")
+
+    ended = memoryd("jobs", "retry", archived.thread_id)
+    assert ended.stdout == f"extraction:{archived.thread_id} was pending and is done again, but not yet: archived\n"
 
 
 def test_beginning_of_an_id_names_a_job(home: CodexHome, rollout: RolloutFile, memoryd: Memoryd) -> None:

@@ -45,6 +45,16 @@ def test_logs_are_read_and_followed_while_the_service_runs(home: CodexHome, memo
         assert "ready" in memoryd("logs", "--limit", "1", "--search", "ready").stdout
 
 
+def test_follower_whose_reader_left_ends_although_nothing_more_is_said(home: CodexHome, memoryd: Memoryd) -> None:
+    home.session().user("Always use pnpm instead of npm in this project.")
+    memoryd.once()
+    with memoryd.running("logs", "--follow") as follower:
+        assert follower.stdout is not None
+        assert follower.stdout.readline()
+        follower.stdout.close()
+        assert follower.wait(timeout=20) == 0
+
+
 def test_once_stores_what_it_does_not_show(home: CodexHome, memoryd: Memoryd) -> None:
     home.session().user("Always use pnpm instead of npm in this project.")
     memoryd.once()
@@ -64,6 +74,7 @@ def test_filters_narrow_and_their_mistakes_are_named(home: CodexHome, memoryd: M
     assert memoryd.ask("logs", "--since", "1h")["logs"]
     assert memoryd.ask("logs", "--since", "2999-01-01")["logs"] == []
     assert len(memoryd.ask("logs", "--limit", "1")["logs"]) == 1
+    assert memoryd("logs", "--level", "error").stderr == "no entry is like that\n"
     for wrong in (("--since", "yesterday"), ("--since", f"{10**400}d"), ("--limit", "0"), ("--level", "loud")):
         ended = memoryd("logs", *wrong)
 
@@ -88,6 +99,7 @@ def test_damaged_logs_are_moved_aside_alone(home: CodexHome, memoryd: Memoryd) -
     ended = memoryd("logs", "--json")
     assert ended.code == 3
     assert "log database" in ended.json["error"]["message"]
+    assert "begins it anew" in ended.json["error"]["hint"]
 
     assert memoryd.once()["backfill"]["unchanged"] == 1
     (moved,) = (memoryd.state_dir / "quarantine").iterdir()

@@ -229,7 +229,7 @@ def test_memory_that_is_too_old_leaves_the_files_and_then_the_store(home: CodexH
     rollout = home.session()
     rollout.user(WISH)
     memoryd.once()
-    too_old = ("--set", "consolidation.max_unused_days=0")
+    too_old = ("--set", "consolidation.max_unused_days=1")
 
     answer = memoryd.once(*too_old)
     assert answer["consolidation"]["published"] == 1

@@ -55,16 +55,16 @@ async def handle(folder: StateFolder, tmp_path: Path, thread_id: ThreadId) -> As
 
 async def test_everything_that_is_too_old_goes_however_much_it_is(handle: StateHandle) -> None:
     with capture_logs() as logs:
-        assert await prune(handle, after(0)) == MemoriesPruned(memories=MEMORIES, scopes=0)
+        assert await prune(handle, after(1)) == MemoriesPruned(memories=MEMORIES, scopes=0)
 
     assert await handle.ask(LastMemories(scope=scope(MEMORIES - 1), count=1)) == ()
     assert [entry["memories"] for entry in logs] == [MEMORIES]
 
 
 async def test_pruning_again_finds_nothing_and_says_nothing(handle: StateHandle) -> None:
-    await prune(handle, after(0))
+    await prune(handle, after(1))
     with capture_logs() as logs:
-        assert await prune(handle, after(0)) == MemoriesPruned(memories=0, scopes=0)
+        assert await prune(handle, after(1)) == MemoriesPruned(memories=0, scopes=0)
 
     assert logs == []
 
