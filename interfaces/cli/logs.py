@@ -45,7 +45,9 @@ def add_to(app: App) -> None:
             Literal["debug", "info", "warning", "error"] | None, Parameter(help="only this kind and worse")
         ] = None,
         since: Annotated[str | None, Parameter(help="e.g. 10min, 2h, 3d, or 2026-05-01T08:00")] = None,
-        thread: Annotated[tuple[str, ...], Parameter(help="only about the session with this whole id; repeatable")] = (),
+        thread: Annotated[
+            tuple[str, ...], Parameter(help="only about the session with this whole id; repeatable")
+        ] = (),
         module: Annotated[tuple[str, ...], Parameter(help="only said here, e.g. consolidation; repeatable")] = (),
         search: Annotated[str | None, Parameter(help="only messages with this text")] = None,
         follow: Annotated[bool, Parameter(negative="", help="go on with what comes, until Ctrl-C")] = False,
@@ -112,7 +114,7 @@ async def _follow(folder: StateFolder, wanted: LogFilter, limit: int, *, as_json
 
 
 def _reader_left() -> bool:
-    """Whether nobody reads stdout any more, e.g. behind `| head`. A write would say so, and there may be none for days."""
+    """Whether nobody reads stdout any more, e.g. behind `| head`. Only a write would say so, and there may be none."""
     try:
         poll = select.poll()
         poll.register(sys.stdout.fileno(), 0)
