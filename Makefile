@@ -9,7 +9,6 @@ SEED   ?=
 MARKS  ?= not slow
 
 .DEFAULT_GOAL := help
-
 .PHONY: chaos chaos-long help setup demo test test-slow mutation-check lint types check bench clean schema
 
 help:           ## this list
