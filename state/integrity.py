@@ -12,7 +12,7 @@ import attrs
 from state.connection import open_reader, refuse_broken_sqlite
 from state.damage import DAMAGE
 from state.errors import StateFolderError
-from state.folder import StateFolder, held_lock
+from state.folder import DatabaseFiles, StateFolder, held_lock
 from state.migrate import migrations, schema_version
 
 PROBLEMS_MAX = 20
@@ -57,12 +57,20 @@ def look_at_database(folder: StateFolder, *, seconds_max: float, busy_deadline_m
     Runs `PRAGMA quick_check` on a connection that cannot write, under the lock that every opener shares, and breaks it
     off at the deadline.
     """
-    if not folder.database.is_file():
+    return _look_under_lock(folder.state_files, len(migrations()), seconds_max, busy_deadline_ms)
+
+
+def look_at_log_database(folder: StateFolder, *, seconds_max: float, busy_deadline_ms: int = 2_000) -> Integrity | None:
+    """The same for the log database."""
+    return _look_under_lock(folder.log_files, len(migrations("state.log_migrations")), seconds_max, busy_deadline_ms)
+
+
+def _look_under_lock(files: DatabaseFiles, known: int, seconds_max: float, busy_deadline_ms: int) -> Integrity | None:
+    if not files.database.is_file():
         return None
-    known = len(migrations())
     try:
-        with held_lock(folder.path / "state.lock", exclusive=False, purpose="look at the state database"):
-            return _look(folder.database, known, seconds_max, busy_deadline_ms)
+        with held_lock(files.openers_lock, exclusive=False, purpose=f"look at the {files.title}"):
+            return _look(files.database, known, seconds_max, busy_deadline_ms)
     except StateFolderError as error:
         return Integrity(schema=None, schema_known=known, damage=(), trouble=str(error), is_whole=False)
 

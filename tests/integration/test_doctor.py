@@ -252,6 +252,14 @@ def test_failed_and_given_up_jobs_are_named_with_their_reasons(home: CodexHome, 
     assert all("the model said no" in one["found"] for one in report["findings"] if one["code"].startswith("job_"))
 
 
+def test_damaged_logs_are_named_and_begun_anew(home: CodexHome, indexed: Memoryd) -> None:
+    (indexed.state_dir / "logs.sqlite").write_bytes(b"garbage" * 1_000)
+
+    assert _wrong(_report(indexed)) == {"logs_damaged"}
+    indexed.once()
+    assert _wrong(_report(indexed)) == set()
+
+
 def test_an_edited_memory_is_a_note_and_is_not_overwritten(indexed: Memoryd) -> None:
     path = indexed.state_dir / "memories" / "current" / "MEMORY.md"
     path.write_text("mine")

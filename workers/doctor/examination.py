@@ -26,6 +26,7 @@ from workers.doctor.finding import Area, Finding, Findings, Severity
 from workers.doctor.folds import check_folds
 from workers.doctor.handed_over import check_handed_over
 from workers.doctor.jobs import check_jobs
+from workers.doctor.log_database import check_log_database
 from workers.doctor.processes import check_locks, check_processes
 from workers.doctor.provider import check_provider
 from workers.doctor.publications import check_publications
@@ -119,6 +120,8 @@ async def examine(patient: Patient, progress: Progress) -> tuple[Findings, Exami
     await trio.to_thread.run_sync(check_configuration, findings, paths, settings, patient.config_trouble)
     await check_provider(findings, settings)
     is_usable = await trio.to_thread.run_sync(check_folder, findings, folder, settings)
+    if is_usable:
+        await trio.to_thread.run_sync(check_log_database, findings, folder)
     await trio.to_thread.run_sync(_check_forsaken_copies, findings)
     folders = await trio.to_thread.run_sync(check_codex_home, findings, paths.codex_home)
     await trio.to_thread.run_sync(
