@@ -112,14 +112,18 @@ async def _look(handle: StateHandle, home: CodexHome, places: Places) -> None:
 
 
 async def _picture(handle: StateHandle) -> dict[str, Any]:
-    """What the index holds of files and threads."""
+    """What the index holds of files and threads.
+
+    content_revision is left out: it counts how often other content was read, and of files that hold one thread one of
+    the two may have read one more on the way.
+    """
     page = await handle.ask(ListKnownRollouts())
     files = {row.path: (row.status.value, row.size_bytes, row.mtime_ns, row.inode) for row in page.rollouts}
     threads = {}
     for thread in THREADS:
         found = await handle.ask(GetThread(thread_id=thread))
         if isinstance(found, ThreadFound):
-            threads[thread] = found.thread
+            threads[thread] = attrs.evolve(found.thread, content_revision=0)
     return {"files": files, "threads": threads}
 
 
