@@ -16,7 +16,7 @@ from typing import Any
 import attrs
 import trio
 
-PROJECTS = ("/work/shop", "/work/blog", "/work/till", "/work/kiln")
+PROJECTS = ("/home/ann/shop", "/home/ann/blog", "/home/ann/till", "/home/ann/kiln")
 WISHES = (
     "always use pnpm instead of npm here",
     "never push to main without asking me first",

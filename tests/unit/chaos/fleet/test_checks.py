@@ -24,7 +24,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = Place(root=root)
     place.make()
     home = CodexHome(place.codex_home)
-    for cwd in ("/work/shop", "/work/blog"):
+    for cwd in ("/home/ann/shop", "/home/ann/blog"):
         home.session(cwd=cwd).user(WISH)
     for state_dir in (place.state_dir, place.clean_state_dir):
         Memoryd(codex_home=place.codex_home, state_dir=state_dir).once()
@@ -114,7 +114,7 @@ ANY_JOB = "WHERE thread_id = (SELECT min(thread_id) FROM extraction_jobs)"
         (_one("UPDATE threads SET title = 'x'"), "2 threads differ"),
         (_one("DELETE FROM memories"), "2 memories differ"),
         (
-            _one("UPDATE scopes SET published_memories = 9 WHERE scope_key = '/work/shop'"),
+            _one("UPDATE scopes SET published_memories = 9 WHERE scope_key = '/home/ann/shop'"),
             "1 published projects differ",
         ),
         (_one("UPDATE rollout_files SET offset_bytes = 1"), "2 files differ"),
