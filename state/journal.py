@@ -19,6 +19,7 @@ from typing import Protocol
 
 import msgspec
 
+from state.folder import sync_folder
 from state.rollouts.lines import LineRun, read_lines
 from state.rollouts.regular import RegularFile, plain_reason
 from state.transaction import Edit, JournalEntry
@@ -183,7 +184,7 @@ def _append_line(path: str, line: bytes) -> None:
     finally:
         os.close(descriptor)
     if is_new:
-        _sync_folder_of(path)
+        sync_folder(Path(path).parent)
 
 
 def _rewrite_without(path: str, thread_id: str) -> None:
@@ -202,7 +203,7 @@ def _rewrite_without(path: str, thread_id: str) -> None:
     finally:
         os.close(descriptor)
     os.replace(new, path)
-    _sync_folder_of(path)
+    sync_folder(Path(path).parent)
 
 
 def _read_whole(file: RegularFile) -> bytes:
@@ -220,14 +221,6 @@ def _is_of(text: bytes, thread_id: str) -> bool:
         return _decode(text).thread_id == thread_id
     except ValueError:
         return False
-
-
-def _sync_folder_of(path: str) -> None:
-    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _write_whole(descriptor: int, data: bytes) -> None:

@@ -7,9 +7,10 @@ behind is a folder that no row names; the scope's next publications remove it.
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
+
+from state.folder import sync_folder
 
 KEEP_GENERATIONS = 2
 """The current generation and the one before it: a reader that opened the older one can finish."""
@@ -75,18 +76,3 @@ def remove_older_generations(memories_dir: Path, current: str) -> None:
     up_to_current = sorted(entry.name for entry in here.parent.iterdir() if entry.name <= here.name)
     for name in up_to_current[:-KEEP_GENERATIONS]:
         shutil.rmtree(here.parent / name, ignore_errors=True)
-
-
-def sync_folder(folder: Path) -> None:
-    """Sync a folder's entries to disk."""
-    with _opened(folder) as descriptor:
-        os.fsync(descriptor)
-
-
-@contextmanager
-def _opened(folder: Path) -> Iterator[int]:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)

@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 
+from state.folder import sync_folder
 from workers.publishing.errors import PublishError, explained
 
 FORMAT = 1
@@ -103,7 +104,7 @@ def save(publish_dir: Path, manifest: Manifest) -> None:
                 os.unlink(path)
         else:
             _replace(path, json.dumps({"format": FORMAT, **attrs.asdict(manifest)}, indent=1).encode())
-        _sync_folder(publish_dir)
+        sync_folder(publish_dir)
 
 
 def _from_json(data: Any) -> Manifest:
@@ -137,11 +138,3 @@ def _replace(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.rename(other, path)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
