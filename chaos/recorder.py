@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 import trio
 
+from chaos.handle_around import HandleAround
 from chaos.operations import Answer, Grown, Moment, Operation
 from state.clock import Clock
 from state.errors import NotCommittedError, RuleFailedError, StoreBusyError, StoreClosedError, StoreError
@@ -83,22 +84,21 @@ class MemoryRecord:
         return self.asked(Grown(thread_id=thread_id, revision=revision), "scan")
 
 
-class RecordedHandle(StateHandle):
+class RecordedHandle(HandleAround):
     """The same store, asked through a recorder."""
 
     def __init__(self, inner: StateHandle, record: Record, by: str = "") -> None:
-        super().__init__(inner.folder, inner.process, inner.clock, None, inner._reader)
-        self._inner = inner
+        super().__init__(inner)
         self._record = record
         self._by = by
 
     async def ask(self, request: Request[ReplyT]) -> ReplyT:
         """As the store does; a cancelled request is withdrawn, and one whose outcome nobody knows is lost."""
         if type(request) not in RECORDED:
-            return await self._inner.ask(request)
+            return await super().ask(request)
         answered = self._record.asked(request, self._by)
         try:
-            reply = await self._inner.ask(request)
+            reply = await super().ask(request)
         except (trio.Cancelled, *WITHOUT_EFFECT):
             answered(Answer.WITHDRAWN)
             raise
@@ -107,7 +107,3 @@ class RecordedHandle(StateHandle):
             raise
         answered(reply)
         return reply
-
-    async def wait_broken(self) -> StoreError:
-        """As the store does."""
-        return await self._inner.wait_broken()

@@ -37,17 +37,13 @@ class Story:
 
     def tell(self, who: str, text: str) -> None:
         """Add what happens now. The text must be the same in every run of the seed, on any machine."""
-        if self._hidden:
-            text = text.replace(self._hidden, "")
-        event = Event(self._now_ms(), who, text)
-        self._events.append(event)
-        self._digest.update(f"{event.at_ms}\0{who}\0{text}\0".encode(errors="surrogateescape"))
+        self._events.append(self.note(who, text))
 
-    def note(self, who: str, text: str) -> None:
+    def note(self, who: str, text: str) -> Event:
         """Take what happens now into the digest only: nobody wants to read it."""
-        if self._hidden:
-            text = text.replace(self._hidden, "")
-        self._digest.update(f"{self._now_ms()}\0{who}\0{text}\0".encode(errors="surrogateescape"))
+        event = Event(self._now_ms(), who, text.replace(self._hidden, "") if self._hidden else text)
+        self._digest.update(f"{event.at_ms}\0{who}\0{event.text}\0".encode(errors="surrogateescape"))
+        return event
 
     def digest(self) -> str:
         """Hex; equal for two runs in which the same happened."""

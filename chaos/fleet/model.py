@@ -27,7 +27,6 @@ class ModelServer:
         self.url = url
         self.mood = ""
         self.requests = 0
-        self.bad_answers = 0
         self.closing = threading.Event()
 
 
@@ -63,7 +62,6 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         state.requests += 1
         mood = state.mood
-        state.bad_answers += bool(mood)
         text = memory_for(body)
         match mood:
             case "refuse":

@@ -21,11 +21,12 @@ import trio
 
 import config.settings
 from chaos.fleet.place import Place, WallOffset
+from chaos.handle_around import HandleAround
 from config import Paths, load, resolve
 from interfaces.cli.errors import EXIT_STATE_FOLDER
 from interfaces.logs import configure_logs
 from state.clock import Clock, machine_clock
-from state.errors import StateFolderError, StoreError
+from state.errors import StateFolderError
 from state.folder import StateFolder
 from state.ids import Instant
 from state.messages.base import Request
@@ -52,27 +53,21 @@ def shifted_clock(offset: WallOffset) -> Clock:
     return clock
 
 
-class RecordingHandle(StateHandle):
+class RecordingHandle(HandleAround):
     """A handle that writes down each acknowledged change before its asker sees it."""
 
     def __init__(self, inner: StateHandle, file: Path) -> None:
-        # The inner handle does everything; what workers read from a handle is copied.
-        self.folder, self.process, self.clock = inner.folder, inner.process, inner.clock
-        self.quarantined = inner.quarantined
-        self._inner = inner
+        super().__init__(inner)
         self._file = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
     async def ask(self, request: Request[ReplyT]) -> ReplyT:
-        reply = await self._inner.ask(request)
+        reply = await super().ask(request)
         if request.mutates:
             line = json.dumps(_acknowledgement(request, reply)) + "\n"
             # Survives the process, which is all that is killed here. A full disk loses the record, not the change.
             with contextlib.suppress(OSError):
                 os.write(self._file, line.encode())
         return reply
-
-    async def wait_broken(self) -> StoreError:
-        return await self._inner.wait_broken()
 
 
 def _acknowledgement(request: Request[Any], reply: object) -> dict[str, Any]:
