@@ -1,13 +1,11 @@
 """Many services that start at the same moment on one home: all become ready, and about as fast as Python itself does.
 
-    python -m chaos.starts --processes 68
+    memoryd chaos starts --processes 68
 
 Each is the real command `memoryd run`; it says that it is ready by the datagram that systemd would get. For comparison
 as many bare interpreters start at once, import what a service imports before it is ready, and say so in the same way.
 """
 
-import argparse
-import json
 import os
 import random
 import re
@@ -16,15 +14,14 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import attrs
 
-from chaos.fleet.place import Place
+from chaos.fleet.place import Place, temporary_folder
 from chaos.fleet.services import ROOT
 from chaos.fleet.workload import Workload
 
@@ -63,7 +60,7 @@ class StartsReport:
 
 def start_together(processes: int) -> StartsReport:
     """Start so many services at once, and as many bare interpreters; every one of them is ended here."""
-    with _folder() as root:
+    with temporary_folder("memoryd-starts-") as root:
         place = Place(root=root)
         place.make()
         workload = Workload(codex_home=place.codex_home, rng=random.Random(0))
@@ -173,15 +170,6 @@ def _last_line(root: Path, number: int) -> str:
     return lines[-1] if lines else "it said nothing"
 
 
-@contextmanager
-def _folder() -> Iterator[Path]:
-    root = Path(tempfile.mkdtemp(prefix="memoryd-starts-"))
-    try:
-        yield root
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
-
-
 def as_table(report: StartsReport) -> str:
     """The report as lines for a terminal."""
     slowest, bare = max(report.services, default=0.0), max(report.bare, default=0.0)
@@ -192,18 +180,3 @@ def as_table(report: StartsReport) -> str:
         f"ratio                       {report.ratio:.2f}",
     ]
     return "\n".join([*lines, *(f"FAILED: {failure}" for failure in report.failures)])
-
-
-def main() -> int:
-    """Start them; 1 when one failed."""
-    parser = argparse.ArgumentParser(prog="python -m chaos.starts")
-    parser.add_argument("--processes", type=int, default=68)
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    report = start_together(options.processes)
-    print(json.dumps({**attrs.asdict(report), "ratio": report.ratio}) if options.json else as_table(report))
-    return 1 if report.failures else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,6 +1,6 @@
 """Real processes under real faults: services that are killed, frozen, starved of disk and locked out, and what is left.
 
-    python -m chaos.fleet --seed 7 --processes 3 --duration 20
+    memoryd chaos --seed 7 --processes 3 --duration 20
 
 `plan` draws the faults from the seed, `services` starts and ends processes, `workload` writes the corpus, `inflict`
 does what the plan says, `checks` judges rows, files and acknowledgements, `conduct` puts them together. Everything

@@ -2,22 +2,19 @@
 
 import os
 import random
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 import attrs
 import trio
 
+from chaos.figures import percentile
 from chaos.fleet import checks
 from chaos.fleet.inflict import EXITS_OF_THE_DISK, Inflictor
 from chaos.fleet.model import ModelServer, model_server
-from chaos.fleet.place import Place, WallOffset
+from chaos.fleet.place import Place, WallOffset, temporary_folder
 from chaos.fleet.plan import DAY_MS, Fault, draw
 from chaos.fleet.services import ROOT, FleetError, Service
 from chaos.fleet.workload import Workload
@@ -76,8 +73,7 @@ class FleetReport:
 
     def percentile(self, share: float) -> float:
         """How long starts took: the value that this share of them stays below."""
-        ordered = sorted(self.ready_seconds)
-        return ordered[min(int(len(ordered) * share), len(ordered) - 1)] if ordered else 0.0
+        return percentile(self.ready_seconds, share)
 
 
 async def conduct(settings: FleetSettings, say: Callable[[str], None]) -> FleetReport:
@@ -86,7 +82,7 @@ async def conduct(settings: FleetSettings, say: Callable[[str], None]) -> FleetR
     Raises:
       FleetError: a service does not come up; nothing can be judged then.
     """
-    with _folder(settings) as root, model_server() as model:
+    with temporary_folder("memoryd-chaos-", keep=settings.keep) as root, model_server() as model:
         place = Place(root=root)
         place.make()
         services = [
@@ -210,16 +206,6 @@ def _overrides(settings: FleetSettings, model: ModelServer) -> tuple[str, ...]:
         "responses.call_seconds_max=5",
         "responses.retries_max=0",
     )
-
-
-@contextmanager
-def _folder(settings: FleetSettings) -> Iterator[Path]:
-    root = Path(tempfile.mkdtemp(prefix="memoryd-chaos-"))
-    try:
-        yield root
-    finally:
-        if not settings.keep:
-            shutil.rmtree(root, ignore_errors=True)
 
 
 def _report(

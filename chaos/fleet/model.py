@@ -10,8 +10,10 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from chaos.loopback import serving
 
 _LINE = re.compile(r'^\{"line":\s*(\d+)', re.MULTILINE)
 """How a prompt numbers its events; an answer has to cite one."""
@@ -37,17 +39,12 @@ def model_server() -> Iterator[ModelServer]:
     class Handler(_Handler):
         server_state: ModelServer
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        http.daemon_threads = True
-        state = Handler.server_state = ModelServer(f"http://127.0.0.1:{http.server_address[1]}/v1")
-        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05}, name="model server")
-        thread.start()
+    with serving(Handler, "model server") as address:
+        state = Handler.server_state = ModelServer(f"{address}/v1")
         try:
             yield state
         finally:
             state.closing.set()
-            http.shutdown()
-            thread.join()
 
 
 class _Handler(BaseHTTPRequestHandler):

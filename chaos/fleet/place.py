@@ -2,12 +2,27 @@
 
 import mmap
 import os
+import shutil
 import struct
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import attrs
 
 OFFSET_BYTES = 8
+
+
+@contextmanager
+def temporary_folder(prefix: str, *, keep: bool = False) -> Iterator[Path]:
+    """A folder for the block; removed with all that is in it, unless it is to be kept."""
+    root = Path(tempfile.mkdtemp(prefix=prefix))
+    try:
+        yield root
+    finally:
+        if not keep:
+            shutil.rmtree(root, ignore_errors=True)
 
 
 @attrs.frozen(kw_only=True)

@@ -4,6 +4,7 @@ from typing import Any
 
 import attrs
 
+from chaos.figures import two_columns
 from chaos.fleet.conduct import FleetReport
 
 
@@ -26,8 +27,7 @@ def as_table(report: FleetReport) -> str:
     ]
     if "model" in report.injected:
         rows.insert(-1, ("requests to the model", f"{report.model_requests:,}"))
-    width = max(len(name) for name, _ in rows)
-    lines = [f"{name:<{width}}  {value}" for name, value in rows]
+    lines = two_columns(rows)
     lines += [f"VIOLATION: {violation}" for violation in report.violations]
     lines.append(
         f"again: memoryd chaos --seed {settings.seed} --processes {settings.processes}"

@@ -8,21 +8,23 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import attrs
 
+from chaos.figures import percentile, two_columns
 from chaos.fleet import checks
-from chaos.fleet.place import Place
+from chaos.fleet.place import Place, temporary_folder
 from chaos.fleet.services import ROOT
 from chaos.fleet.workload import Workload
 from chaos.points.child import PHASES
+
+STEPS = 40
+"""Steps of the workload: some dozen sessions in four projects."""
 
 RUN_SECONDS_MAX = 120.0
 PUBLISHED = ("memories", "memories_v2")
@@ -78,8 +80,7 @@ class PointsReport:
 
     def ready_percentile(self, share: float) -> float:
         """How long starts after a kill took: the value that this share of them stays below."""
-        ordered = sorted(one.ready_seconds for one in self.trials)
-        return ordered[min(int(len(ordered) * share), len(ordered) - 1)] if ordered else 0.0
+        return percentile([one.ready_seconds for one in self.trials], share)
 
 
 def choose(points: dict[str, int], wanted: int) -> list[Point]:
@@ -91,14 +92,14 @@ def choose(points: dict[str, int], wanted: int) -> list[Point]:
     return chosen
 
 
-def conduct(*, seed: int, wanted: int, steps: int, workers: int, say: Callable[[str], None]) -> PointsReport:
+def conduct(*, seed: int, wanted: int, workers: int, say: Callable[[str], None], steps: int = STEPS) -> PointsReport:
     """Kill at `wanted` points; everything that was started has ended when this returns.
 
     Raises:
       PointsError: a run without a kill failed.
     """
     began = time.monotonic()
-    with _folder() as root:
+    with temporary_folder("memoryd-points-") as root:
         places = [_prepare(root / f"worker-{number}", seed, steps) for number in range(workers)]
         clean = [_run(place, Point(phase="-", number=0)) for place in places]
         if any(one.words is None for one in clean):
@@ -228,15 +229,6 @@ def _run(place: Place, point: Point) -> _Ended:
     return _Ended(code=ended.returncode, words=words, ready_seconds=ready_seconds, error=error)
 
 
-@contextmanager
-def _folder() -> Iterator[Path]:
-    root = Path(tempfile.mkdtemp(prefix="memoryd-points-"))
-    try:
-        yield root
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
-
-
 def as_table(report: PointsReport) -> str:
     """The report as lines for a terminal."""
     points = ", ".join(f"{count} of {phase}" for phase, count in report.points.items())
@@ -250,6 +242,4 @@ def as_table(report: PointsReport) -> str:
         ("whole run", f"{report.seconds:.0f} s"),
         ("end states that differ", str(len(set(report.violations)))),
     ]
-    width = max(len(name) for name, _ in rows)
-    lines = [f"{name:<{width}}  {value}" for name, value in rows]
-    return "\n".join([*lines, *(f"VIOLATION: {violation}" for violation in report.violations)])
+    return "\n".join([*two_columns(rows), *(f"VIOLATION: {violation}" for violation in report.violations)])

@@ -15,11 +15,12 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import attrs
 
+from chaos.loopback import serving
 from tests.fakes.model_answers import Endless, Stream
 
 
@@ -128,17 +129,12 @@ def fake_model_server() -> Iterator[FakeModelServer]:
     class Handler(_Handler):
         model: FakeModelServer
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        http.daemon_threads = True
-        model = Handler.model = FakeModelServer(f"http://127.0.0.1:{http.server_address[1]}/v1")
-        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05}, name="fake model server")
-        thread.start()
+    with serving(Handler, "fake model server") as address:
+        model = Handler.model = FakeModelServer(f"{address}/v1")
         try:
             yield model
         finally:
             model.closing.set()
-            http.shutdown()
-            thread.join()
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 def fleet(temporary: Path, *arguments: str) -> "subprocess.Popen[str]":
     """Start a run whose folder lies below `temporary`."""
     return subprocess.Popen(
-        [sys.executable, "-m", "chaos.fleet", *arguments],
+        [sys.executable, "supervisor.py", "chaos", *arguments],
         cwd=ROOT,
         env={**os.environ, "TMPDIR": str(temporary)},
         stdout=subprocess.PIPE,

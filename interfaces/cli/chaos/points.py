@@ -11,9 +11,6 @@ from interfaces.cli.errors import EXIT_FAILED, EXIT_OK, CommandError, UsageError
 from interfaces.cli.options import CommonOptions
 from interfaces.cli.output import print_json
 
-STEPS = 40
-"""Steps of the workload: some dozen sessions in four projects."""
-
 
 def add_to(app: App) -> None:
     """Add the command."""
@@ -41,7 +38,6 @@ def add_to(app: App) -> None:
             report = conduct(
                 seed=seed,
                 wanted=points,
-                steps=STEPS,
                 workers=workers,
                 say=lambda text: print(text, file=sys.stderr),
             )
