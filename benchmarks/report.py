@@ -31,7 +31,7 @@ class Row:
 
     name: str
     figure: str
-    values: tuple[float, ...] = attrs.field(converter=tuple)
+    values: Sequence[float]
     peer: str | None = None
 
     @property
@@ -88,7 +88,13 @@ class Report:
             "settings": dict(self.settings),
             "rows": [
                 attrs.asdict(row)
-                | {"median": row.median, "min": min(row.values), "max": max(row.values), "ratio": self.ratio(row)}
+                | {
+                    "values": list(row.values),
+                    "median": row.median,
+                    "min": min(row.values),
+                    "max": max(row.values),
+                    "ratio": self.ratio(row),
+                }
                 for row in self.rows
             ],
             "growth": [attrs.asdict(one) for one in self.growth],
