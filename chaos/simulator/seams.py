@@ -2,6 +2,7 @@
 
     Trio's order of tasks                     drawn from the seed
     Trio's clock                              jumps (chaos.simulator.clock)
+    trio.sleep, sleep_until                   the same waits, on that clock alone
     trio.to_thread.run_sync                   the same work in the event loop, between two simulated waits
     time.monotonic, time, time_ns, sleep      the simulated machine's clocks; no wait
     secrets.token_hex, uuid.uuid4, random     drawn from the seed
@@ -103,6 +104,8 @@ def enclosed(world: World) -> Iterator[None]:
         replace(time, "sleep", machine.sleep)
         replace(time, "time", lambda: machine.instant().wall_ms / 1000)
         replace(time, "time_ns", lambda: machine.instant().wall_ms * 1_000_000)
+        replace(trio, "sleep", machine.clock.sleep)
+        replace(trio, "sleep_until", machine.clock.sleep_until)
         run_sync = _run_sync_in(world)
         replace(trio.to_thread, "run_sync", run_sync)
         replace(trio._path, "run_sync", run_sync)
