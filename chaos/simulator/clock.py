@@ -114,6 +114,8 @@ class Machine:
     boots: int = 1
     booted_at: float = 0.0
     lag_seconds: float = 0.0
+    _read: tuple[float, int, int] = (-1.0, 0, 0)
+    _instant: Instant = Instant(wall_ms=0, boot_ms=0, boot_id="")
 
     def now_ms(self) -> int:
         """Simulated milliseconds since the beginning."""
@@ -125,10 +127,17 @@ class Machine:
 
     def instant(self) -> Instant:
         """Both clocks of the machine, as a service reads them."""
-        boot_ms = START_BOOT_MS + self.now_ms() - round(self.booted_at * 1000)
-        return Instant(
-            wall_ms=self.true_wall_ms() + self.wall_shift_ms, boot_ms=boot_ms, boot_id=f"simulated-boot-{self.boots}"
-        )
+        read = (self.clock.current_time(), self.wall_shift_ms, self.boots)
+        if read != self._read:
+            # Read several times at most moments.
+            boot_ms = START_BOOT_MS + self.now_ms() - round(self.booted_at * 1000)
+            self._read = read
+            self._instant = Instant(
+                wall_ms=self.true_wall_ms() + self.wall_shift_ms,
+                boot_ms=boot_ms,
+                boot_id=f"simulated-boot-{self.boots}",
+            )
+        return self._instant
 
     def reboot(self) -> None:
         """Begin another boot now; the caller ends the services."""

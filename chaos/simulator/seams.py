@@ -65,6 +65,8 @@ _FILE_CHANGES = (
     "ftruncate",
 )
 
+_NAME_CHANGES = frozenset({"link", "remove", "rename", "replace", "rmdir", "symlink", "unlink"})
+
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
@@ -110,7 +112,7 @@ def enclosed(world: World) -> Iterator[None]:
         replace(trio.to_thread, "run_sync", run_sync)
         replace(trio._path, "run_sync", run_sync)
         for name in _FILE_CHANGES:
-            replace(os, name, _changing(name, getattr(os, name)))
+            replace(os, name, _changing(world, name, getattr(os, name)))
         replace(os, "open", _opening(os.open))
         replace(os, "close", _closing(world, os.close))
         replace(os, "listdir", _sorted_names(os.listdir))
@@ -156,11 +158,14 @@ def _run_sync_in(world: World) -> Callable[..., Any]:
     return run_sync
 
 
-def _changing(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+def _changing(world: World, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+    is_of_names = name in _NAME_CHANGES
+
     def change(*args: Any, **options: Any) -> Any:
         life = LIFE.get()
         if life is not None:
             life.on_file(name)
+        world.name_changes += is_of_names
         return real(*args, **options)
 
     return change
