@@ -32,8 +32,7 @@ class LeashedCoroutine:
         if self._kept is not None or life.is_frozen:
             return self._resume(self._send, value)
         # The way of nearly every step.
-        if not life.is_dead:
-            life.step("await")
+        life.on_await()
         return self._send(value)
 
     def throw(self, error: Any) -> Any:
