@@ -18,8 +18,8 @@ BUSY_DEADLINE_MS = 10_000
 """How long a statement waits for another process's write lock. Writers here hold it for milliseconds."""
 
 STATEMENTS_KEPT = 512
-"""Prepared statements that a connection keeps, the most that APSW can. It forgets what was not among the last so many that
-ran, one text run ten times counting ten: with its usual 100 what is asked once in a dozen requests is prepared anew."""
+"""Prepared statements that a connection keeps, the most that APSW can. It forgets what was not among the last so many
+that ran, a text that ran ten times counting ten: by its usual 100, what is seldom asked is prepared anew each time."""
 
 WAL_RESET_BUG = ((3, 7, 0), (3, 51, 2))
 """SQLite versions, first and last, in which several connections on one WAL file can corrupt the database."""

@@ -60,7 +60,7 @@ class JumpingClock(trio.abc.Clock):
         return 0.0
 
     def _wake_next(self, deadline: float) -> bool:
-        """Jump to the first pause that ends until then, and wake all that end at that very time; say if there are any."""
+        """Jump to the first pause that ends until then, and wake all that end at that very time; say if any does."""
         waiting = self._waiting
         is_found = False
         while waiting and waiting[0][0] <= (self._now if is_found else deadline):
@@ -114,8 +114,8 @@ class Machine:
     boots: int = 1
     booted_at: float = 0.0
     lag_seconds: float = 0.0
-    _read: tuple[float, int, int] = (-1.0, 0, 0)
-    _instant: Instant = Instant(wall_ms=0, boot_ms=0, boot_id="")
+    _read: tuple[float, int, int] | None = None
+    _instant: Instant | None = None
 
     def now_ms(self) -> int:
         """Simulated milliseconds since the beginning."""
@@ -128,7 +128,7 @@ class Machine:
     def instant(self) -> Instant:
         """Both clocks of the machine, as a service reads them."""
         read = (self.clock.current_time(), self.wall_shift_ms, self.boots)
-        if read != self._read:
+        if read != self._read or self._instant is None:
             # Read several times at most moments.
             boot_ms = START_BOOT_MS + self.now_ms() - round(self.booted_at * 1000)
             self._read = read

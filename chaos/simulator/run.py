@@ -133,7 +133,7 @@ def simulate(scenario: Scenario, root: Path, *, events_per_service: int = 25) ->
 
 @contextmanager
 def _seldom_collected() -> Iterator[None]:
-    """Let Python look for cycles now and then only: a run leaves few, and looking for them takes a tenth of its time."""
+    """Let Python look for cycles now and then only: a run leaves few, and each search costs time."""
     before = gc.get_threshold()
     gc.set_threshold(*COLLECT_EVERY)
     try:
