@@ -254,6 +254,8 @@ def links_follow_the_rows(step: Step) -> Iterator[str]:
     if seen is not None and seen[0] is step.after.scopes and seen[1] == step.name_changes:
         # Links and folders are names. None was touched since all were right, and what rows named only grew.
         return
+    step.ledger.linked_at = None
+    found = False
     memories_dir = str(step.memories_dir)
     for key, state in step.after.scopes.items():
         kind, _, name = key.partition(":")
@@ -265,16 +267,19 @@ def links_follow_the_rows(step: Step) -> Iterator[str]:
         folder = target[len(memories_dir) + 1 :]
         named = [*step.ledger.named.get(key, ()), state.generation_folder]
         if folder not in named:
+            found = True
             yield f"scope {key}: its link names {folder}, which no row ever named"
             continue
         place = named.index(folder)
         if place < step.ledger.linked.get(key, 0):
+            found = True
             yield f"scope {key}: its link went back to {folder}"
         step.ledger.linked[key] = place
         missing = _missing(target)
         if missing:
+            found = True
             yield f"scope {key}: its link names {folder}, which lacks {', '.join(missing)}"
-    if step.name_changes is not None:
+    if not found and step.name_changes is not None:
         step.ledger.linked_at = step.after.scopes, step.name_changes
 
 
