@@ -2,6 +2,7 @@
 
     Trio's order of tasks                     drawn from the seed
     Trio's clock                              jumps (chaos.simulator.clock)
+    Trio's looks at sockets                   now and then, where it would not wait: a signal is heard a little later
     trio.sleep, sleep_until                   the same waits, on that clock alone
     trio.to_thread.run_sync                   the same work in the event loop, between two simulated waits
     time.monotonic, time, time_ns, sleep      the simulated machine's clocks; no wait
@@ -50,6 +51,9 @@ _SLOWER = (
     (workers.lease_keeper, "WAKE_SECONDS_MAX", 10.0),
 )
 """How often somebody looks who mostly looks in vain."""
+
+LOOK_EVERY = 64
+"""Of so many rounds that do not wait, one looks at sockets: for Ctrl-C, which wakes Trio by one."""
 
 _FILE_CHANGES = (
     "fsync",
@@ -106,6 +110,8 @@ def enclosed(world: World) -> Iterator[None]:
         replace(time, "sleep", machine.sleep)
         replace(time, "time", lambda: machine.instant().wall_ms / 1000)
         replace(time, "time_ns", lambda: machine.instant().wall_ms * 1_000_000)
+        runner = trio_run.GLOBAL_RUN_CONTEXT.runner
+        replace(runner, "io_manager", _SeldomAsked(runner.io_manager))
         replace(trio, "sleep", machine.clock.sleep)
         replace(trio, "sleep_until", machine.clock.sleep_until)
         run_sync = _run_sync_in(world)
@@ -125,6 +131,25 @@ def enclosed(world: World) -> Iterator[None]:
             replace(module, name, seconds)
         patches.enter_context(_logs_into(world))
         yield
+
+
+class _SeldomAsked:
+    """What Trio asks of the operating system: there are no sockets but the one by which it wakes itself."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self._passed_over = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def get_events(self, timeout: float) -> Any:
+        """Look, if Trio would wait for it, and every so many times otherwise."""
+        self._passed_over += 1
+        if timeout > 0 or self._passed_over >= LOOK_EVERY:
+            self._passed_over = 0
+            return self._inner.get_events(timeout)
+        return ()
 
 
 def _run_sync_in(world: World) -> Callable[..., Any]:
