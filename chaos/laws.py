@@ -42,6 +42,7 @@ class Ledger:
       fencing_floor, generation_floor: the greatest number that somebody was told, by row.
       named: every folder that a scope's row ever named, in order.
       linked: how far in `named` each scope's link has come.
+      linked_at: for which scopes, and after how many changes of names, all links were last found right.
     """
 
     granted: dict[RowKey, Granted] = attrs.field(factory=dict)
@@ -50,6 +51,7 @@ class Ledger:
     generation_floor: dict[str, int] = attrs.field(factory=dict)
     named: dict[str, list[str]] = attrs.field(factory=dict)
     linked: dict[str, int] = attrs.field(factory=dict)
+    linked_at: tuple[object, int] | None = None
 
     def take_in(self, step: "Step") -> None:
         """Remember a step that was lawful."""
@@ -76,6 +78,7 @@ class Step:
       actor: the process that committed; '' when it died over it.
       living: the processes that live. A frozen one lives.
       boot_ms, boot_id: of the machine, whatever a service believes.
+      name_changes: how many names on the disk were given, taken and moved until now; None: not counted.
     """
 
     before: Rows
@@ -86,9 +89,12 @@ class Step:
     boot_id: str
     memories_dir: Path
     ledger: Ledger
+    name_changes: int | None = None
 
     def lease_changes(self) -> Iterator[tuple[RowKey, Lease | None, Lease]]:
         """The rows whose lease columns differ."""
+        if self.before.leases is self.after.leases:
+            return
         for key, now in self.after.leases.items():
             before = self.before.leases.get(key)
             if before != now:
@@ -244,6 +250,12 @@ def a_generation_is_its_owners(step: Step) -> Iterator[str]:
 
 def links_follow_the_rows(step: Step) -> Iterator[str]:
     """A link names a generation that the scope's row names or named, whole, and never an older one than before."""
+    seen = step.ledger.linked_at
+    if seen is not None and seen[0] is step.after.scopes and seen[1] == step.name_changes:
+        # Links and folders are names. None was touched since all were right, and what rows named only grew.
+        return
+    step.ledger.linked_at = None
+    found = False
     memories_dir = str(step.memories_dir)
     for key, state in step.after.scopes.items():
         kind, _, name = key.partition(":")
@@ -255,15 +267,20 @@ def links_follow_the_rows(step: Step) -> Iterator[str]:
         folder = target[len(memories_dir) + 1 :]
         named = [*step.ledger.named.get(key, ()), state.generation_folder]
         if folder not in named:
+            found = True
             yield f"scope {key}: its link names {folder}, which no row ever named"
             continue
         place = named.index(folder)
         if place < step.ledger.linked.get(key, 0):
+            found = True
             yield f"scope {key}: its link went back to {folder}"
         step.ledger.linked[key] = place
         missing = _missing(target)
         if missing:
+            found = True
             yield f"scope {key}: its link names {folder}, which lacks {', '.join(missing)}"
+    if not found and step.name_changes is not None:
+        step.ledger.linked_at = step.after.scopes, step.name_changes
 
 
 LAWS: tuple[Law, ...] = (

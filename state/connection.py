@@ -17,6 +17,10 @@ from state.errors import StateFolderError
 BUSY_DEADLINE_MS = 10_000
 """How long a statement waits for another process's write lock. Writers here hold it for milliseconds."""
 
+STATEMENTS_KEPT = 512
+"""Prepared statements that a connection keeps, the most that APSW can. It forgets what was not among the last so many
+that ran, a text that ran ten times counting ten: by its usual 100, what is seldom asked is prepared anew each time."""
+
 WAL_RESET_BUG = ((3, 7, 0), (3, 51, 2))
 """SQLite versions, first and last, in which several connections on one WAL file can corrupt the database."""
 
@@ -74,7 +78,7 @@ def open_writer(
       apsw.Error: SQLite's own reason; NotADBError and CorruptError mean that the file is damaged.
     """
     refuse_broken_sqlite(apsw.sqlite_lib_version())
-    connection = apsw.Connection(str(database), vfs=vfs)
+    connection = apsw.Connection(str(database), vfs=vfs, statementcachesize=STATEMENTS_KEPT)
     try:
         connection.set_busy_handler(JitteredBusyHandler(busy_deadline_ms))
         if shrinks:
@@ -101,7 +105,9 @@ def _prepare_writer(connection: apsw.Connection, synchronous: Synchronous) -> No
 def open_reader(database: Path, *, busy_deadline_ms: int = BUSY_DEADLINE_MS, vfs: str | None = None) -> apsw.Connection:
     """Open a connection that can only read; the file must exist. `vfs` as in `open_writer`."""
     refuse_broken_sqlite(apsw.sqlite_lib_version())
-    connection = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY, vfs=vfs)
+    connection = apsw.Connection(
+        str(database), flags=apsw.SQLITE_OPEN_READONLY, vfs=vfs, statementcachesize=STATEMENTS_KEPT
+    )
     connection.set_busy_handler(JitteredBusyHandler(busy_deadline_ms))
     _pragma(connection, "query_only = ON")
     return connection

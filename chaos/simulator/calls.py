@@ -87,14 +87,23 @@ class History:
             told(answer)
 
 
+_TELLING = ("thread_id", "fencing_number", "generation", "failure", "result", "attempt")
+_WITH_A_KEY: dict[type, bool] = {}
+
+
 def _key(message: Any) -> str:
     """What tells this message from others of its kind."""
+    kind = type(message)
+    if kind not in _WITH_A_KEY:
+        _WITH_A_KEY[kind] = any(hasattr(kind, name) for name in ("terms", "token", "scope", *_TELLING))
+    if not _WITH_A_KEY[kind]:
+        return ""
     parts = []
     terms = getattr(message, "terms", None)
     token = getattr(terms or message, "token", None)
     if token:
         parts.append(str(token)[:6])
-    for name in ("thread_id", "fencing_number", "generation", "failure", "result", "attempt"):
+    for name in _TELLING:
         value = getattr(message, name, None)
         if value is not None:
             parts.append(f"{name.partition('_')[0]} {value}")

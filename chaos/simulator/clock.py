@@ -18,6 +18,10 @@ LOOK_SECONDS = 0.05
 """How often, and how long in real time, Trio waits for itself before a simulation counts as stuck."""
 
 
+_sleep_until = trio.sleep_until
+"""Trio's own; what is called by that name while a simulation runs is the clock's."""
+
+
 class NothingHappensError(Exception):
     """Every task waits for another one, and no clock will wake any of them."""
 
@@ -43,12 +47,8 @@ class JumpingClock(trio.abc.Clock):
 
     def deadline_to_sleep_time(self, deadline: float) -> float:
         """Asked by Trio when nothing can run: jump instead of sleeping."""
-        while self._waiting and self._waiting[0][0] <= deadline:
-            when, _, waiter = heapq.heappop(self._waiting)
-            if waiter:
-                self._now = max(self._now, when)
-                trio.lowlevel.reschedule(waiter.pop())
-                return 0.0
+        if self._wake_next(deadline):
+            return 0.0
         if deadline == math.inf:
             # At its very end Trio wakes itself through a socket, which it is given a moment to look at.
             self._stands_still += 1
@@ -59,17 +59,45 @@ class JumpingClock(trio.abc.Clock):
         self._now = max(self._now, deadline)
         return 0.0
 
+    def _wake_next(self, deadline: float) -> bool:
+        """Jump to the first pause that ends until then, and wake all that end at that very time; say if any does."""
+        waiting = self._waiting
+        is_found = False
+        while waiting and waiting[0][0] <= (self._now if is_found else deadline):
+            when, _, waiter = heapq.heappop(waiting)
+            if waiter:
+                is_found, self._now = True, max(self._now, when)
+                trio.lowlevel.reschedule(waiter.pop())
+        return is_found
+
     async def pause(self, seconds: float) -> None:
         """Wait so long, as `trio.sleep` does, at a fraction of its real cost."""
+        await self.pause_until(self._now + seconds)
+
+    async def pause_until(self, when: float) -> None:
+        """Wait until then, as `trio.sleep_until` does; also where that is now, others go first."""
         waiter = [trio.lowlevel.current_task()]
         self._waited += 1
-        heapq.heappush(self._waiting, (self._now + seconds, self._waited, waiter))
+        heapq.heappush(self._waiting, (when, self._waited, waiter))
 
         def abort(_raise_cancel: Any) -> trio.lowlevel.Abort:
             waiter.clear()
             return trio.lowlevel.Abort.SUCCEEDED
 
         await trio.lowlevel.wait_task_rescheduled(abort)
+
+    async def sleep(self, seconds: float) -> None:
+        """Stands for `trio.sleep`, which makes a cancel scope for each wait."""
+        if seconds < 0:
+            raise ValueError("`seconds` must be non-negative")
+        await self.sleep_until(self._now + seconds)
+
+    async def sleep_until(self, deadline: float) -> None:
+        """Stands for `trio.sleep_until`."""
+        if self._now < deadline < math.inf:
+            await self.pause_until(deadline)
+        else:
+            await _sleep_until(deadline)
 
 
 @attrs.define
@@ -86,6 +114,8 @@ class Machine:
     boots: int = 1
     booted_at: float = 0.0
     lag_seconds: float = 0.0
+    _read: tuple[float, int, int] | None = None
+    _instant: Instant | None = None
 
     def now_ms(self) -> int:
         """Simulated milliseconds since the beginning."""
@@ -97,10 +127,17 @@ class Machine:
 
     def instant(self) -> Instant:
         """Both clocks of the machine, as a service reads them."""
-        boot_ms = START_BOOT_MS + self.now_ms() - round(self.booted_at * 1000)
-        return Instant(
-            wall_ms=self.true_wall_ms() + self.wall_shift_ms, boot_ms=boot_ms, boot_id=f"simulated-boot-{self.boots}"
-        )
+        read = (self.clock.current_time(), self.wall_shift_ms, self.boots)
+        if read != self._read or self._instant is None:
+            # Read several times at most moments.
+            boot_ms = START_BOOT_MS + self.now_ms() - round(self.booted_at * 1000)
+            self._read = read
+            self._instant = Instant(
+                wall_ms=self.true_wall_ms() + self.wall_shift_ms,
+                boot_ms=boot_ms,
+                boot_id=f"simulated-boot-{self.boots}",
+            )
+        return self._instant
 
     def reboot(self) -> None:
         """Begin another boot now; the caller ends the services."""

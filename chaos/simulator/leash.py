@@ -19,6 +19,7 @@ class LeashedCoroutine:
 
     def __init__(self, inner: Any, life: Life) -> None:
         self._inner = inner
+        self._send = inner.send
         self._life = life
         self._kept: tuple[Callable[[Any], Any], Any] | None = None
 
@@ -27,7 +28,12 @@ class LeashedCoroutine:
 
     def send(self, value: Any) -> Any:
         """Resume the task with a value, unless its service is frozen."""
-        return self._resume(self._inner.send, value)
+        life = self._life
+        if self._kept is not None or life.is_frozen:
+            return self._resume(self._send, value)
+        # The way of nearly every step.
+        life.on_await()
+        return self._send(value)
 
     def throw(self, error: Any) -> Any:
         """Resume the task with an exception, unless its service is frozen."""

@@ -1,6 +1,7 @@
 """One seed, from its first instant to its verdict."""
 
 import contextlib
+import gc
 import os
 import shutil
 import tempfile
@@ -42,6 +43,9 @@ PUBLISH_SECONDS_MAX = BACKOFF_MS_MAX / 1000 + 120.0
 """The publishing worker looks twice before it publishes, once a minute at what it wrote, and backs off like others."""
 
 FOLDERS_MAX = 1_000
+
+COLLECT_EVERY = (100_000, 50, 1_000)
+"""Of Python's collector of cycles, in a run: a long one holds still some ten megabytes of them at most."""
 
 _CODEX_CONFIG = '[features]\nmemories = true\n[memories]\nversion = "v1"\n'
 """What has memories published where the check looks for them."""
@@ -123,8 +127,19 @@ def simulate(scenario: Scenario, root: Path, *, events_per_service: int = 25) ->
     machine = Machine(JumpingClock())
     _clear(root)
     _make_database(root)
-    with seeded(scenario.seed), planted(scenario.bug):
+    with seeded(scenario.seed), planted(scenario.bug), _seldom_collected():
         return trio.run(_run, scenario, root, machine, events_per_service, clock=machine.clock, instruments=[Leash()])
+
+
+@contextmanager
+def _seldom_collected() -> Iterator[None]:
+    """Let Python look for cycles now and then only: a run leaves few, and each search costs time."""
+    before = gc.get_threshold()
+    gc.set_threshold(*COLLECT_EVERY)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 async def _run(scenario: Scenario, root: Path, machine: Machine, events_per_service: int) -> Verdict:

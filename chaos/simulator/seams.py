@@ -2,6 +2,8 @@
 
     Trio's order of tasks                     drawn from the seed
     Trio's clock                              jumps (chaos.simulator.clock)
+    Trio's looks at sockets                   now and then, where it would not wait: a signal is heard a little later
+    trio.sleep, sleep_until                   the same waits, on that clock alone
     trio.to_thread.run_sync                   the same work in the event loop, between two simulated waits
     time.monotonic, time, time_ns, sleep      the simulated machine's clocks; no wait
     secrets.token_hex, uuid.uuid4, random     drawn from the seed
@@ -50,6 +52,9 @@ _SLOWER = (
 )
 """How often somebody looks who mostly looks in vain."""
 
+LOOK_EVERY = 64
+"""Of so many rounds that do not wait, one looks at sockets: for Ctrl-C, which wakes Trio by one."""
+
 _FILE_CHANGES = (
     "fsync",
     "link",
@@ -63,6 +68,8 @@ _FILE_CHANGES = (
     "chmod",
     "ftruncate",
 )
+
+_NAME_CHANGES = frozenset({"link", "remove", "rename", "replace", "rmdir", "symlink", "unlink"})
 
 
 @contextmanager
@@ -103,11 +110,15 @@ def enclosed(world: World) -> Iterator[None]:
         replace(time, "sleep", machine.sleep)
         replace(time, "time", lambda: machine.instant().wall_ms / 1000)
         replace(time, "time_ns", lambda: machine.instant().wall_ms * 1_000_000)
+        runner = trio_run.GLOBAL_RUN_CONTEXT.runner
+        replace(runner, "io_manager", _SeldomAsked(runner.io_manager))
+        replace(trio, "sleep", machine.clock.sleep)
+        replace(trio, "sleep_until", machine.clock.sleep_until)
         run_sync = _run_sync_in(world)
         replace(trio.to_thread, "run_sync", run_sync)
         replace(trio._path, "run_sync", run_sync)
         for name in _FILE_CHANGES:
-            replace(os, name, _changing(name, getattr(os, name)))
+            replace(os, name, _changing(world, name, getattr(os, name)))
         replace(os, "open", _opening(os.open))
         replace(os, "close", _closing(world, os.close))
         replace(os, "listdir", _sorted_names(os.listdir))
@@ -120,6 +131,25 @@ def enclosed(world: World) -> Iterator[None]:
             replace(module, name, seconds)
         patches.enter_context(_logs_into(world))
         yield
+
+
+class _SeldomAsked:
+    """What Trio asks of the operating system: there are no sockets but the one by which it wakes itself."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self._passed_over = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def get_events(self, timeout: float) -> Any:
+        """Look, if Trio would wait for it, and every so many times otherwise."""
+        self._passed_over += 1
+        if timeout > 0 or self._passed_over >= LOOK_EVERY:
+            self._passed_over = 0
+            return self._inner.get_events(timeout)
+        return ()
 
 
 def _run_sync_in(world: World) -> Callable[..., Any]:
@@ -153,11 +183,14 @@ def _run_sync_in(world: World) -> Callable[..., Any]:
     return run_sync
 
 
-def _changing(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+def _changing(world: World, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+    is_of_names = name in _NAME_CHANGES
+
     def change(*args: Any, **options: Any) -> Any:
         life = LIFE.get()
         if life is not None:
             life.on_file(name)
+        world.name_changes += is_of_names
         return real(*args, **options)
 
     return change

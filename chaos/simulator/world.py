@@ -58,7 +58,11 @@ class Delays:
 
 
 class World:
-    """One run's world."""
+    """One run's world.
+
+    Attributes:
+      name_changes: how often a name on the disk was given, taken or moved; a new file in its place is none.
+    """
 
     def __init__(self, root: Path, seed: int, machine: Machine) -> None:
         self.root = root
@@ -71,6 +75,7 @@ class World:
         self.model = MoodyModel(random.Random(f"model {seed}"), self.goals)
         self.codex_home = root / "codex"
         self.state_dir = root / "state"
+        self.memories_dir = StateFolder(path=self.state_dir).memories_dir
         self.settings = Settings(
             backfill=BackfillSettings(watch=False, rescan_seconds=15.0),
             extraction=ExtractionSettings(min_rollout_idle_hours=IDLE_HOURS),
@@ -87,7 +92,8 @@ class World:
         self.crash: Exception | None = None
         self.steps = self.steps_under_faults = self.commits_judged = 0
         self.active_seconds = 0
-        self._second = -1
+        self._second = self._next_second = -1
+        self.name_changes = 0
         self._is_disturbed = False
         self.reader: RowReader
         self._rows: Rows
@@ -102,10 +108,6 @@ class World:
             config_file=self.root / "config.toml",
             config_exists=False,
         )
-
-    @property
-    def memories_dir(self) -> Path:
-        return StateFolder(path=self.state_dir).memories_dir
 
     async def _extraction(self, handle: Any, paths: Paths, settings: Settings) -> None:
         await Extraction(handle, paths.codex_home, settings, self.model, NoProgress()).run(until_done=False)
@@ -126,12 +128,13 @@ class World:
         """A service did something."""
         if life.is_calm:
             return
-        second = int(self.machine.clock.current_time())
-        if second != self._second:
+        now = self.machine.clock.current_time()
+        if now >= self._next_second:
             # Faults come and go in their own time; a second is near enough to count steps by.
-            self._second, self._is_disturbed = second, self.is_disturbed()
-        if second != life.active_second:
-            life.active_second = second
+            self._second, self._is_disturbed = int(now), self.is_disturbed()
+            self._next_second = self._second + 1
+        if self._second != life.active_second:
+            life.active_second = self._second
             self.active_seconds += 1
         self.steps += 1
         self.steps_under_faults += self._is_disturbed
@@ -216,6 +219,7 @@ class World:
             boot_id=instant.boot_id,
             memories_dir=self.memories_dir,
             ledger=self.ledger,
+            name_changes=self.name_changes,
         )
 
     def _judge(self, step: Step, laws: tuple[Law, ...]) -> None:

@@ -183,6 +183,24 @@ def test_link_that_goes_back_is_seen(tmp_path: Path) -> None:
     assert any("went back" in found for found in laws.links_follow_the_rows(one))
 
 
+def test_links_are_judged_anew_when_a_name_or_a_scope_changed(tmp_path: Path) -> None:
+    scope = ScopeState(5, 5, 5, 1, "generations/home/00000001-t", 0, None)
+    after = rows(scopes={"home:": scope})
+    ledger = Ledger(named={"home:": ["generations/home/00000001-t"]})
+
+    def at(name_changes: int | None, after: Rows = after) -> Step:
+        return attrs.evolve(step(after, after, ledger=ledger), memories_dir=tmp_path, name_changes=name_changes)
+
+    assert not broken(laws.links_follow_the_rows, at(7))
+    (tmp_path / "current").symlink_to("generations/home/never-named")
+
+    assert not broken(laws.links_follow_the_rows, at(7)), "it trusts who counts"
+    assert broken(laws.links_follow_the_rows, at(8))
+    assert broken(laws.links_follow_the_rows, at(8)), "what was wrong stays wrong"
+    assert broken(laws.links_follow_the_rows, at(7, attrs.evolve(after, scopes=dict(after.scopes))))
+    assert broken(laws.links_follow_the_rows, at(None))
+
+
 def test_judge_names_the_first_law_that_does_not_hold_and_none_for_nothing() -> None:
     assert judge(step(rows(), rows()), LAWS, at_ms=5) is None
     found = judge(step(rows(HELD), rows(FREE)), LAWS, at_ms=5)

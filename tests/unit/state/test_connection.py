@@ -170,3 +170,14 @@ def test_damaged_file_is_left_untouched_when_it_cannot_be_opened(database: Path)
         open_writer(database)
 
     assert log.read_bytes() == b"left behind"
+
+
+def test_statement_that_is_seldom_run_stays_prepared(writer: apsw.Connection) -> None:
+    seldom = [f"SELECT text FROM note LIMIT {number}" for number in range(20)]
+    for _ in range(10):
+        for sql in seldom:
+            writer.execute(sql).fetchall()
+        for _ in range(200):
+            writer.execute("SELECT 1").fetchall()
+
+    assert writer.cache_stats()["misses"] < 2 * len(seldom)

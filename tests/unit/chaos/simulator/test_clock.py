@@ -1,5 +1,6 @@
 """The clock that jumps, and the machine's two clocks."""
 
+import pytest
 import trio
 
 from chaos.simulator.clock import START_BOOT_MS, START_WALL_MS, JumpingClock, Machine
@@ -55,3 +56,56 @@ def test_blocking_sleep_moves_what_code_reads_and_nobody_else() -> None:
 
     assert machine.monotonic() == 2.5
     assert machine.instant().boot_ms == START_BOOT_MS
+
+
+def test_pauses_that_end_at_one_moment_end_together_and_those_of_a_cancelled_task_never() -> None:
+    clock = JumpingClock()
+    ended: list[tuple[str, float]] = []
+
+    async def pause(name: str, until: float) -> None:
+        await clock.sleep_until(until)
+        ended.append((name, trio.current_time()))
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(pause, "a", 2.0)
+            nursery.start_soon(pause, "b", 2.0)
+            nursery.start_soon(pause, "c", 3.0)
+            with trio.move_on_after(1.0):
+                await clock.sleep(2.0)
+                ended.append(("cancelled", trio.current_time()))
+
+    trio.run(main, clock=clock)
+
+    assert sorted(ended) == [("a", 2.0), ("b", 2.0), ("c", 3.0)]
+
+
+def test_wait_for_what_is_over_lets_others_go_on_and_takes_no_time() -> None:
+    clock = JumpingClock()
+    order: list[str] = []
+
+    async def other() -> None:
+        order.append("other")
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(other)
+            await clock.sleep_until(-1.0)
+            order.append("this")
+            await clock.sleep(0)
+
+    trio.run(main, clock=clock)
+
+    assert sorted(order) == ["other", "this"]
+    assert clock.current_time() == 0.0
+    with pytest.raises(ValueError, match="non-negative"):
+        trio.run(clock.sleep, -1.0, clock=clock)
+
+
+def test_clock_that_is_moved_between_two_readings_of_one_moment_is_read_anew() -> None:
+    machine = Machine(JumpingClock())
+    first = machine.instant()
+    machine.wall_shift_ms = 5
+
+    assert machine.instant().wall_ms == first.wall_ms + 5
+    assert machine.instant() is machine.instant()
