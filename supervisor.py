@@ -14,6 +14,8 @@ if __name__ == "__main__":
     # Until `run` and `once` watch signals themselves, Ctrl-C ends the process quietly and not with a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
+import config.plain_structlog  # isort: skip  # noqa: F401  # before whatever logs
+
 import collections
 import os
 import sys
