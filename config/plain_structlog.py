@@ -1,7 +1,7 @@
 """Imports structlog without rich, which it takes where it finds it, for tracebacks in colour.
 
-memoryd writes its tracebacks as plain text, and rich with what it brings along is 80 modules: a sixth of a start. Whoever
-draws a table or a progress bar imports rich then, as ever. The entry point imports this module before all others of ours.
+memoryd writes its tracebacks as plain text, and rich with what it brings along is 80 modules: a sixth of a start.
+Whoever draws a table or a progress bar imports rich then, as ever. The entry point imports this first.
 """
 
 import sys

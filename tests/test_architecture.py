@@ -59,7 +59,7 @@ AT_THE_TOP = [ROOT / name for name in ("supervisor.py", "commands.py", "stopping
 
 TOP = tuple(path.stem for path in AT_THE_TOP)
 
-EVERY_RULE = {**RULES, **LOG_RULES}
+EVERY_RULE = {**RULES.whole(), **LOG_RULES.whole()}
 
 APPLICATION_FILES = [*AT_THE_TOP, *sources(*APPLICATION)]
 

@@ -1,7 +1,8 @@
 """The command `memoryd`: which commands there are, and how every one of them ends.
 
-Each command is a module, imported when it is the one that was named; this one puts them together and turns whatever went wrong into one sentence and an exit
-code. No traceback reaches a person: an error that nobody foresaw is written to a file, and the file is named.
+Each command is a module, imported when it is the one that was named; this one puts them together and turns whatever
+went wrong into one sentence and an exit code. No traceback reaches a person: an error that nobody foresaw is written to
+a file, and the file is named.
 """
 
 import contextlib
@@ -30,7 +31,6 @@ from interfaces.cli.errors import (
 from interfaces.cli.output import print_error
 from interfaces.service import Service
 from state.errors import first_cause
-
 
 SERVED = ("once", "run", "publish", "status", "doctor")
 """Commands that ask the service behind them for something. Each is the module of its name in `interfaces.cli`."""

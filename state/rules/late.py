@@ -1,6 +1,6 @@
 """Rules that are imported when they are first asked for, so that a command pays for what it asks and a start for less.
 
-Making the classes of all messages takes longer than opening a store. A command that lists threads needs a tenth of them.
+Making the classes of all messages takes longer than opening a store, and a command needs few of them.
 """
 
 from collections.abc import Callable, Coroutine, Mapping
@@ -41,7 +41,7 @@ class LateRules(dict[type[Request[Any]], Rule]):
         return rule
 
     def whole(self) -> "LateRules":
-        """Import every rule that is not; answer this dictionary, which then holds all of them.
+        """Import every rule that is not here yet; answer this dictionary, which then holds all of them.
 
         Raises:
           AttributeError: a name stands here that its module does not have.

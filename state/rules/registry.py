@@ -32,6 +32,7 @@ applying_rules = Module("state.rules.applying")
 backfill_rules = Module("state.rules.backfill")
 consolidation_rules = Module("state.rules.consolidation")
 consolidation_claim_rules = Module("state.rules.consolidation_claims")
+dead_process_rules = Module("state.rules.dead_processes")
 drift_rules = Module("state.rules.drift")
 extraction_rules = Module("state.rules.extraction")
 extraction_claim_rules = Module("state.rules.extraction_claims")
@@ -117,7 +118,7 @@ _STATE = {
     service.ListWorkers: service_rules.list_workers,
     service.RegisterProcess: service_rules.register_process,
     service.ReportWorker: service_rules.report_worker,
-    service.ReturnLeases: service_rules.return_leases,
+    service.ReturnLeases: dead_process_rules.return_leases,
     thread_edits.PatchThreadGit: thread_edit_rules.patch_thread_git,
     thread_edits.SetThreadMemoryMode: thread_edit_rules.set_thread_memory_mode,
     thread_edits.SetThreadName: thread_edit_rules.set_thread_name,
