@@ -7,18 +7,21 @@ the environment and from flags is read by the setting's own type; in TOML a numb
 """
 
 import difflib
+import functools
 import json
 import tomllib
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
-import cattrs
 
 from config.settings import Settings
+
+if TYPE_CHECKING:
+    import cattrs
 
 ENVIRONMENT_PREFIX = "MEMORYD_"
 
@@ -170,7 +173,7 @@ def _parsed(section: str, key: str, text: str, source: str) -> Any:
 
 def _checked(section: str, key: str, one: _Given) -> Any:
     try:
-        value = _CONVERTER.structure(one.value, _TYPES[section, key])
+        value = _strict_converter().structure(one.value, _TYPES[section, key])
     except Exception as error:
         raise _wrong(section, key, one) from error
     try:
@@ -215,8 +218,14 @@ def _without_none(kind: Any) -> Any:
     return kind
 
 
-def _strict_converter() -> cattrs.Converter:
-    """A converter that takes no text for a number, no number for a text, and a truth value for nothing else."""
+@functools.cache
+def _strict_converter() -> "cattrs.Converter":
+    """A converter that takes no text for a number, no number for a text, and a truth value for nothing else.
+
+    It is made for the first setting that is given; most starts give none.
+    """
+    import cattrs
+
     converter = cattrs.Converter(forbid_extra_keys=True)
 
     def strict(*allowed: type) -> Callable[[Any, Any], Any]:
@@ -248,6 +257,3 @@ def _only_texts(value: Any) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(part, str) for part in value):
         raise TypeError("expected a list of texts")
     return value
-
-
-_CONVERTER = _strict_converter()

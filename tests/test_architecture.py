@@ -2,6 +2,8 @@
 
 import ast
 import inspect
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from importlib import import_module
@@ -10,6 +12,7 @@ from typing import Any, get_type_hints
 
 import pytest
 
+from interfaces.cli.app import COMMANDS
 from state.messages.base import LongRead, Request, SmallRead
 from state.rules.registry import LOG_RULES, RULES
 
@@ -59,7 +62,7 @@ AT_THE_TOP = [ROOT / name for name in ("supervisor.py", "commands.py", "stopping
 
 TOP = tuple(path.stem for path in AT_THE_TOP)
 
-EVERY_RULE = {**RULES, **LOG_RULES}
+EVERY_RULE = {**RULES.whole(), **LOG_RULES.whole()}
 
 APPLICATION_FILES = [*AT_THE_TOP, *sources(*APPLICATION)]
 
@@ -253,3 +256,75 @@ def test_module_begins_with_what_it_is_for(path: Path) -> None:
 @pytest.mark.parametrize("path", [*SHIPPED_FILES, *sources("tests")], ids=name)
 def test_file_is_not_too_long(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= LINES_MAX
+
+
+LATE = (
+    "backports",
+    "cattrs",
+    "chaos",
+    "cyclopts.help",
+    "email",
+    "http",
+    "httpx",
+    "multiprocessing",
+    "openai",
+    "prometheus_client",
+    "pygments",
+    "rich",
+    "watchfiles",
+    "workers.backfill",
+    "workers.consolidation",
+    "workers.doctor",
+    "workers.extraction",
+    "workers.models",
+    "workers.publishing",
+    "state.messages.consolidation",
+    "state.messages.drift",
+    "state.rollouts.conversation",
+    "state.rollouts.fold",
+    "state.rules.extraction",
+)
+"""What costs time to import, and what neither an opening nor a command that lists needs."""
+
+
+_WHAT_IS_IMPORTED = """
+import os, sys, supervisor
+
+def tell(_ready=None):
+    os.write(3, " ".join(sys.modules).encode())
+    os._exit(0)
+
+supervisor._notify_systemd = tell
+supervisor.main(sys.argv[1:])
+tell()
+"""
+"""Runs a command until it says that it is ready, or until it ends; then names every module on descriptor 3."""
+
+
+def _imported_by(folder: Path, *arguments: str) -> set[str]:
+    places = ["--codex-home", str(folder / "codex"), "--state-dir", str(folder / "state")]
+    names = folder / "modules"
+    command = [sys.executable, "-c", _WHAT_IS_IMPORTED, *arguments, *places]
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" 3>"$0"', str(names), *command], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return set(names.read_text(encoding="utf-8").split())
+
+
+@pytest.mark.parametrize("arguments", [("run",), ("threads", "list")], ids=" ".join)
+def test_what_a_start_does_not_need_is_not_imported(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "codex").mkdir()
+
+    imported = _imported_by(tmp_path, *arguments)
+
+    assert {"trio", "apsw", "commands"} <= imported
+    assert sorted(module for module in imported for late in LATE if f"{module}.".startswith(f"{late}.")) == []
+
+
+def test_the_entry_point_imports_no_command_but_the_one_that_is_named(tmp_path: Path) -> None:
+    commands = {path.stem for path in sources("interfaces/cli")} & set(COMMANDS)
+
+    imported = {module.rpartition(".")[2] for module in _imported_by(tmp_path, "paths") if "interfaces.cli." in module}
+
+    assert imported & commands == {"paths"}

@@ -4,6 +4,7 @@ The modules lie privately in memoryd/_app, because their names at the root (stat
 installed package, or the folder that a person stands in, may have modules of the same names. So _app is put first.
 """
 
+import gc
 import signal
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    # As supervisor.py says: imports make objects that stay, so they are seldom looked through.
+    gc.set_threshold(50_000)
     # Until `run` and `once` watch signals themselves, Ctrl-C ends the process quietly and not with a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     here = Path(__file__).resolve().parent
@@ -19,4 +22,6 @@ def main() -> None:
     sys.path.insert(0, str(private if private.is_dir() else here.parent.parent))
     import supervisor
 
-    sys.exit(supervisor.main())
+    code = supervisor.main()
+    gc.freeze()
+    sys.exit(code)

@@ -1,7 +1,8 @@
 """The command `memoryd`: which commands there are, and how every one of them ends.
 
-Each command is a module; this one only puts them together and turns whatever went wrong into one sentence and an exit
-code. No traceback reaches a person: an error that nobody foresaw is written to a file, and the file is named.
+Each command is a module, imported when it is the one that was named; this one puts them together and turns whatever
+went wrong into one sentence and an exit code. No traceback reaches a person: an error that nobody foresaw is written to
+a file, and the file is named.
 """
 
 import contextlib
@@ -10,12 +11,13 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 from cyclopts import App, CycloptsError, Parameter
 
 from config.version import VERSION
-from interfaces.cli import chaos, doctor, jobs, logs, memories, once, paths, publish, run, status, threads
 from interfaces.cli.errors import (
     EXIT_FAILED,
     EXIT_INTERNAL,
@@ -30,9 +32,20 @@ from interfaces.cli.output import print_error
 from interfaces.service import Service
 from state.errors import first_cause
 
+SERVED = ("once", "run", "publish", "status", "doctor")
+"""Commands that ask the service behind them for something. Each is the module of its name in `interfaces.cli`."""
 
-def build_app(service: Service) -> App:
-    """Put the commands together around a service."""
+COMMANDS = (*SERVED, "paths", "threads", "memories", "jobs", "chaos", "logs")
+"""Every command, in the order in which they are added."""
+
+
+def build_app(service: Service, arguments: Sequence[str] = ()) -> App:
+    """Put the commands together around a service.
+
+    Args:
+      arguments: the command line. Where it begins with a command, that one's module alone is imported, since nothing
+        else can be asked any more; a list of commands, or a name that is none, needs all of them.
+    """
     app = App(
         name="memoryd",
         version=VERSION,
@@ -41,17 +54,9 @@ def build_app(service: Service) -> App:
         result_action="return_value",
         default_parameter=Parameter(negative=()),
     )
-    once.add_to(app, service)
-    run.add_to(app, service)
-    publish.add_to(app, service)
-    status.add_to(app, service)
-    doctor.add_to(app, service)
-    paths.add_to(app)
-    threads.add_to(app)
-    memories.add_to(app)
-    jobs.add_to(app)
-    chaos.add_to(app)
-    logs.add_to(app)
+    for name in arguments[:1] if arguments and arguments[0] in COMMANDS else COMMANDS:
+        module = import_module(f"interfaces.cli.{name}")
+        module.add_to(app, *((service,) if name in SERVED else ()))
     return app
 
 
@@ -60,7 +65,7 @@ def run_command_line(service: Service, arguments: list[str]) -> int:
     as_json = "--json" in arguments
     _make_output_bearable()
     try:
-        code = build_app(service)(arguments, exit_on_error=False, print_error=False)
+        code = build_app(service, arguments)(arguments, exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader of our output left, e.g. `memoryd threads list | head`.

@@ -2,59 +2,57 @@
 
 A rule is plain: a transaction, a request and an instant come in, the reply goes out. It knows no engine, no clock,
 no randomness and no event loop. Its SQL stands next to it.
+
+Here are names only: a request's rule is imported when the request is asked for the first time (state.rules.late).
 """
 
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
+from state.rules.late import LateRules, Module, Rule
 
-from state.ids import Instant
-from state.messages import (
-    backfill,
-    consolidation,
-    drift,
-    extraction,
-    extraction_claims,
-    job_control,
-    jobs,
-    logs,
-    memories,
-    memory_rows,
-    retention,
-    service,
-    thread_edits,
-    thread_places,
-    thread_rows,
-    thread_tools,
-    threads,
-)
-from state.messages.base import Request
-from state.rules import applying as applying_rules
-from state.rules import backfill as backfill_rules
-from state.rules import consolidation as consolidation_rules
-from state.rules import consolidation_claims as consolidation_claim_rules
-from state.rules import drift as drift_rules
-from state.rules import extraction as extraction_rules
-from state.rules import extraction_claims as extraction_claim_rules
-from state.rules import extraction_totals as extraction_total_rules
-from state.rules import job_control as job_control_rules
-from state.rules import jobs as job_rules
-from state.rules import logs as log_rules
-from state.rules import memories as memory_rules
-from state.rules import memory_rows as memory_row_rules
-from state.rules import recording as recording_rules
-from state.rules import retention as retention_rules
-from state.rules import service as service_rules
-from state.rules import thread_edits as thread_edit_rules
-from state.rules import thread_names as thread_name_rules
-from state.rules import thread_places as thread_place_rules
-from state.rules import thread_rows as thread_row_rules
-from state.rules import thread_tools as thread_tool_rules
-from state.rules import threads as thread_rules
-from state.transaction import Transaction
+__all__ = ["LOG_RULES", "RULES", "Rule"]
 
-Rule = Callable[[Transaction, Any, Instant], Coroutine[Any, Any, Any]]
+backfill = Module("state.messages.backfill")
+consolidation = Module("state.messages.consolidation")
+drift = Module("state.messages.drift")
+extraction = Module("state.messages.extraction")
+extraction_claims = Module("state.messages.extraction_claims")
+job_control = Module("state.messages.job_control")
+jobs = Module("state.messages.jobs")
+logs = Module("state.messages.logs")
+memories = Module("state.messages.memories")
+memory_rows = Module("state.messages.memory_rows")
+retention = Module("state.messages.retention")
+service = Module("state.messages.service")
+thread_edits = Module("state.messages.thread_edits")
+thread_places = Module("state.messages.thread_places")
+thread_rows = Module("state.messages.thread_rows")
+thread_tools = Module("state.messages.thread_tools")
+threads = Module("state.messages.threads")
 
-RULES: Mapping[type[Request[Any]], Rule] = {
+applying_rules = Module("state.rules.applying")
+backfill_rules = Module("state.rules.backfill")
+consolidation_rules = Module("state.rules.consolidation")
+consolidation_claim_rules = Module("state.rules.consolidation_claims")
+dead_process_rules = Module("state.rules.dead_processes")
+drift_rules = Module("state.rules.drift")
+extraction_rules = Module("state.rules.extraction")
+extraction_claim_rules = Module("state.rules.extraction_claims")
+extraction_total_rules = Module("state.rules.extraction_totals")
+job_control_rules = Module("state.rules.job_control")
+job_rules = Module("state.rules.jobs")
+log_rules = Module("state.rules.logs")
+memory_rules = Module("state.rules.memories")
+memory_row_rules = Module("state.rules.memory_rows")
+recording_rules = Module("state.rules.recording")
+retention_rules = Module("state.rules.retention")
+service_rules = Module("state.rules.service")
+thread_edit_rules = Module("state.rules.thread_edits")
+thread_name_rules = Module("state.rules.thread_names")
+thread_place_rules = Module("state.rules.thread_places")
+thread_row_rules = Module("state.rules.thread_rows")
+thread_tool_rules = Module("state.rules.thread_tools")
+thread_rules = Module("state.rules.threads")
+
+_STATE = {
     backfill.ClaimBackfill: backfill_rules.claim_backfill,
     backfill.CompareThreadNames: thread_name_rules.compare_thread_names,
     backfill.FindKnownRollouts: backfill_rules.find_known_rollouts,
@@ -120,7 +118,7 @@ RULES: Mapping[type[Request[Any]], Rule] = {
     service.ListWorkers: service_rules.list_workers,
     service.RegisterProcess: service_rules.register_process,
     service.ReportWorker: service_rules.report_worker,
-    service.ReturnLeases: service_rules.return_leases,
+    service.ReturnLeases: dead_process_rules.return_leases,
     thread_edits.PatchThreadGit: thread_edit_rules.patch_thread_git,
     thread_edits.SetThreadMemoryMode: thread_edit_rules.set_thread_memory_mode,
     thread_edits.SetThreadName: thread_edit_rules.set_thread_name,
@@ -140,12 +138,16 @@ RULES: Mapping[type[Request[Any]], Rule] = {
     threads.ListThreadIds: thread_rules.list_thread_ids,
     threads.ListThreads: thread_rules.list_threads,
 }
+
+RULES = LateRules(_STATE)
 """Every request has exactly one rule; tests/test_architecture.py proves that none is left out."""
 
-LOG_RULES: Mapping[type[Request[Any]], Rule] = {
+_LOGS = {
     logs.DeleteLogsBefore: log_rules.delete_logs_before,
     logs.GetMaxLogId: log_rules.get_max_log_id,
     logs.InsertLogs: log_rules.insert_logs,
     logs.QueryLogs: log_rules.query_logs,
 }
+
+LOG_RULES = LateRules(_LOGS)
 """What the log database is asked; the same law holds. No request is in both."""

@@ -1,23 +1,18 @@
-"""Which processes hold the store open, and what the dead ones left behind.
+"""Which processes hold the store open, and how their workers do. An opening enters its process here.
 
-A row here proves nothing; the OS lock on the process's lock file does. Whoever asks `ReturnLeases` holds that lock.
+A row here proves nothing; the OS lock on the process's lock file does.
 """
 
 from state.ids import Instant
 from state.messages.service import (
     ExplainWorker,
-    LeasesReturned,
     ListProcesses,
     ListWorkers,
     RegisteredProcess,
     RegisterProcess,
     ReportWorker,
-    ReturnLeases,
     WorkerHealth,
 )
-from state.rules.backfill import free_backfill_of
-from state.rules.consolidation import free_consolidations_of
-from state.rules.extraction import free_extractions_of
 from state.transaction import Transaction
 
 
@@ -42,17 +37,6 @@ async def list_processes(tx: Transaction, request: ListProcesses, at: Instant) -
             " ORDER BY started_at_ms, process_uuid",
         )
     )
-
-
-async def return_leases(tx: Transaction, request: ReturnLeases, at: Instant) -> LeasesReturned:
-    """Free all that the dead process held, and strike it out, in one transaction."""
-    returned = LeasesReturned(
-        backfills=await free_backfill_of(tx, request.process),
-        extractions=await free_extractions_of(tx, request.process),
-        consolidations=await free_consolidations_of(tx, request.process),
-    )
-    await tx.execute("DELETE FROM processes WHERE process_uuid = :process", process=request.process)
-    return returned
 
 
 async def report_worker(tx: Transaction, request: ReportWorker, at: Instant) -> None:

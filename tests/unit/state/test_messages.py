@@ -44,7 +44,7 @@ from tests.fakes.extraction import EVERYTHING
 from tests.fakes.memory_state import MemoryState
 from tests.fakes.readings import facts, found, index, path_of, read, thread_id
 
-MESSAGES = [message for message in RULES if message.__module__.startswith("state.messages.")]
+MESSAGES = [message for message in RULES.whole() if message.__module__.startswith("state.messages.")]
 
 SHOP = Scope(kind="cwd", key="/home/ann/shop")
 
