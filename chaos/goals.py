@@ -31,6 +31,7 @@ GOALS: tuple[str, ...] = (
     "the model failed",
     "the model was not available",
     "a dead letter",
+    "a visitor came",
 )
 """Each is something that goes wrong, or a way in which memoryd answers it."""
 

@@ -7,6 +7,7 @@ import attrs
 
 from chaos.simulator.faulty_sql import KINDS as SQL_KINDS
 from chaos.simulator.model import MOODS
+from chaos.simulator.visits import PLAYS
 
 DAY_SECONDS = 86_400.0
 
@@ -18,7 +19,7 @@ class Fault:
     Attributes:
       at_seconds: when; for a death, from when on it lies in wait.
       kind: what; see `KINDS`.
-      service: whom it meets, from 1.
+      service: whom it meets, from 1; of a visit, the number of the visitor.
       detail: of the kind: at which sort of step, which failure, which mood.
       during: for a death, a freeze, a step of the clock: what must be at work.
       amount: of the kind: the how-manieth step, seconds of a freeze, of a mood, of a step of the clock.
@@ -44,6 +45,7 @@ class Fault:
             "sql": f"s{self.service}: a statement fails ({self.detail}) after {self.amount:.0f} good ones",
             "file": f"s{self.service}: changing a file fails ({self.detail})",
             "slow disk": f"s{self.service}: each batch takes {self.amount:.1f} s longer, for {self.rest_seconds:.0f} s",
+            "visit": f"a visitor comes for {self.detail}",
             "model": f"the model is {self.detail} for {self.amount:.0f} s",
         }[self.kind]
         return f"from {self.at_seconds:.1f} s: {what}"
@@ -62,6 +64,9 @@ KINDS: dict[str, int] = {
 }
 """What there is, and how often relative to the others."""
 
+SECONDS_PER_VISIT = 20.0
+"""Between two visitors, on average; they come besides."""
+
 SECONDS_PER_FAULT = 12.0
 """On average; a run has between half and one and a half times as many."""
 
@@ -72,7 +77,21 @@ def draw(seed: int, *, services: int, seconds: float, kinds: Sequence[str] = tup
     number = max(1, round(seconds / SECONDS_PER_FAULT * rng.uniform(0.5, 1.5)))
     weights = [KINDS[kind] for kind in kinds]
     drawn = [_draw_one(rng, rng.choices(kinds, weights)[0], services, seconds) for _ in range(number)]
+    drawn += _visits(random.Random(f"visits {seed}"), seconds)
     return tuple(sorted(drawn, key=lambda fault: fault.at_seconds))
+
+
+def _visits(rng: random.Random, seconds: float) -> list[Fault]:
+    number = max(1, round(seconds / SECONDS_PER_VISIT * rng.uniform(0.5, 1.5)))
+    return [
+        Fault(
+            at_seconds=round(rng.uniform(8, max(seconds * 0.95, 8)), 3),
+            kind="visit",
+            service=place,
+            detail=", ".join(rng.sample(list(PLAYS), k=rng.choice((1, 2, 3)))),
+        )
+        for place in range(number)
+    ]
 
 
 def _draw_one(rng: random.Random, kind: str, services: int, seconds: float) -> Fault:

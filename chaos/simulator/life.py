@@ -67,6 +67,7 @@ class Life:
       changed: tables that it wrote since somebody looked.
       is_disturbed: a fault is at work on it, so that it may be slower than it has to be.
       is_calm: it stands for a run without faults; nobody watches it.
+      is_prompt: its requests are served and answered at once.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Life:
         self.world = world
         self.state_dir = state_dir or world.state_dir
         self.is_calm = is_calm
+        self.is_prompt = False
         self.batch_began: Moment | None = None
         self.thawed = trio.Event()
         self.thawed.set()

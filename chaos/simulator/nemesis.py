@@ -9,6 +9,7 @@ from chaos.laws import LEASE_MS
 from chaos.simulator.faults import Fault
 from chaos.simulator.faulty_sql import SqlFault
 from chaos.simulator.life import Doom, Life
+from chaos.simulator.visits import visit
 from chaos.simulator.world import GRACE_SECONDS, World
 
 _ERRNO = {"No space left on device": errno.ENOSPC, "Input/output error": errno.EIO}
@@ -29,6 +30,7 @@ class Nemesis:
         self._rest: dict[int, float] = {}
         self._awaited: set[int] = set()
         self.is_peace = False
+        self._visitors = 0
 
     async def keep(self, service: int, nursery: trio.Nursery) -> None:
         """Start a service, and again whenever it has ended."""
@@ -54,6 +56,10 @@ class Nemesis:
         """Do what a fault says, when its time has come. Returns when it is over, if it takes its time."""
         await trio.sleep_until(fault.at_seconds)
         world = self._world
+        if fault.kind == "visit":
+            world.story.tell("fault", str(fault))
+            await self._visit(fault)
+            return
         life = world.lives[fault.service]
         if fault.kind not in ("wall", "model", "reboot") and (life.is_dead or life.ended.is_set()):
             world.story.tell("fault", f"s{fault.service} is not there: {fault.kind} is left out")
@@ -129,6 +135,18 @@ class Nemesis:
             world.goals.hit("frozen past its lease")
         world.story.tell(life.name, f"is thawed after {seconds:.0f} s")
         life.thaw()
+
+    async def _visit(self, fault: Fault) -> None:
+        self._visitors += 1
+        try:
+            await visit(self._world, fault.service, tuple(fault.detail.split(", ")))
+        finally:
+            self._visitors -= 1
+
+    async def until_visitors_left(self) -> None:
+        """Wait until whoever came to visit is gone."""
+        while self._visitors:
+            await trio.sleep(1)
 
     async def until_thawed(self) -> None:
         """Wait until nobody is frozen any more."""

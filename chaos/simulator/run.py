@@ -169,6 +169,7 @@ async def _until_over(world: World, scenario: Scenario, faults: Sequence[Fault])
             await workload.run(scenario.seconds)
             # A freeze is left to its end: what wakes up after its lease is what it is for.
             await nemesis.until_thawed()
+            await nemesis.until_visitors_left()
             trouble.cancel_scope.cancel()
         nemesis.make_peace()
         workload.finish()

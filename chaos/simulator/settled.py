@@ -9,6 +9,7 @@ import apsw
 
 from chaos.rows import Rows
 from chaos.simulator.life import LIFE, Life
+from chaos.simulator.visits import KIND
 from chaos.simulator.world import World
 from state.folder import StateFolder
 from state.rollouts import find_rollouts
@@ -42,7 +43,7 @@ _COMPARED = (
     (
         "scopes",
         "SELECT scope_kind, scope_key, published_digest, source_at_ms, published_memories, ownership_token"
-        " FROM scopes ORDER BY 1, 2",
+        " FROM scopes WHERE scope_kind <> 'visit' ORDER BY 1, 2",
     ),
 )
 
@@ -77,7 +78,7 @@ def _to_do(world: World, rows: Rows) -> Iterator[str]:
                 f" its lease says {rows.leases['consolidation', scope]}"
             )
     for owned, lease in rows.leases.items():
-        if lease.token is not None:
+        if lease.token is not None and not owned[1].startswith(f"{KIND}:"):
             yield f"{owned} is still held by {lease.process}"
     living = {life.process for life in world.lives.values() if not life.is_dead and not life.ended.is_set()}
     for process in sorted(rows.processes - living):
@@ -107,7 +108,11 @@ def _difference(ours: StateFolder, theirs: StateFolder) -> str | None:
             if have != want:
                 return f"{table}: {_first_difference(have, want)}"
         folders = [
-            dict(connection.execute("SELECT scope_kind || ':' || scope_key, generation_folder FROM scopes"))
+            dict(
+                connection.execute(
+                    "SELECT scope_kind || ':' || scope_key, generation_folder FROM scopes WHERE scope_kind <> 'visit'"
+                )
+            )
             for connection in (mine, other)
         ]
     finally:

@@ -159,7 +159,7 @@ class SimulatedActor(Actor):
             life.in_sqlite = False
         if sum(ticket.request.mutates for ticket, _ in answers) > 1:
             life.world.goals.hit("a batch of several requests")
-        life.world.observe(life)
+        life.world.observe(life, asked=_asked(answers))
         return answers
 
     def sever(self, error: BaseException) -> None:
@@ -174,3 +174,12 @@ class SimulatedActor(Actor):
         self._stopping = True
         self._wake.set()
         await self._stopped.wait()
+
+
+def _asked(answers: list[Answer]) -> tuple[tuple[Request[Any], Any], ...]:
+    """What of a batch may have changed rows, and its replies."""
+    return tuple(
+        (ticket.request, answer.value if isinstance(answer, outcome.Value) else answer.error)
+        for ticket, answer in answers
+        if ticket.request.mutates and isinstance(answer, outcome.Value | outcome.Error)
+    )

@@ -5,6 +5,7 @@ when each is caught, with 1 when one survives, is out of date or cannot run, wit
 """
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -12,8 +13,9 @@ from functools import partial
 from pathlib import Path
 
 from tests.mutation.catalogue import MUTATIONS
-from tests.mutation.check import Outcome, Verdict, check_all, copy_tree, run_pytest
+from tests.mutation.check import Judge, Outcome, Runner, Verdict, check_all, copy_tree, judge_tests, run_pytest
 from tests.mutation.mutation import Mutation
+from tests.mutation.simulated import SECONDS, judge_simulation, run_simulation
 
 ROOT = Path(__file__).parents[2]
 SEED = "1"
@@ -24,8 +26,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the check; answer the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description="Check what the properties catch.")
     parser.add_argument("names", nargs="*", help="check only mutations whose names contain one of these")
-    parser.add_argument("--jobs", type=int, default=2, help="mutations at a time (2)")
+    parser.add_argument("--jobs", "--at-a-time", type=int, default=2, help="mutations at a time (2)")
     parser.add_argument("--seed", default=SEED, help=f"the seed of every run of tests ({SEED})")
+    parser.add_argument("--by", choices=("properties", "simulation"), default="properties", help="what must notice")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help=f"of simulation for each mutation ({SECONDS:g})")
     parser.add_argument("--list", action="store_true", help="only say which mutations there are")
     asked = parser.parse_args(arguments)
     chosen = [one for one in MUTATIONS if not asked.names or any(part in one.name for part in asked.names)]
@@ -36,7 +40,12 @@ def main(arguments: list[str] | None = None) -> int:
     if not chosen:
         print("no mutation has such a name; --list names them all", file=sys.stderr)
         return 1
-    run = partial(run_pytest, seed=asked.seed)
+    run: Runner = partial(run_pytest, seed=asked.seed)
+    judge: Judge = judge_tests
+    if asked.by == "simulation":
+        cores = max(1, (os.cpu_count() or 1) // max(asked.jobs, 1))
+        run = partial(run_simulation, seconds=asked.seconds, seed=int(asked.seed), jobs=cores)
+        judge = judge_simulation
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="memoryd-mutation-") as folder:
         without = run(copy_tree(ROOT, Path(folder)), named_tests(chosen))
@@ -45,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     print(f"{'':14} {'mutation':<44} {'file':<34} {'seconds':>7}  caught by", flush=True)
     verdicts = []
-    for verdict in check_all(chosen, ROOT, run, at_a_time=asked.jobs):
+    for verdict in check_all(chosen, ROOT, run, at_a_time=asked.jobs, judge=judge):
         print(line_of(verdict), flush=True)
         verdicts.append(verdict)
     bad = [verdict for verdict in verdicts if verdict.outcome is not Outcome.CAUGHT]
