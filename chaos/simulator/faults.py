@@ -7,7 +7,7 @@ import attrs
 
 from chaos.simulator.faulty_sql import KINDS as SQL_KINDS
 from chaos.simulator.model import MOODS
-from chaos.simulator.visits import PLAYS
+from chaos.simulator.visits import OUTLIVING, PLAYS
 
 DAY_SECONDS = 86_400.0
 
@@ -61,11 +61,12 @@ KINDS: dict[str, int] = {
     "file": 2,
     "slow disk": 1,
     "model": 4,
+    "visit": 0,
 }
-"""What there is, and how often relative to the others."""
+"""What there is, and how often relative to the others. Visitors come besides: what they come for, nearly all of it."""
 
-SECONDS_PER_VISIT = 20.0
-"""Between two visitors, on average; they come besides."""
+VISIT_SHARE = 0.85
+"""How likely a seed has a visitor who comes for a given thing."""
 
 SECONDS_PER_FAULT = 12.0
 """On average; a run has between half and one and a half times as many."""
@@ -77,20 +78,29 @@ def draw(seed: int, *, services: int, seconds: float, kinds: Sequence[str] = tup
     number = max(1, round(seconds / SECONDS_PER_FAULT * rng.uniform(0.5, 1.5)))
     weights = [KINDS[kind] for kind in kinds]
     drawn = [_draw_one(rng, rng.choices(kinds, weights)[0], services, seconds) for _ in range(number)]
-    drawn += _visits(random.Random(f"visits {seed}"), seconds)
+    if "visit" in kinds:
+        drawn += _visits(random.Random(f"visits {seed}"), seconds, drawn)
     return tuple(sorted(drawn, key=lambda fault: fault.at_seconds))
 
 
-def _visits(rng: random.Random, seconds: float) -> list[Fault]:
-    number = max(1, round(seconds / SECONDS_PER_VISIT * rng.uniform(0.5, 1.5)))
+def _visits(rng: random.Random, seconds: float, faults: Sequence[Fault]) -> list[Fault]:
+    """Visitors at any time, and one before and one after each restart of the machine."""
+    plays = [play for play in PLAYS if rng.random() < VISIT_SHARE]
+    rng.shuffle(plays)
+    visits = []
+    while plays:
+        number = rng.choice((1, 1, 2, 3))
+        visits.append((rng.uniform(min(8.0, seconds / 2), seconds * 0.95), plays[:number]))
+        plays = plays[number:]
+    for fault in faults:
+        if fault.kind == "reboot":
+            visits += [
+                (max(fault.at_seconds - 3, 0.0), [OUTLIVING]),
+                (fault.at_seconds + rng.uniform(0, 9), [OUTLIVING]),
+            ]
     return [
-        Fault(
-            at_seconds=round(rng.uniform(8, max(seconds * 0.95, 8)), 3),
-            kind="visit",
-            service=place,
-            detail=", ".join(rng.sample(list(PLAYS), k=rng.choice((1, 2, 3)))),
-        )
-        for place in range(number)
+        Fault(at_seconds=round(at_seconds, 3), kind="visit", service=number, detail=", ".join(chosen))
+        for number, (at_seconds, chosen) in enumerate(visits, start=1)
     ]
 
 

@@ -8,12 +8,16 @@ A stranger is an owner that is not entered, as one is whose process was struck o
 nobody returns its leases, so they end by the clock alone.
 """
 
+import os
 import random
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import trio
 
+from chaos.simulator.transcripts import afterthought
 from state.errors import StoreError
 from state.ids import OwnershipToken, ProcessUuid, Scope, ThreadId
 from state.messages.backfill import (
@@ -67,6 +71,9 @@ LONG_MS = 600_000
 HOLD_SECONDS = 60.0
 """How long a visitor keeps a job in the hope that its thread grows."""
 
+LOOKS_MAX = 30
+"""How often a visitor looks for a job, once a second."""
+
 CLAIMS_MAX = 8
 """A visitor takes no more jobs than this at a time."""
 
@@ -111,6 +118,40 @@ class Visitor:
     async def _job(self, terms: ClaimTerms) -> ExtractionClaimed | None:
         reply = await self._ask(ClaimExtraction(terms=terms, eligibility=self._eligibility))
         return reply if isinstance(reply, ExtractionClaimed) else None
+
+    async def _some_job(self, process: ProcessUuid | None = None) -> tuple[OwnershipToken, ExtractionClaimed] | None:
+        """Wait for a job that can be had; not for ever."""
+        terms = self._terms(process=process)
+        for _ in range(LOOKS_MAX):
+            job = await self._job(terms)
+            if job is not None:
+                return terms.token, job
+            await trio.sleep(1)
+        return None
+
+    def _rollout(self, thread: ThreadId) -> Path | None:
+        row = self._world.known_rows.threads.get(thread)
+        path = self._world.codex_home / row.rollout_path if row is not None else None
+        return path if path is not None and path.exists() else None
+
+    def _touch(self, thread: ThreadId) -> None:
+        """Give a thread's rollout another time, and leave its content as it is."""
+        path = self._rollout(thread)
+        if path is not None:
+            later_ns = path.stat().st_mtime_ns + 1_000_000
+            os.utime(path, ns=(later_ns, later_ns))
+
+    def _let_grow(self, thread: ThreadId) -> None:
+        """Have something new said in a thread, unless its last line is being written."""
+        path = self._rollout(thread)
+        if path is None or not path.read_bytes().endswith(b"\n"):
+            return
+        later_ns = path.stat().st_mtime_ns + 1_000_000
+        self._count += 1
+        with path.open("a", encoding="utf-8") as rollout:
+            text = f"Always greet the visitor {self._name} for the {self._count}. time before you go on."
+            rollout.write(afterthought(self._world.machine.true_wall_ms(), text))
+        os.utime(path, ns=(later_ns, later_ns))
 
     async def _jobs(self, terms: Callable[[], ClaimTerms]) -> list[tuple[OwnershipToken, ExtractionClaimed]]:
         """Every job that can be had now."""
@@ -231,13 +272,14 @@ class Visitor:
 
     async def asking_twice(self) -> None:
         """Ask for the same claims again, as one does whose reply was lost."""
-        scan, job, terms, scope = self._terms(), self._terms(), self._terms(), self._scope()
+        scan, terms, scope = self._terms(), self._terms(), self._scope()
         for _ in range(2):
             await self._ask(ClaimBackfill(terms=scan))
         await self._ask(FinishBackfill(token=scan.token, listed=False))
-        for _ in range(2):
-            await self._job(job)
-        await self._ask(ReleaseExtraction(token=job.token))
+        claimed = await self._some_job()
+        if claimed is not None:
+            await self._job(attrs.evolve(terms, token=claimed[0]))
+            await self._ask(ReleaseExtraction(token=claimed[0]))
         for _ in range(2):
             await self._claim(scope, terms)
         await self._ask(ReleaseConsolidation(token=terms.token))
@@ -291,23 +333,25 @@ class Visitor:
         """Die again and again over a job, until the last attempt fails."""
         for _ in range(2 * ATTEMPTS_MAX):
             stranger = self._stranger()
-            terms = self._terms(process=stranger)
-            job = await self._job(terms)
-            if job is None:
+            claimed = await self._some_job(stranger)
+            if claimed is None:
                 return
-            if job.attempt >= ATTEMPTS_MAX:
-                await self._fail(terms.token)
+            token, job = claimed
+            row = self._world.known_rows.jobs[job.thread_id]
+            if row.attempts - row.given_back >= ATTEMPTS_MAX:
+                await self._fail(token)
                 return
             await self._ask(ReturnLeases(process=stranger))
 
     async def waiting_for_its_turn(self) -> None:
         """Ask for a job that failed a millisecond before it is due, and when it is."""
-        first = self._terms()
-        if await self._job(first) is None:
+        claimed = await self._some_job()
+        if claimed is None:
             return
-        reply = await self._fail(first.token)
+        reply = await self._fail(claimed[0])
         if not isinstance(reply, RetryScheduled):
             return
+        self._touch(claimed[1].thread_id)
         for due_ms in (reply.next_attempt_at_ms - 1, reply.next_attempt_at_ms):
             await self._until_wall(due_ms)
             for token, _ in await self._jobs(self._terms):
@@ -315,7 +359,13 @@ class Visitor:
 
     async def holding_long(self) -> None:
         """Keep a job until its thread has grown, and end it then."""
+        first = await self._some_job()
         jobs = await self._jobs(lambda: self._terms(lease_ms=LONG_MS))
+        if first is not None:
+            await self._ask(RenewExtraction(token=first[0], lease_ms=LONG_MS))
+            jobs = [first, *jobs]
+        for _, job in jobs:
+            self._let_grow(job.thread_id)
         with trio.move_on_after(HOLD_SECONDS):
             while jobs and not any(self._has_grown(job.thread_id, job.content_revision) for _, job in jobs):
                 await trio.sleep(2)
@@ -348,11 +398,12 @@ class Visitor:
 
     async def outliving_the_machine(self) -> None:
         """Hold a scope as a stranger over restarts of the machine; renew it late, or take what a restart has ended."""
-        scope = Scope(kind=KIND, key="/long")
-        lease = self._world.known_rows.leases.get(("consolidation", f"{KIND}:/long"))
-        if lease is not None and lease.token is not None and self._rng.random() < 0.5:
-            await self._ask(RenewConsolidation(token=OwnershipToken(lease.token), lease_ms=LONG_MS))
-        await self._claim(scope, self._terms(lease_ms=LONG_MS, process=self._stranger()))
+        for what in ("renewed", "claimed"):
+            scope = Scope(kind=KIND, key=f"/long-{what}")
+            lease = self._world.known_rows.leases.get(("consolidation", f"{scope.kind}:{scope.key}"))
+            if what == "renewed" and lease is not None and lease.token is not None:
+                await self._ask(RenewConsolidation(token=OwnershipToken(lease.token), lease_ms=LONG_MS))
+            await self._claim(scope, self._terms(lease_ms=LONG_MS, process=self._stranger()))
         scan = self._terms(lease_ms=8_000, process=self._stranger())
         await self._ask(ClaimBackfill(terms=scan))
 
@@ -365,6 +416,8 @@ class Visitor:
             await trio.sleep(self._rng.uniform(0.5, 4))
 
 
+OUTLIVING = "outliving the machine"
+
 PLAYS: dict[str, Callable[[Visitor], Awaitable[None]]] = {
     "late tokens": Visitor.late_tokens,
     "a lease that ends": Visitor.lease_ends,
@@ -376,7 +429,7 @@ PLAYS: dict[str, Callable[[Visitor], Awaitable[None]]] = {
     "waiting for its turn": Visitor.waiting_for_its_turn,
     "holding long": Visitor.holding_long,
     "marking": Visitor.marking,
-    "outliving the machine": Visitor.outliving_the_machine,
+    OUTLIVING: Visitor.outliving_the_machine,
     "pointing": Visitor.pointing,
 }
 """What a visitor comes for, by name."""

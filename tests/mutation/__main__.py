@@ -5,7 +5,6 @@ when each is caught, with 1 when one survives, is out of date or cannot run, wit
 """
 
 import argparse
-import os
 import sys
 import tempfile
 import time
@@ -43,8 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     run: Runner = partial(run_pytest, seed=asked.seed)
     judge: Judge = judge_tests
     if asked.by == "simulation":
-        cores = max(1, (os.cpu_count() or 1) // max(asked.jobs, 1))
-        run = partial(run_simulation, seconds=asked.seconds, seed=int(asked.seed), jobs=cores)
+        run = partial(run_simulation, seconds=asked.seconds, seed=int(asked.seed))
         judge = judge_simulation
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="memoryd-mutation-") as folder:

@@ -21,16 +21,16 @@ from chaos.simulator.run import Scenario
 from tests.mutation.check import NO_BUG, Outcome, TestRun
 
 SECONDS = 60.0
-"""A bug that is not found in so much real time survives."""
+"""A bug that is not found in so much work of one core survives; the core's time, since others may use the machine."""
 
-START_SECONDS_MAX = 120.0
-"""What a process may take beyond its seconds: to start, and to end the seed that it is at."""
+SLOWDOWN_MAX = 20
+"""How much longer it may take where the core has much else to do."""
 
 
-def run_simulation(root: Path, _tests: tuple[str, ...], *, seconds: float, seed: int, jobs: int) -> TestRun:
+def run_simulation(root: Path, _tests: tuple[str, ...], *, seconds: float, seed: int) -> TestRun:
     """Simulate in the tree at `root` until a law is broken or the time is over; exit code 1 and the finding, or 0."""
     command = [sys.executable, "-B", "-m", "tests.mutation.simulated"]
-    command += ["--seconds", str(seconds), "--seed", str(seed), "--jobs", str(jobs)]
+    command += ["--seconds", str(seconds), "--seed", str(seed)]
     try:
         done = subprocess.run(
             command,
@@ -38,7 +38,7 @@ def run_simulation(root: Path, _tests: tuple[str, ...], *, seconds: float, seed:
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=seconds + START_SECONDS_MAX,
+            timeout=SLOWDOWN_MAX * (seconds + 5),
             check=False,
         )
     except subprocess.TimeoutExpired:
@@ -61,15 +61,15 @@ def judge_simulation(run: TestRun) -> tuple[Outcome, str]:
     return Outcome.CAUGHT, f"{said['law']}, seed {said['seed']}, {said['seconds']} s"
 
 
-def first_broken(first_seed: int, seconds: float, jobs: int) -> dict[str, Any]:
+def first_broken(first_seed: int, seconds: float) -> dict[str, Any]:
     """Run seeds until one breaks a law or the time is over; what was found, or a law that is None."""
-    began = time.perf_counter()
-    seeds = 0
+    began = time.process_time()
+    seeds, passed = 0, 0.0
     scenarios = (Scenario(seed=seed) for seed in itertools.count(first_seed))
-    with contextlib.closing(verdicts(scenarios, jobs)) as coming:
+    with contextlib.closing(verdicts(scenarios, jobs=1)) as coming:
         for verdict in coming:
             seeds += 1
-            passed = time.perf_counter() - began
+            passed = time.process_time() - began
             if verdict.broken is not None and passed <= seconds:
                 return {
                     "law": verdict.broken.law,
@@ -88,9 +88,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation.simulated")
     parser.add_argument("--seconds", type=float, default=SECONDS)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--jobs", type=int, default=1)
     asked = parser.parse_args()
-    said = first_broken(asked.seed, asked.seconds, asked.jobs)
+    said = first_broken(asked.seed, asked.seconds)
     print(json.dumps(said))
     return 0 if said["law"] is None else 1
 
