@@ -17,6 +17,8 @@ GOALS: tuple[str, ...] = (
     "died at a reply",
     "died by a restart of the machine",
     "frozen past its lease",
+    "frozen inside a transaction",
+    "somebody else had the write lock",
     "sql: busy",
     "sql: refused",
     "sql: void",

@@ -11,8 +11,14 @@ from typing import Any
 
 import attrs
 
-from chaos.request_laws import one_request_does_what_it_says
+from chaos.requests.law import one_request_does_what_it_says
 from chaos.rows import Job, Lease, RowKey, Rows
+from chaos.thread_laws import (
+    a_moved_job_is_nobodys,
+    a_revision_grows_by_new_content_alone,
+    a_thread_is_its_best_file,
+    has_moved,
+)
 from config.settings import BACKFILL_LEASE_MS, CONSOLIDATION_LEASE_MS, EXTRACTION_LEASE_MS
 from state.ids import Scope
 from state.messages.extraction import ATTEMPTS_MAX
@@ -103,7 +109,7 @@ class Step:
         return None
 
     def may_take_over(self, token: str | None) -> bool:
-        """Say whether a request of this step asked to take rows whatever their leases say, and was to get this token."""
+        """Say whether a request of this step was to get this token whatever the leases of rows say."""
         terms = (getattr(request, "terms", None) for request, _ in self.asked)
         return any(one is not None and one.token == token and one.stale_after_ms is not None for one in terms)
 
@@ -156,7 +162,7 @@ def nobody_is_robbed(step: Step) -> Iterator[str]:
             continue
         if before.process in (step.actor, None) or before.process not in step.living or step.is_over(key):
             continue
-        if step.may_take_over(now.token) or _has_moved(step, key):
+        if step.may_take_over(now.token) or has_moved(step, key):
             continue
         left_ms = step.ledger.granted[key].until_boot_ms - step.boot_ms
         to = f"given to {_short(now.process)}" if now.token else "freed"
@@ -205,7 +211,7 @@ def memories_are_kept(step: Step) -> Iterator[str]:
     for key, before in step.before.memories.items():
         now = step.after.memories.get(key)
         if now is None:
-            if _has_moved(step, ("extraction", key[0])):
+            if has_moved(step, ("extraction", key[0])):
                 continue
             yield f"the memory of {key[0]} is gone"
         elif now.text != before.text and now.updated_at_ms <= before.updated_at_ms:
@@ -292,57 +298,6 @@ def links_follow_the_rows(step: Step) -> Iterator[str]:
         missing = _missing(target)
         if missing:
             yield f"scope {key}: its link names {folder}, which lacks {', '.join(missing)}"
-
-
-def a_revision_grows_by_new_content_alone(step: Step) -> Iterator[str]:
-    """A thread's content revision grows exactly when what an extraction would look at has changed."""
-    if step.before.threads is step.after.threads:
-        return
-    for thread, now in step.after.threads.items():
-        before = step.before.threads.get(thread)
-        if before is None:
-            continue
-        grown = step.after.revisions[thread] - step.before.revisions[thread]
-        if bool(grown) != (now.content_digest != before.content_digest) and len(step.asked) == 1:
-            yield f"thread {thread}: its content revision grew by {grown}, and its content is {now.content_digest[:8]}"
-
-
-def a_thread_is_its_best_file(step: Step) -> Iterator[str]:
-    """Of all files that hold a thread one is indexed, the best one, and the thread's row is that file's."""
-    if step.before.files is step.after.files and step.before.threads is step.after.threads:
-        return
-    held: dict[str, list[str]] = {}
-    for path, file in step.after.files.items():
-        if file.thread_id is not None and file.status in ("indexed", "shadowed"):
-            held.setdefault(file.thread_id, []).append(path)
-    for thread, paths in held.items():
-        indexed = [path for path in paths if step.after.files[path].status == "indexed"]
-        if len(indexed) > 1:
-            yield f"thread {thread}: {' and '.join(indexed)} are both indexed"
-        if not indexed:
-            continue
-        best = max(paths, key=lambda path: (not step.after.files[path].archived, path))
-        if best != indexed[0]:
-            yield f"thread {thread}: {indexed[0]} goes before {best}"
-        row = step.after.threads.get(thread)
-        if row is not None and row.rollout_path != indexed[0]:
-            yield f"thread {thread}: its row is of {row.rollout_path}, and {indexed[0]} is indexed"
-
-
-def a_moved_job_is_nobodys(step: Step) -> Iterator[str]:
-    """A job that moves to another scope loses its owner, who reads the old scope's content."""
-    for key, before, now in step.job_changes():
-        if before is not None and now.scope_key != before.scope_key:
-            lease, was = step.after.leases["extraction", key], step.before.leases["extraction", key]
-            if lease.token is not None and lease.token == was.token:
-                yield f"job {key}: it moved to {now.scope_key}, and {_short(lease.process)} still has it"
-
-
-def _has_moved(step: Step, key: RowKey) -> bool:
-    if key[0] != "extraction" or step.before.jobs is step.after.jobs:
-        return False
-    before, now = step.before.jobs.get(key[1]), step.after.jobs.get(key[1])
-    return before is not None and now is not None and before.scope_key != now.scope_key
 
 
 LAWS: tuple[Law, ...] = (

@@ -39,7 +39,8 @@ class Fault:
             "crash": f"s{self.service} dies at its {self.amount:.0f}. {self.detail} while at {self.during},"
             f" comes back after {self.rest_seconds:.0f} s",
             "stop": f"s{self.service} is stopped in good order, comes back after {self.rest_seconds:.0f} s",
-            "freeze": f"s{self.service} is frozen for {self.amount:.0f} s while at {self.during}",
+            "freeze": f"s{self.service} is frozen for {self.amount:.0f} s while at {self.during}"
+            + (", inside a transaction" if self.detail == "transaction" else ""),
             "reboot": f"the machine restarts, services come back after {self.rest_seconds:.0f} s",
             "wall": f"the wall clock is moved by {self.amount:+.0f} s while somebody is at {self.during}",
             "sql": f"s{self.service}: a statement fails ({self.detail}) after {self.amount:.0f} good ones",
@@ -64,6 +65,12 @@ KINDS: dict[str, int] = {
     "visit": 0,
 }
 """What there is, and how often relative to the others. Visitors come besides: what they come for, nearly all of it."""
+
+NAP_SHARE = 0.4
+"""How often a freeze comes in the middle of a transaction."""
+
+NAP_SECONDS_MAX = 30.0
+"""Then nobody can write: longer than this a machine would not be used."""
 
 VISIT_SHARE = 0.85
 """How likely a seed has a visitor who comes for a given thing."""
@@ -96,7 +103,7 @@ def _visits(rng: random.Random, seconds: float, faults: Sequence[Fault]) -> list
         if fault.kind == "reboot":
             visits += [
                 (max(fault.at_seconds - 3, 0.0), [OUTLIVING]),
-                (fault.at_seconds + rng.uniform(0, 9), [OUTLIVING]),
+                (min(fault.at_seconds + rng.uniform(0, 9), seconds * 0.95), [OUTLIVING]),
             ]
     return [
         Fault(at_seconds=round(at_seconds, 3), kind="visit", service=number, detail=", ".join(chosen))
@@ -121,6 +128,8 @@ def _draw_one(rng: random.Random, kind: str, services: int, seconds: float) -> F
         case "freeze":
             during = rng.choice(("anything", "backfill", "extraction", "extraction", "consolidation"))
             seconds = rng.choice((0.5, 5.0, 30.0, 70.0, 130.0, 170.0)) * rng.uniform(0.9, 1.2)
+            if rng.random() < NAP_SHARE:
+                return attrs.evolve(fault, detail="transaction", during=during, amount=min(seconds, NAP_SECONDS_MAX))
             return attrs.evolve(fault, during=during, amount=seconds)
         case "wall":
             amount = rng.choice((-DAY_SECONDS, -600.0, -5.0, 5.0, 600.0, DAY_SECONDS)) * rng.uniform(0.5, 1.0)

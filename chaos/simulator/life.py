@@ -19,6 +19,7 @@ import trio
 import supervisor
 from chaos.operations import Moment
 from chaos.simulator.faulty_sql import SqlFault
+from chaos.simulator.turns import TURNS
 from state.connection import close_untouched
 from state.errors import StateFolderError
 from state.folder import StateFolder
@@ -59,6 +60,14 @@ class Doom:
     during: str = "anything"
 
 
+@attrs.define
+class Nap:
+    """A freeze to come in the middle of a transaction that writes: before its `left`-th statement from then on."""
+
+    left: int
+    began: trio.Event = attrs.field(factory=trio.Event)
+
+
 class Life:
     """One simulated process. `run` is its whole life.
 
@@ -87,6 +96,7 @@ class Life:
         self.is_dead = False
         self.is_disturbed = False
         self.doom: Doom | None = None
+        self.nap: Nap | None = None
         self.sql_faults: list[SqlFault] = []
         self.file_faults: list[OSError] = []
         self.store_seconds = self.slow_until = 0.0
@@ -133,6 +143,18 @@ class Life:
             self.die("crash")
             if point != "await":
                 raise Killed
+
+    def on_written_statement(self) -> None:
+        """It is about to run a statement of a transaction that writes; here it may be frozen, or find itself dead."""
+        turns = TURNS.get()
+        if turns is None or self.nap is None:
+            return
+        self.nap.left -= 1
+        if self.nap.left > 0:
+            return
+        turns.rest()
+        if self.is_dead:
+            raise Killed
 
     def on_file(self, what: str) -> None:
         """It is about to change a file."""

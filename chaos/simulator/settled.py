@@ -10,7 +10,7 @@ import apsw
 
 from chaos.rows import Rows
 from chaos.simulator.life import LIFE, Life
-from chaos.simulator.visits import KIND
+from chaos.simulator.visitor import KIND
 from chaos.simulator.world import World
 from state.folder import StateFolder
 from state.rollouts import find_rollouts

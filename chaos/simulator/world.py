@@ -151,6 +151,11 @@ class World:
             )
         )
 
+    @property
+    def is_locked(self) -> bool:
+        """Somebody is frozen inside a transaction, so that nobody else can write."""
+        return any(life.is_frozen and life.in_sqlite for life in self.lives.values())
+
     def on_answer(self, life: Life, request: Request[Any], reply: Any) -> None:
         """A service was told something; from now on it must be true."""
         ledger = self.ledger
@@ -180,20 +185,25 @@ class World:
         self.claimed.set()
         self.claimed = trio.Event()
 
-    def observe(self, life: Life, *, crashed: bool = False, asked: Asked = ()) -> None:
-        """Judge what a service's commit, or its death, made of the rows. asked: the batch's requests and replies."""
+    def observe(self, life: Life, *, crashed: bool = False, asked: Asked = (), at: Instant | None = None) -> None:
+        """Judge what a service's commit, or its death, made of the rows.
+
+        Args:
+          asked: the batch's requests and replies.
+          at: when its transaction began; None: now.
+        """
         if life.is_calm:
             return
         if not (life.changed or crashed):
             if asked:
-                self._judge(self._step(life.process, self._rows, asked), ANSWER_LAWS)
+                self._judge(self._step(life.process, self._rows, asked, at), ANSWER_LAWS)
             return
         changed, life.changed = life.changed, set()
         before, self._rows = self._rows, self.reader.read(None if crashed else changed)
         self._count_steals(life, before)
         answers = self.history.answers
         answers.saw(before, self._rows, life.batch_began or answers.now())
-        step = self._step("" if crashed else life.process, before, asked)
+        step = self._step("" if crashed else life.process, before, asked, at)
         self._judge(step, LAWS)
         if self.broken is None:
             self.ledger.take_in(step)
@@ -217,8 +227,8 @@ class World:
         self._rows = self.reader.read()
         return self._rows
 
-    def _step(self, actor: str, before: Rows, asked: Asked = ()) -> Step:
-        instant = self.machine.instant()
+    def _step(self, actor: str, before: Rows, asked: Asked = (), at: Instant | None = None) -> Step:
+        instant = at or self.machine.instant()
         return Step(
             before=before,
             after=self._rows,
