@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.mutation.catalogue import MUTATIONS
-from tests.mutation.check import Judge, Outcome, Runner, Verdict, check_all, copy_tree, judge_tests, run_pytest
+from tests.mutation.check import Judge, Outcome, Runner, Verdict, check_all, copy_tree, judge, run_pytest
 from tests.mutation.mutation import Mutation
 from tests.mutation.simulated import SECONDS, judge_simulation, run_simulation
 
@@ -40,10 +40,10 @@ def main(arguments: list[str] | None = None) -> int:
         print("no mutation has such a name; --list names them all", file=sys.stderr)
         return 1
     run: Runner = partial(run_pytest, seed=asked.seed)
-    judge: Judge = judge_tests
+    meaning: Judge = judge
     if asked.by == "simulation":
         run = partial(run_simulation, seconds=asked.seconds, seed=int(asked.seed))
-        judge = judge_simulation
+        meaning = judge_simulation
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="memoryd-mutation-") as folder:
         without = run(copy_tree(ROOT, Path(folder)), named_tests(chosen))
@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     print(f"{'':14} {'mutation':<44} {'file':<34} {'seconds':>7}  caught by", flush=True)
     verdicts = []
-    for verdict in check_all(chosen, ROOT, run, at_a_time=asked.jobs, judge=judge):
+    for verdict in check_all(chosen, ROOT, run, at_a_time=asked.jobs, meaning=meaning):
         print(line_of(verdict), flush=True)
         verdicts.append(verdict)
     bad = [verdict for verdict in verdicts if verdict.outcome is not Outcome.CAUGHT]

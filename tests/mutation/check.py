@@ -83,11 +83,11 @@ def run_pytest(root: Path, tests: tuple[str, ...], seed: str) -> TestRun:
 
 
 def check_all(
-    mutations: Iterable[Mutation], tree: Path, run: Runner, *, at_a_time: int, judge: Judge | None = None
+    mutations: Iterable[Mutation], tree: Path, run: Runner, *, at_a_time: int, meaning: Judge | None = None
 ) -> Iterator[Verdict]:
     """Check mutations, several at a time; their verdicts come as they are reached."""
     with ThreadPoolExecutor(max_workers=at_a_time) as pool:
-        waiting = [pool.submit(check, mutation, tree, run, judge or judge_tests) for mutation in mutations]
+        waiting = [pool.submit(check, mutation, tree, run, meaning or judge) for mutation in mutations]
         try:
             for done in as_completed(waiting):
                 yield done.result()
@@ -96,7 +96,7 @@ def check_all(
                 one.cancel()
 
 
-def check(mutation: Mutation, tree: Path, run: Runner, judge: Judge | None = None) -> Verdict:
+def check(mutation: Mutation, tree: Path, run: Runner, meaning: Judge | None = None) -> Verdict:
     """Put one bug into a copy of the tree and see whether its tests notice; the tree itself stays as it is."""
     began = time.monotonic()
     files: tuple[str, ...] = ()
@@ -107,7 +107,7 @@ def check(mutation: Mutation, tree: Path, run: Runner, judge: Judge | None = Non
         except NotApplicableError as error:
             outcome, detail = Outcome.NOT_APPLICABLE, str(error)
         else:
-            outcome, detail = (judge or judge_tests)(run(copy, mutation.tests))
+            outcome, detail = (meaning or judge)(run(copy, mutation.tests))
     return Verdict(mutation=mutation, outcome=outcome, detail=detail, files=files, seconds=time.monotonic() - began)
 
 
@@ -118,7 +118,7 @@ def copy_tree(tree: Path, folder: Path) -> Path:
     return copy
 
 
-def judge_tests(run: TestRun) -> tuple[Outcome, str]:
+def judge(run: TestRun) -> tuple[Outcome, str]:
     """Say what a run of the tests means for the mutation in its tree, with the test that failed or the reason."""
     if run.exit_code == 0:
         return Outcome.SURVIVED, "no test noticed"
