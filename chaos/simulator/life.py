@@ -134,7 +134,8 @@ class Life:
         if self.is_dead:
             raise Killed
         self.world.on_step(self)
-        doom = self.doom
+        # Whoever dies must do so in the event loop, so nobody does within work that takes turns with it.
+        doom = self.doom if TURNS.get() is None else None
         if doom is None or doom.point != point or (doom.during != "anything" and doom.during not in self.at_work):
             return
         doom.left -= 1

@@ -164,8 +164,6 @@ class SimulatedActor(Actor):
         self._begin_batch()
         # The rules have read the clock before the service is frozen.
         at = life.world.machine.instant()
-        # Whoever dies must do so in the event loop.
-        doom, life.doom = life.doom, None
         turns = Turns(self._serve)
         try:
             while not turns.proceed():
@@ -187,7 +185,6 @@ class SimulatedActor(Actor):
             raise
         finally:
             life.in_sqlite = False
-            life.doom = doom
         return self._served(answers, at)
 
     def _begin_batch(self) -> None:
