@@ -42,8 +42,8 @@ test: setup     ## the test suite but for slow tests; SEED=n replays
 test-slow: setup  ## everything, and properties 20 times as deep; SEED=n replays
 	$(PYTEST) --hypothesis-profile=deep
 
-mutation-check: setup  ## do the property tests catch realistic bugs?
-	$(BIN)/python -m tests.mutation
+mutation-check: setup  ## do the property tests catch realistic bugs? BY=simulation: does the simulation?
+	$(BIN)/python -m tests.mutation --by $(or $(BY),properties)
 
 CHAOS = $(BIN)/python supervisor.py chaos
 WITH_SEED = $(if $(SEED),--seed $(SEED))

@@ -17,6 +17,8 @@ GOALS: tuple[str, ...] = (
     "died at a reply",
     "died by a restart of the machine",
     "frozen past its lease",
+    "frozen inside a transaction",
+    "somebody else had the write lock",
     "sql: busy",
     "sql: refused",
     "sql: void",
@@ -31,6 +33,7 @@ GOALS: tuple[str, ...] = (
     "the model failed",
     "the model was not available",
     "a dead letter",
+    "a visitor came",
 )
 """Each is something that goes wrong, or a way in which memoryd answers it."""
 

@@ -7,10 +7,18 @@ before, what they say now, which processes really live, and what the clocks of t
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import attrs
 
+from chaos.requests.law import one_request_does_what_it_says
 from chaos.rows import Job, Lease, RowKey, Rows
+from chaos.thread_laws import (
+    a_moved_job_is_nobodys,
+    a_revision_grows_by_new_content_alone,
+    a_thread_is_its_best_file,
+    has_moved,
+)
 from config.settings import BACKFILL_LEASE_MS, CONSOLIDATION_LEASE_MS, EXTRACTION_LEASE_MS
 from state.ids import Scope
 from state.messages.extraction import ATTEMPTS_MAX
@@ -61,8 +69,9 @@ class Ledger:
             if now.token is None:
                 self.granted.pop(key, None)
             elif before is None or (before.token, before.renewed_boot_ms) != (now.token, now.renewed_boot_ms):
+                lease_ms = step.lease_ms_of(now.token) or LEASE_MS[key[0]]
                 self.granted[key] = Granted(
-                    token=now.token, boot_id=step.boot_id, until_boot_ms=step.boot_ms + LEASE_MS[key[0]]
+                    token=now.token, boot_id=step.boot_id, until_boot_ms=step.boot_ms + lease_ms
                 )
         for scope, state in step.after.scopes.items():
             folders = self.named.setdefault(scope, [])
@@ -77,7 +86,8 @@ class Step:
     Attributes:
       actor: the process that committed; '' when it died over it.
       living: the processes that live. A frozen one lives.
-      boot_ms, boot_id: of the machine, whatever a service believes.
+      boot_ms, boot_id, wall_ms: of the machine, whatever a service believes.
+      asked: what the actor's batch changed rows for, with what each request was answered.
       name_changes: how many names on the disk were given, taken and moved until now; None: not counted.
     """
 
@@ -90,6 +100,22 @@ class Step:
     memories_dir: Path
     ledger: Ledger
     name_changes: int | None = None
+    wall_ms: int = 0
+    asked: tuple[tuple[Any, Any], ...] = ()
+
+    def lease_ms_of(self, token: str) -> int | None:
+        """For how long a request of this step asked for the lease of this token; None when none did."""
+        for request, _ in self.asked:
+            terms = getattr(request, "terms", request)
+            if getattr(terms, "token", None) == token:
+                lease_ms: int | None = getattr(terms, "lease_ms", None)
+                return lease_ms
+        return None
+
+    def may_take_over(self, token: str | None) -> bool:
+        """Say whether a request of this step was to get this token whatever the leases of rows say."""
+        terms = (getattr(request, "terms", None) for request, _ in self.asked)
+        return any(one is not None and one.token == token and one.stale_after_ms is not None for one in terms)
 
     def lease_changes(self) -> Iterator[tuple[RowKey, Lease | None, Lease]]:
         """The rows whose lease columns differ."""
@@ -142,15 +168,19 @@ def nobody_is_robbed(step: Step) -> Iterator[str]:
             continue
         if before.process in (step.actor, None) or before.process not in step.living or step.is_over(key):
             continue
+        if step.may_take_over(now.token) or has_moved(step, key):
+            continue
         left_ms = step.ledger.granted[key].until_boot_ms - step.boot_ms
         to = f"given to {_short(now.process)}" if now.token else "freed"
         yield f"{_name(key)}: {to} while {_short(before.process)} lived and had {left_ms} ms of its lease left"
 
 
 def only_the_owner_renews(step: Step) -> Iterator[str]:
-    """A lease is extended by the process that holds it, and by nobody else."""
+    """A lease is extended by the process that holds it, or by who shows its token, and by nobody else."""
     for key, before, now in step.lease_changes():
         if before is None or now.token is None or now.token != before.token or step.actor in ("", now.process):
+            continue
+        if step.lease_ms_of(now.token) is not None:
             continue
         yield f"{_name(key)}: the lease of {_short(now.process)} was changed by {_short(step.actor)}"
 
@@ -174,6 +204,8 @@ def marks_and_revisions_only_grow(step: Step) -> Iterator[str]:
             if step.after.revisions.get(thread, 0) < revision:
                 yield f"thread {thread}: its content revision went from {revision} back"
     for key, before_job, job in step.job_changes():
+        if before_job is not None and before_job.scope_key != job.scope_key:
+            continue
         if before_job is not None and (job.done_revision or 0) < (before_job.done_revision or 0):
             yield f"job {key}: done up to {job.done_revision}, and it was done up to {before_job.done_revision}"
 
@@ -185,6 +217,8 @@ def memories_are_kept(step: Step) -> Iterator[str]:
     for key, before in step.before.memories.items():
         now = step.after.memories.get(key)
         if now is None:
+            if has_moved(step, ("extraction", key[0])):
+                continue
             yield f"the memory of {key[0]} is gone"
         elif now.text != before.text and now.updated_at_ms <= before.updated_at_ms:
             yield f"the memory of {key[0]} changed, and its time did not grow"
@@ -195,7 +229,7 @@ def attempts_shrink_only_by_new_content(step: Step) -> Iterator[str]:
     for key, before, now in step.job_changes():
         if now.attempts - now.given_back > ATTEMPTS_MAX:
             yield f"job {key}: {now.attempts - now.given_back} attempts came to nothing, and it is claimed again"
-        if before is None or now.attempts >= before.attempts:
+        if before is None or now.attempts >= before.attempts or now.scope_key != before.scope_key:
             continue
         revision = step.after.revisions.get(key, 0)
         is_new = revision > max(before.claimed_revision or 0, before.done_revision or 0)
@@ -294,9 +328,16 @@ LAWS: tuple[Law, ...] = (
     a_job_is_in_one_state,
     what_was_acknowledged_is_there,
     a_generation_is_its_owners,
+    a_revision_grows_by_new_content_alone,
+    a_thread_is_its_best_file,
+    a_moved_job_is_nobodys,
     links_follow_the_rows,
+    one_request_does_what_it_says,
 )
 """Held after every commit and after every death."""
+
+ANSWER_LAWS: tuple[Law, ...] = (one_request_does_what_it_says,)
+"""Held after every batch that changed nothing."""
 
 FILE_LAWS: tuple[Law, ...] = (links_follow_the_rows,)
 """Held after every piece of work that may change files."""

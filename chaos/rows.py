@@ -29,6 +29,7 @@ class Job(NamedTuple):
     done_revision: int | None
     reason: str | None
     next_attempt_at_ms: int | None
+    scope_key: str = ""
 
 
 class ScopeState(NamedTuple):
@@ -50,6 +51,13 @@ class Memory(NamedTuple):
     text: str
 
 
+class Thread(NamedTuple):
+    """Which rollout holds a thread, and the digest of what an extraction would look at."""
+
+    rollout_path: str
+    content_digest: str
+
+
 class File(NamedTuple):
     """What is known of a rollout."""
 
@@ -59,6 +67,7 @@ class File(NamedTuple):
     thread_id: str | None
     reason: str | None
     next_attempt_at_ms: int | None
+    archived: int = 0
 
 
 RowKey = tuple[str, str]
@@ -76,6 +85,7 @@ class Rows:
     revisions: dict[str, int]
     files: dict[str, File]
     processes: frozenset[str]
+    threads: dict[str, Thread] = attrs.field(factory=dict)
 
 
 _LEASE = (
@@ -116,12 +126,16 @@ class RowReader:
                     )
                 }
             if "threads" in changed:
-                update["revisions"] = dict(self._connection.execute("SELECT id, content_revision FROM threads"))
+                threads = list(
+                    self._connection.execute("SELECT id, content_revision, rollout_path, content_digest FROM threads")
+                )
+                update["revisions"] = {row[0]: row[1] for row in threads}
+                update["threads"] = {row[0]: Thread(*row[2:]) for row in threads}
             if "rollout_files" in changed:
                 update["files"] = {
                     row[0]: File(*row[1:])
                     for row in self._connection.execute(
-                        "SELECT path, status, size_bytes, mtime_ns, thread_id, reason, next_attempt_at_ms"
+                        "SELECT path, status, size_bytes, mtime_ns, thread_id, reason, next_attempt_at_ms, archived"
                         " FROM rollout_files"
                     )
                 }
@@ -142,7 +156,7 @@ class RowReader:
             jobs = {}
             for row in self._connection.execute(
                 f"SELECT thread_id, {_LEASE}, status, attempts, given_back, claimed_revision, done_revision, reason,"
-                " next_attempt_at_ms FROM extraction_jobs"
+                " next_attempt_at_ms, scope_key FROM extraction_jobs"
             ):
                 leases[kind, row[0]] = Lease(*row[1:8])
                 jobs[row[0]] = Job(*row[8:])

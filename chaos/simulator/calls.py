@@ -6,6 +6,7 @@ import attrs
 
 from chaos.operations import Answer
 from chaos.simulator.told import Answers, Told
+from state.errors import StoreBusyError
 from state.messages.base import Request
 
 if TYPE_CHECKING:
@@ -78,6 +79,8 @@ class History:
     def failed(self, life: "Life", call: Call, error: BaseException) -> None:
         """The store could not answer, or the asker gave up."""
         self._tell(call, self.answers.of(error))
+        if isinstance(error, StoreBusyError) and self._world.is_locked:
+            self._world.goals.hit("somebody else had the write lock")
         call.failure = type(error).__name__
         self._world.story.tell(life.name, f"{type(call.request).__name__}{_key(call.request)} -> {call.failure}")
 

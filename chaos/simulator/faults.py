@@ -7,6 +7,7 @@ import attrs
 
 from chaos.simulator.faulty_sql import KINDS as SQL_KINDS
 from chaos.simulator.model import MOODS
+from chaos.simulator.visits import OUTLIVING, PLAYS
 
 DAY_SECONDS = 86_400.0
 
@@ -18,7 +19,7 @@ class Fault:
     Attributes:
       at_seconds: when; for a death, from when on it lies in wait.
       kind: what; see `KINDS`.
-      service: whom it meets, from 1.
+      service: whom it meets, from 1; of a visit, the number of the visitor.
       detail: of the kind: at which sort of step, which failure, which mood.
       during: for a death, a freeze, a step of the clock: what must be at work.
       amount: of the kind: the how-manieth step, seconds of a freeze, of a mood, of a step of the clock.
@@ -38,12 +39,14 @@ class Fault:
             "crash": f"s{self.service} dies at its {self.amount:.0f}. {self.detail} while at {self.during},"
             f" comes back after {self.rest_seconds:.0f} s",
             "stop": f"s{self.service} is stopped in good order, comes back after {self.rest_seconds:.0f} s",
-            "freeze": f"s{self.service} is frozen for {self.amount:.0f} s while at {self.during}",
+            "freeze": f"s{self.service} is frozen for {self.amount:.0f} s while at {self.during}"
+            + (", inside a transaction" if self.detail == "transaction" else ""),
             "reboot": f"the machine restarts, services come back after {self.rest_seconds:.0f} s",
             "wall": f"the wall clock is moved by {self.amount:+.0f} s while somebody is at {self.during}",
             "sql": f"s{self.service}: a statement fails ({self.detail}) after {self.amount:.0f} good ones",
             "file": f"s{self.service}: changing a file fails ({self.detail})",
             "slow disk": f"s{self.service}: each batch takes {self.amount:.1f} s longer, for {self.rest_seconds:.0f} s",
+            "visit": f"a visitor comes for {self.detail}",
             "model": f"the model is {self.detail} for {self.amount:.0f} s",
         }[self.kind]
         return f"from {self.at_seconds:.1f} s: {what}"
@@ -59,8 +62,18 @@ KINDS: dict[str, int] = {
     "file": 2,
     "slow disk": 1,
     "model": 4,
+    "visit": 0,
 }
-"""What there is, and how often relative to the others."""
+"""What there is, and how often relative to the others. Visitors come besides: what they come for, nearly all of it."""
+
+NAP_SHARE = 0.4
+"""How often a freeze comes in the middle of a transaction."""
+
+NAP_SECONDS_MAX = 30.0
+"""Then nobody can write: longer than this a machine would not be used."""
+
+VISIT_SHARE = 0.85
+"""How likely a seed has a visitor who comes for a given thing."""
 
 SECONDS_PER_FAULT = 12.0
 """On average; a run has between half and one and a half times as many."""
@@ -72,7 +85,30 @@ def draw(seed: int, *, services: int, seconds: float, kinds: Sequence[str] = tup
     number = max(1, round(seconds / SECONDS_PER_FAULT * rng.uniform(0.5, 1.5)))
     weights = [KINDS[kind] for kind in kinds]
     drawn = [_draw_one(rng, rng.choices(kinds, weights)[0], services, seconds) for _ in range(number)]
+    if "visit" in kinds:
+        drawn += _visits(random.Random(f"visits {seed}"), seconds, drawn)
     return tuple(sorted(drawn, key=lambda fault: fault.at_seconds))
+
+
+def _visits(rng: random.Random, seconds: float, faults: Sequence[Fault]) -> list[Fault]:
+    """Visitors at any time, and one before and one after each restart of the machine."""
+    plays = [play for play in PLAYS if rng.random() < VISIT_SHARE]
+    rng.shuffle(plays)
+    visits = []
+    while plays:
+        number = rng.choice((1, 1, 2, 3))
+        visits.append((rng.uniform(min(8.0, seconds / 2), seconds * 0.95), plays[:number]))
+        plays = plays[number:]
+    for fault in faults:
+        if fault.kind == "reboot":
+            visits += [
+                (max(fault.at_seconds - 3, 0.0), [OUTLIVING]),
+                (min(fault.at_seconds + rng.uniform(0, 9), seconds * 0.95), [OUTLIVING]),
+            ]
+    return [
+        Fault(at_seconds=round(at_seconds, 3), kind="visit", service=number, detail=", ".join(chosen))
+        for number, (at_seconds, chosen) in enumerate(visits, start=1)
+    ]
 
 
 def _draw_one(rng: random.Random, kind: str, services: int, seconds: float) -> Fault:
@@ -92,6 +128,8 @@ def _draw_one(rng: random.Random, kind: str, services: int, seconds: float) -> F
         case "freeze":
             during = rng.choice(("anything", "backfill", "extraction", "extraction", "consolidation"))
             seconds = rng.choice((0.5, 5.0, 30.0, 70.0, 130.0, 170.0)) * rng.uniform(0.9, 1.2)
+            if rng.random() < NAP_SHARE:
+                return attrs.evolve(fault, detail="transaction", during=during, amount=min(seconds, NAP_SECONDS_MAX))
             return attrs.evolve(fault, during=during, amount=seconds)
         case "wall":
             amount = rng.choice((-DAY_SECONDS, -600.0, -5.0, 5.0, 600.0, DAY_SECONDS)) * rng.uniform(0.5, 1.0)

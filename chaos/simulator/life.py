@@ -19,6 +19,7 @@ import trio
 import supervisor
 from chaos.operations import Moment
 from chaos.simulator.faulty_sql import SqlFault
+from chaos.simulator.turns import TURNS
 from state.connection import close_untouched
 from state.errors import StateFolderError
 from state.folder import StateFolder
@@ -59,6 +60,14 @@ class Doom:
     during: str = "anything"
 
 
+@attrs.define
+class Nap:
+    """A freeze to come in the middle of a transaction that writes: before its `left`-th statement from then on."""
+
+    left: int
+    began: trio.Event = attrs.field(factory=trio.Event)
+
+
 class Life:
     """One simulated process. `run` is its whole life.
 
@@ -67,6 +76,7 @@ class Life:
       changed: tables that it wrote since somebody looked.
       is_disturbed: a fault is at work on it, so that it may be slower than it has to be.
       is_calm: it stands for a run without faults; nobody watches it.
+      is_prompt: its requests are served and answered at once.
     """
 
     def __init__(
@@ -75,6 +85,7 @@ class Life:
         self.world = world
         self.state_dir = state_dir or world.state_dir
         self.is_calm = is_calm
+        self.is_prompt = False
         self.batch_began: Moment | None = None
         self.thawed = trio.Event()
         self.thawed.set()
@@ -85,6 +96,7 @@ class Life:
         self.is_dead = False
         self.is_disturbed = False
         self.doom: Doom | None = None
+        self.nap: Nap | None = None
         self.sql_faults: list[SqlFault] = []
         self.file_faults: list[OSError] = []
         self.store_seconds = self.slow_until = 0.0
@@ -122,7 +134,8 @@ class Life:
         if self.is_dead:
             raise Killed
         self.world.on_step(self)
-        doom = self.doom
+        # Whoever dies must do so in the event loop, so nobody does within work that takes turns with it.
+        doom = self.doom if TURNS.get() is None else None
         if doom is None or doom.point != point or (doom.during != "anything" and doom.during not in self.at_work):
             return
         doom.left -= 1
@@ -131,6 +144,18 @@ class Life:
             self.die("crash")
             if point != "await":
                 raise Killed
+
+    def on_written_statement(self) -> None:
+        """It is about to run a statement of a transaction that writes; here it may be frozen, or find itself dead."""
+        turns = TURNS.get()
+        if turns is None or self.nap is None:
+            return
+        self.nap.left -= 1
+        if self.nap.left > 0:
+            return
+        turns.rest()
+        if self.is_dead:
+            raise Killed
 
     def on_file(self, what: str) -> None:
         """It is about to change a file."""

@@ -8,7 +8,8 @@ import trio
 from chaos.laws import LEASE_MS
 from chaos.simulator.faults import Fault
 from chaos.simulator.faulty_sql import SqlFault
-from chaos.simulator.life import Doom, Life
+from chaos.simulator.life import Doom, Life, Nap
+from chaos.simulator.visits import visit
 from chaos.simulator.world import GRACE_SECONDS, World
 
 _ERRNO = {"No space left on device": errno.ENOSPC, "Input/output error": errno.EIO}
@@ -29,6 +30,9 @@ class Nemesis:
         self._rest: dict[int, float] = {}
         self._awaited: set[int] = set()
         self.is_peace = False
+        self._visitors = 0
+        self._nobody_visits = trio.Event()
+        self._nobody_visits.set()
 
     async def keep(self, service: int, nursery: trio.Nursery) -> None:
         """Start a service, and again whenever it has ended."""
@@ -54,6 +58,10 @@ class Nemesis:
         """Do what a fault says, when its time has come. Returns when it is over, if it takes its time."""
         await trio.sleep_until(fault.at_seconds)
         world = self._world
+        if fault.kind == "visit":
+            world.story.tell("fault", str(fault))
+            await self._visit(fault)
+            return
         life = world.lives[fault.service]
         if fault.kind not in ("wall", "model", "reboot") and (life.is_dead or life.ended.is_set()):
             world.story.tell("fault", f"s{fault.service} is not there: {fault.kind} is left out")
@@ -71,6 +79,10 @@ class Nemesis:
                 self._rest[fault.service] = fault.rest_seconds
                 await self.stop(life)
             case "freeze":
+                if fault.detail == "transaction":
+                    await self._until_in_a_transaction(life, Nap(left=int(fault.rest_seconds) % 7 + 1))
+                    if life.is_dead or life.ended.is_set():
+                        return
                 await self._freeze(life, fault.amount)
             case "reboot":
                 self._reboot(fault.rest_seconds)
@@ -104,12 +116,13 @@ class Nemesis:
         if life.claims:
             world.goals.hit("stopped in good order while at work")
         life.stop_scope.cancel()
-        was_disturbed = bool(life.sql_faults or life.is_frozen) or trio.current_time() < life.slow_until
+        was_disturbed = bool(life.sql_faults or life.is_frozen or world.is_locked)
+        was_disturbed = was_disturbed or trio.current_time() < life.slow_until
         with trio.move_on_after(GRACE_SECONDS):
             await life.ended.wait()
         if life.is_dead:
             return
-        excused = was_disturbed or bool(life.sql_faults)
+        excused = was_disturbed or bool(life.sql_faults) or world.is_locked
         if not life.ended.is_set():
             if not excused:
                 world.break_law("a_stop_is_in_time", f"{life.name} did not stop within {GRACE_SECONDS:.0f} s")
@@ -118,6 +131,13 @@ class Nemesis:
         held = [key for key, lease in world.rows().leases.items() if lease.process == life.process]
         if held and not excused:
             world.break_law("a_stop_leaves_no_lease", f"{life.name} has stopped and still holds {held}")
+
+    async def _until_in_a_transaction(self, life: Life, nap: Nap) -> None:
+        """Lie in wait until a service is frozen in the middle of one; not for ever."""
+        life.nap = nap
+        with trio.move_on_after(WAIT_SECONDS_MAX):
+            await nap.began.wait()
+        life.nap = None
 
     async def _freeze(self, life: Life, seconds: float) -> None:
         world = self._world
@@ -129,6 +149,24 @@ class Nemesis:
             world.goals.hit("frozen past its lease")
         world.story.tell(life.name, f"is thawed after {seconds:.0f} s")
         life.thaw()
+
+    async def _visit(self, fault: Fault) -> None:
+        self._visitors += 1
+        if self._visitors == 1:
+            self._nobody_visits = trio.Event()
+        try:
+            await visit(self._world, fault.service, tuple(fault.detail.split(", ")))
+        except Exception as error:
+            self._world.crash = error
+            self._world.break_law("a_visitor_is_answered", f"visitor {fault.service} ended with {error!r}")
+        finally:
+            self._visitors -= 1
+            if not self._visitors:
+                self._nobody_visits.set()
+
+    async def until_visitors_left(self) -> None:
+        """Wait until whoever came to visit is gone."""
+        await self._nobody_visits.wait()
 
     async def until_thawed(self) -> None:
         """Wait until nobody is frozen any more."""
@@ -152,7 +190,7 @@ class Nemesis:
         world.machine.wall_shift_ms = 0
         world.model.mood, world.model.is_calm = "", True
         for life in world.lives.values():
-            life.doom = None
+            life.doom = life.nap = None
             life.sql_faults.clear()
             life.file_faults.clear()
             life.store_seconds, life.is_disturbed = 0.0, False

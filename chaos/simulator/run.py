@@ -21,7 +21,7 @@ from chaos.simulator.faults import Fault, draw
 from chaos.simulator.leash import Leash
 from chaos.simulator.nemesis import Nemesis
 from chaos.simulator.seams import enclosed, seeded
-from chaos.simulator.settled import difference_from_a_run_without_faults, unpublished, unsettled
+from chaos.simulator.settled import difference_from_a_run_without_faults, strange_tools, unpublished, unsettled
 from chaos.simulator.workload import Workload
 from chaos.simulator.world import Counted, World
 from chaos.story import Event
@@ -184,13 +184,15 @@ async def _until_over(world: World, scenario: Scenario, faults: Sequence[Fault])
             await workload.run(scenario.seconds)
             # A freeze is left to its end: what wakes up after its lease is what it is for.
             await nemesis.until_thawed()
+            await nemesis.until_visitors_left()
             trouble.cancel_scope.cancel()
         nemesis.make_peace()
         workload.finish()
         settled_after = await _settle(world)
         if world.broken is None:
             await _compare(world)
-        if world.broken is None and not any(fault.kind == "wall" for fault in faults):
+        # The judge of histories knows no clock that somebody moves, and no job that moves with its thread.
+        if world.broken is None and not workload.has_moved and not any(fault.kind == "wall" for fault in faults):
             impossible = world.history.answers.judge(world.rows())
             if impossible is not None:
                 world.break_law("what_was_answered_makes_sense", impossible)
@@ -230,6 +232,8 @@ async def _compare(world: World) -> None:
         await trio.sleep(POLL_SECONDS)
     if found is not None:
         world.break_law("it_ends_as_without_faults", found)
+    elif (strange := strange_tools(world)) is not None:
+        world.break_law("a_thread_has_its_files_tools", strange)
 
 
 def _clear(root: Path) -> None:

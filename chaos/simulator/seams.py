@@ -40,7 +40,7 @@ import workers.consolidation.worker
 import workers.extraction.worker
 import workers.lease_keeper
 import workers.publishing.worker
-from chaos.simulator.faulty_sql import fail_if_due
+from chaos.simulator.faulty_sql import fail_if_due, is_writing
 from chaos.simulator.life import LIFE
 from chaos.simulator.world import World
 
@@ -276,6 +276,8 @@ def _watched(connection: apsw.Connection) -> None:
         before, life.in_sqlite = life.in_sqlite, True
         try:
             life.step("statement")
+            if is_writing(connection):
+                life.on_written_statement()
             fail_if_due(life.sql_faults, connection, sql, life.world.goals.hit)
         finally:
             life.in_sqlite = before

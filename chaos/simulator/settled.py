@@ -1,5 +1,6 @@
 """When everything is done, and what it must be then: what a run without faults makes of the same files."""
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,12 +10,16 @@ import apsw
 
 from chaos.rows import Rows
 from chaos.simulator.life import LIFE, Life
+from chaos.simulator.visitor import KIND
 from chaos.simulator.world import World
 from state.folder import StateFolder
 from state.rollouts import find_rollouts
 from state.store import StateHandle
 from workers.once import do_once
 from workers.progress import NoProgress
+
+_WITH_SOMETHING_IN_IT = "(scope_kind = 'home' OR published_memories > 0)"
+"""Visitors' scopes are empty, and so are those that every session has moved away from."""
 
 _COMPARED = (
     (
@@ -25,7 +30,9 @@ _COMPARED = (
     ),
     (
         "rollout_files",
-        "SELECT path, archived, size_bytes, mtime_ns, inode, status, reason, thread_id, offset_bytes, head_digest,"
+        # Of several files that go before a shadowed one, its reason names the one that was met first.
+        "SELECT path, archived, size_bytes, mtime_ns, inode, status, iif(status = 'shadowed', '', reason), thread_id,"
+        " offset_bytes, head_digest,"
         " tail_digest, fold_state, lines_skipped FROM rollout_files WHERE status <> 'vanished' ORDER BY path",
     ),
     (
@@ -42,7 +49,7 @@ _COMPARED = (
     (
         "scopes",
         "SELECT scope_kind, scope_key, published_digest, source_at_ms, published_memories, ownership_token"
-        " FROM scopes ORDER BY 1, 2",
+        f" FROM scopes WHERE {_WITH_SOMETHING_IN_IT} ORDER BY 1, 2",
     ),
 )
 
@@ -77,7 +84,7 @@ def _to_do(world: World, rows: Rows) -> Iterator[str]:
                 f" its lease says {rows.leases['consolidation', scope]}"
             )
     for owned, lease in rows.leases.items():
-        if lease.token is not None:
+        if lease.token is not None and not owned[1].startswith(f"{KIND}:"):
             yield f"{owned} is still held by {lease.process}"
     living = {life.process for life in world.lives.values() if not life.is_dead and not life.ended.is_set()}
     for process in sorted(rows.processes - living):
@@ -107,7 +114,12 @@ def _difference(ours: StateFolder, theirs: StateFolder) -> str | None:
             if have != want:
                 return f"{table}: {_first_difference(have, want)}"
         folders = [
-            dict(connection.execute("SELECT scope_kind || ':' || scope_key, generation_folder FROM scopes"))
+            dict(
+                connection.execute(
+                    "SELECT scope_kind || ':' || scope_key, generation_folder FROM scopes WHERE"
+                    f" {_WITH_SOMETHING_IN_IT}"
+                )
+            )
             for connection in (mine, other)
         ]
     finally:
@@ -119,6 +131,25 @@ def _difference(ours: StateFolder, theirs: StateFolder) -> str | None:
         if have_files != want_files:
             names = sorted(name for name in have_files | want_files if have_files.get(name) != want_files.get(name))
             return f"the published files of {scope} differ: {', '.join(names)}"
+    return None
+
+
+def strange_tools(world: World) -> str | None:
+    """A thread whose tools are not those that its file begins with; None when there is none."""
+    folder = StateFolder(path=world.state_dir)
+    connection = apsw.Connection(str(folder.database), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        threads = list(connection.execute("SELECT id, rollout_path FROM threads ORDER BY id"))
+        sql = "SELECT name FROM thread_dynamic_tools WHERE thread_id = ? ORDER BY position"
+        have = {thread: [row[0] for row in connection.execute(sql, (thread,))] for thread, _ in threads}
+    finally:
+        connection.close()
+    for thread, path in threads:
+        with open(world.codex_home / path, encoding="utf-8") as rollout:
+            said = json.loads(rollout.readline())["payload"]["dynamic_tools"]
+        want = [tool["name"] for tool in said]
+        if have[thread] != want:
+            return f"thread {thread} has the tools {have[thread]}, and {path} begins with {want}"
     return None
 
 

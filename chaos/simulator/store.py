@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 import outcome
 import trio
 
-from chaos.simulator.life import Killed, Life
+from chaos.simulator.life import Killed, Life, Nap
+from chaos.simulator.turns import Turns
 from state.errors import StoreClosedError
+from state.ids import Instant
 from state.inbox import Answer, Inbox, Ticket
 from state.messages.backfill import BackfillClaimed, FinishBackfill
 from state.messages.base import Request
@@ -134,7 +136,8 @@ class SimulatedActor(Actor):
             if self._stopping and not len(self._inbox):
                 break
             await world.machine.clock.pause(world.delays.before_batch(self._life))
-            answers = self._serve_batch()
+            nap = self._life.nap
+            answers = self._serve_batch() if nap is None else await self._serve_batch_with_a_nap(nap)
             if answers:
                 if any(ticket.request.mutates for ticket, _ in answers):
                     await world.machine.clock.pause(world.delays.before_reply(self._life))
@@ -145,21 +148,61 @@ class SimulatedActor(Actor):
         self._stopped.set()
 
     def _serve_batch(self) -> list[Answer]:
-        life = self._life
-        life.batch_began = life.world.history.answers.now()
-        life.in_sqlite = True
+        self._begin_batch()
         try:
             answers = self._serve()
         except Killed:
-            life.in_sqlite = False
-            life.close_connections()
-            life.world.observe(life, crashed=True)
+            self._died_in_batch()
+            raise
+        finally:
+            self._life.in_sqlite = False
+        return self._served(answers)
+
+    async def _serve_batch_with_a_nap(self, nap: Nap) -> list[Answer]:
+        """The same; before one of its statements the service is frozen, with its transaction open."""
+        life = self._life
+        self._begin_batch()
+        # The rules have read the clock before the service is frozen.
+        at = life.world.machine.instant()
+        turns = Turns(self._serve)
+        try:
+            while not turns.proceed():
+                life.nap = None
+                life.freeze()
+                nap.began.set()
+                life.world.goals.hit("frozen inside a transaction")
+                life.world.story.tell(life.name, "is frozen inside a transaction")
+                try:
+                    await trio.lowlevel.checkpoint()
+                except BaseException:
+                    while not turns.proceed():
+                        pass
+                    raise
+            answers: list[Answer] = turns.result
+        except BaseException:
+            if life.is_dead:
+                self._died_in_batch()
             raise
         finally:
             life.in_sqlite = False
+        return self._served(answers, at)
+
+    def _begin_batch(self) -> None:
+        life = self._life
+        life.batch_began = life.world.history.answers.now()
+        life.in_sqlite = True
+
+    def _died_in_batch(self) -> None:
+        life = self._life
+        life.in_sqlite = False
+        life.close_connections()
+        life.world.observe(life, crashed=True)
+
+    def _served(self, answers: list[Answer], at: Instant | None = None) -> list[Answer]:
+        life = self._life
         if sum(ticket.request.mutates for ticket, _ in answers) > 1:
             life.world.goals.hit("a batch of several requests")
-        life.world.observe(life)
+        life.world.observe(life, asked=_asked(answers), at=at)
         return answers
 
     def sever(self, error: BaseException) -> None:
@@ -174,3 +217,12 @@ class SimulatedActor(Actor):
         self._stopping = True
         self._wake.set()
         await self._stopped.wait()
+
+
+def _asked(answers: list[Answer]) -> tuple[tuple[Request[Any], Any], ...]:
+    """What of a batch may have changed rows, and its replies."""
+    return tuple(
+        (ticket.request, answer.value if isinstance(answer, outcome.Value) else answer.error)
+        for ticket, answer in answers
+        if ticket.request.mutates and isinstance(answer, outcome.Value | outcome.Error)
+    )

@@ -34,8 +34,18 @@ class Session:
         self.day = f"{began:%Y/%m/%d}"
         self._turns = 0
 
+    def move(self) -> None:
+        """Go on in another folder; the next meta line says so."""
+        self.folder = self._rng.choice([folder for folder in FOLDERS if folder != self.folder])
+
+    def name_at(self, at_ms: int) -> tuple[str, str]:
+        """Day and name of another file of this session, begun now."""
+        began = datetime.fromtimestamp(at_ms / 1000, UTC)
+        return f"{began:%Y/%m/%d}", f"rollout-{began:%Y-%m-%dT%H-%M-%S}-{self.thread_id}.jsonl"
+
     def meta(self, at_ms: int) -> str:
-        """The first line."""
+        """The first line of a file, or of what is said after a pause; each names tools of its own."""
+        tools = [f"{self._thing()}_{number}" for number in range(self._rng.randrange(3))]
         return _line(
             at_ms,
             "session_meta",
@@ -47,6 +57,7 @@ class Session:
                 "cli_version": "0.169.0",
                 "source": "cli",
                 "model_provider": "simulated",
+                "dynamic_tools": [{"name": tool, "description": "", "inputSchema": {}} for tool in tools],
                 "git": {"commit_hash": f"{self._rng.getrandbits(160):040x}", "branch": "main"},
             },
         )
@@ -93,6 +104,11 @@ class Session:
 
     def _thing(self) -> str:
         return self._rng.choice(_THINGS)
+
+
+def afterthought(at_ms: int, text: str) -> str:
+    """The lines of one more thing that a person said, in whatever session."""
+    return _message(at_ms, "user", text) + _line(at_ms, "event_msg", {"type": "user_message", "message": text})
 
 
 def _message(at_ms: int, role: str, text: str) -> str:

@@ -1,4 +1,6 @@
-"""What people and their agents do meanwhile: sessions begin, grow, are cut, edited, archived and named.
+"""What people and their agents do meanwhile: sessions begin, grow, are cut, edited, archived, named and resumed.
+
+In one seed of three sessions also move to other folders.
 
 It knows nothing of faults, and does the same with and without them. At its end every session is active and something
 new was said in it, so that each has something to remember and is claimed once more, whatever happened before.
@@ -25,6 +27,8 @@ PAUSE_SECONDS = (2.0, 20.0)
 class _File:
     session: Session
     path: Path
+    day: str
+    name: str
     torn: str = ""
     """The rest of a line that was written only in part."""
 
@@ -38,6 +42,8 @@ class Workload:
         self._story = story
         self._rng = random.Random(f"workload {seed}")
         self._files: list[_File] = []
+        self._moves = seed % 3 == 0
+        self.has_moved = False
         self._last_ns = 0
 
     async def run(self, seconds: float) -> None:
@@ -63,7 +69,9 @@ class Workload:
             return
         file = self._rng.choice(self._files)
         what = self._rng.choices(
-            ("append", "tear", "cut", "edit", "archive", "name"), weights=(10, 3, 1, 2, 2, 1), k=1
+            ("append", "tear", "cut", "edit", "archive", "name", "touch", "resume", "move"),
+            weights=(10, 3, 1, 2, 2, 1, 2, 2, 3 * self._moves),
+            k=1,
         )[0]
         match what:
             case "append":
@@ -78,14 +86,24 @@ class Workload:
                 self._move(file, archived="archived_sessions" not in file.path.parts)
             case "name":
                 self._name(file)
+            case "touch":
+                self._stamp(file.path)
+            case "resume":
+                self._begin(file.session)
+                if self._rng.random() < 0.5:
+                    self._move(self._rng.choice((file, self._files[-1])), archived=True)
+            case "move":
+                self._move_to_another_folder(file)
 
-    def _begin(self) -> None:
+    def _begin(self, resumed: Session | None = None) -> None:
+        """Begin a session, or another file of one that there is."""
         at_ms = self._machine.true_wall_ms()
-        session = Session(self._rng, at_ms)
-        file = _File(session=session, path=self._home / "sessions" / session.day / session.name)
+        session = resumed or Session(self._rng, at_ms)
+        day, name = session.name_at(at_ms)
+        file = _File(session=session, path=self._home / "sessions" / day / name, day=day, name=name)
         file.path.parent.mkdir(parents=True, exist_ok=True)
         self._files.append(file)
-        self._write(file, session.meta(at_ms) + session.turn(at_ms), "begins")
+        self._write(file, session.meta(at_ms) + session.turn(at_ms), "is resumed" if resumed else "begins")
 
     def _append(self, file: _File, *, torn: bool = False, is_new: bool = False) -> None:
         text, file.torn = file.torn + file.session.turn(self._machine.true_wall_ms(), is_new=is_new), ""
@@ -93,6 +111,13 @@ class Workload:
             cut = self._rng.randrange(len(text) // 2, len(text))
             text, file.torn = text[:cut], text[cut:]
         self._write(file, text, "is torn" if torn else "grows", mode="a")
+
+    def _move_to_another_folder(self, file: _File) -> None:
+        file.session.move()
+        self.has_moved = True
+        at_ms = self._machine.true_wall_ms()
+        text, file.torn = file.torn + file.session.meta(at_ms) + file.session.turn(at_ms), ""
+        self._write(file, text, f"moves to {file.session.folder}", mode="a")
 
     def _cut(self, file: _File) -> None:
         """Cut the file somewhere behind its first line, as a crash of its writer's machine does."""
@@ -110,8 +135,8 @@ class Workload:
 
     def _move(self, file: _File, *, archived: bool) -> None:
         session = file.session
-        top = self._home / "archived_sessions" if archived else self._home / "sessions" / session.day
-        target = top / session.name
+        top = self._home / "archived_sessions" if archived else self._home / "sessions" / file.day
+        target = top / file.name
         if target == file.path:
             return
         target.parent.mkdir(parents=True, exist_ok=True)

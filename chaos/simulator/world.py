@@ -8,7 +8,7 @@ import attrs
 import trio
 
 from chaos.goals import Goals
-from chaos.laws import FILE_LAWS, LAWS, BrokenLaw, Law, Ledger, Step, judge
+from chaos.laws import ANSWER_LAWS, FILE_LAWS, LAWS, BrokenLaw, Law, Ledger, Step, judge
 from chaos.rows import RowReader, Rows
 from chaos.simulator.calls import History
 from chaos.simulator.clock import Machine
@@ -34,6 +34,10 @@ IDLE_HOURS = 0.003
 """A session may be claimed some ten seconds after its last word."""
 
 
+Asked = tuple[tuple[Request[Any], Any], ...]
+"""Requests that change rows, each with its reply or the error that it ended with."""
+
+
 class Delays:
     """How long things take, drawn from the seed."""
 
@@ -42,11 +46,11 @@ class Delays:
 
     def before_batch(self, life: Life) -> float:
         """From a request's arrival to its batch."""
-        return 0.0 if life.is_calm else life.store_seconds + self._draw(0.002)
+        return 0.0 if life.is_calm or life.is_prompt else life.store_seconds + self._draw(0.002)
 
     def before_reply(self, life: Life) -> float:
         """From a commit to its replies."""
-        return 0.0 if life.is_calm else self._draw(0.002)
+        return 0.0 if life.is_calm or life.is_prompt else self._draw(0.002)
 
     def in_thread(self, life: Life) -> float:
         """On either side of a piece of work in a thread."""
@@ -66,6 +70,7 @@ class World:
 
     def __init__(self, root: Path, seed: int, machine: Machine) -> None:
         self.root = root
+        self.seed = seed
         self.machine = machine
         self.story = Story(machine.now_ms, hidden=str(root))
         self.goals = Goals()
@@ -149,6 +154,11 @@ class World:
             )
         )
 
+    @property
+    def is_locked(self) -> bool:
+        """Somebody is frozen inside a transaction, so that nobody else can write."""
+        return any(life.is_frozen and life.in_sqlite for life in self.lives.values())
+
     def on_answer(self, life: Life, request: Request[Any], reply: Any) -> None:
         """A service was told something; from now on it must be true."""
         ledger = self.ledger
@@ -178,16 +188,25 @@ class World:
         self.claimed.set()
         self.claimed = trio.Event()
 
-    def observe(self, life: Life, *, crashed: bool = False) -> None:
-        """Judge what a service's commit, or its death, made of the rows."""
-        if life.is_calm or not (life.changed or crashed):
+    def observe(self, life: Life, *, crashed: bool = False, asked: Asked = (), at: Instant | None = None) -> None:
+        """Judge what a service's commit, or its death, made of the rows.
+
+        Args:
+          asked: the batch's requests and replies.
+          at: when its transaction began; None: now.
+        """
+        if life.is_calm:
+            return
+        if not (life.changed or crashed):
+            if asked:
+                self._judge(self._step(life.process, self._rows, asked, at), ANSWER_LAWS)
             return
         changed, life.changed = life.changed, set()
         before, self._rows = self._rows, self.reader.read(None if crashed else changed)
         self._count_steals(life, before)
         answers = self.history.answers
         answers.saw(before, self._rows, life.batch_began or answers.now())
-        step = self._step("" if crashed else life.process, before)
+        step = self._step("" if crashed else life.process, before, asked, at)
         self._judge(step, LAWS)
         if self.broken is None:
             self.ledger.take_in(step)
@@ -201,13 +220,18 @@ class World:
         """Say that a law did not hold; the run ends."""
         self._end(BrokenLaw(law=law, found=found, at_ms=self.machine.now_ms()))
 
+    @property
+    def known_rows(self) -> Rows:
+        """The rows as they were when somebody looked last."""
+        return self._rows
+
     def rows(self) -> Rows:
         """The rows of now."""
         self._rows = self.reader.read()
         return self._rows
 
-    def _step(self, actor: str, before: Rows) -> Step:
-        instant = self.machine.instant()
+    def _step(self, actor: str, before: Rows, asked: Asked = (), at: Instant | None = None) -> Step:
+        instant = at or self.machine.instant()
         return Step(
             before=before,
             after=self._rows,
@@ -220,6 +244,8 @@ class World:
             memories_dir=self.memories_dir,
             ledger=self.ledger,
             name_changes=self.name_changes,
+            wall_ms=instant.wall_ms,
+            asked=asked,
         )
 
     def _judge(self, step: Step, laws: tuple[Law, ...]) -> None:

@@ -12,8 +12,9 @@ from functools import partial
 from pathlib import Path
 
 from tests.mutation.catalogue import MUTATIONS
-from tests.mutation.check import Outcome, Verdict, check_all, copy_tree, run_pytest
+from tests.mutation.check import Judge, Outcome, Runner, Verdict, check_all, copy_tree, judge, run_pytest
 from tests.mutation.mutation import Mutation
+from tests.mutation.simulated import SECONDS, judge_simulation, run_simulation
 
 ROOT = Path(__file__).parents[2]
 SEED = "1"
@@ -24,8 +25,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the check; answer the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description="Check what the properties catch.")
     parser.add_argument("names", nargs="*", help="check only mutations whose names contain one of these")
-    parser.add_argument("--jobs", type=int, default=2, help="mutations at a time (2)")
+    parser.add_argument("--jobs", "--at-a-time", type=int, default=2, help="mutations at a time (2)")
     parser.add_argument("--seed", default=SEED, help=f"the seed of every run of tests ({SEED})")
+    parser.add_argument("--by", choices=("properties", "simulation"), default="properties", help="what must notice")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help=f"of simulation for each mutation ({SECONDS:g})")
     parser.add_argument("--list", action="store_true", help="only say which mutations there are")
     asked = parser.parse_args(arguments)
     chosen = [one for one in MUTATIONS if not asked.names or any(part in one.name for part in asked.names)]
@@ -36,7 +39,11 @@ def main(arguments: list[str] | None = None) -> int:
     if not chosen:
         print("no mutation has such a name; --list names them all", file=sys.stderr)
         return 1
-    run = partial(run_pytest, seed=asked.seed)
+    run: Runner = partial(run_pytest, seed=asked.seed)
+    meaning: Judge = judge
+    if asked.by == "simulation":
+        run = partial(run_simulation, seconds=asked.seconds, seed=int(asked.seed))
+        meaning = judge_simulation
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="memoryd-mutation-") as folder:
         without = run(copy_tree(ROOT, Path(folder)), named_tests(chosen))
@@ -45,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     print(f"{'':14} {'mutation':<44} {'file':<34} {'seconds':>7}  caught by", flush=True)
     verdicts = []
-    for verdict in check_all(chosen, ROOT, run, at_a_time=asked.jobs):
+    for verdict in check_all(chosen, ROOT, run, at_a_time=asked.jobs, meaning=meaning):
         print(line_of(verdict), flush=True)
         verdicts.append(verdict)
     bad = [verdict for verdict in verdicts if verdict.outcome is not Outcome.CAUGHT]

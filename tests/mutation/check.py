@@ -20,7 +20,7 @@ SECONDS_MAX = 300
 
 NOT_COPIED = shutil.ignore_patterns(".*", "__pycache__", "build", "dist", "*.egg-info", "benchmarks", "interop")
 
-_NO_BUG = re.compile(r"apsw\.(SQLError|BindingsError)|\b(SyntaxError|NameError|ImportError|UnboundLocalError)\b")
+NO_BUG = re.compile(r"apsw\.(SQLError|BindingsError)|\b(SyntaxError|NameError|ImportError|UnboundLocalError)\b")
 """What tests say of code that could never have run: every test notices that, so it shows nothing of the properties."""
 
 _FAILED = re.compile(r"^FAILED (\S+)", re.MULTILINE)
@@ -65,6 +65,9 @@ class Verdict:
 Runner = Callable[[Path, tuple[str, ...]], TestRun]
 """Runs tests in a tree."""
 
+Judge = Callable[[TestRun], tuple["Outcome", str]]
+"""Says what a run means."""
+
 
 def run_pytest(root: Path, tests: tuple[str, ...], seed: str) -> TestRun:
     """Run tests in the tree at `root` until the first failure, without looking for smaller counterexamples."""
@@ -79,10 +82,12 @@ def run_pytest(root: Path, tests: tuple[str, ...], seed: str) -> TestRun:
     return TestRun(exit_code=done.returncode, output=done.stdout + done.stderr)
 
 
-def check_all(mutations: Iterable[Mutation], tree: Path, run: Runner, *, at_a_time: int) -> Iterator[Verdict]:
+def check_all(
+    mutations: Iterable[Mutation], tree: Path, run: Runner, *, at_a_time: int, meaning: Judge | None = None
+) -> Iterator[Verdict]:
     """Check mutations, several at a time; their verdicts come as they are reached."""
     with ThreadPoolExecutor(max_workers=at_a_time) as pool:
-        waiting = [pool.submit(check, mutation, tree, run) for mutation in mutations]
+        waiting = [pool.submit(check, mutation, tree, run, meaning or judge) for mutation in mutations]
         try:
             for done in as_completed(waiting):
                 yield done.result()
@@ -91,7 +96,7 @@ def check_all(mutations: Iterable[Mutation], tree: Path, run: Runner, *, at_a_ti
                 one.cancel()
 
 
-def check(mutation: Mutation, tree: Path, run: Runner) -> Verdict:
+def check(mutation: Mutation, tree: Path, run: Runner, meaning: Judge | None = None) -> Verdict:
     """Put one bug into a copy of the tree and see whether its tests notice; the tree itself stays as it is."""
     began = time.monotonic()
     files: tuple[str, ...] = ()
@@ -102,7 +107,7 @@ def check(mutation: Mutation, tree: Path, run: Runner) -> Verdict:
         except NotApplicableError as error:
             outcome, detail = Outcome.NOT_APPLICABLE, str(error)
         else:
-            outcome, detail = judge(run(copy, mutation.tests))
+            outcome, detail = (meaning or judge)(run(copy, mutation.tests))
     return Verdict(mutation=mutation, outcome=outcome, detail=detail, files=files, seconds=time.monotonic() - began)
 
 
@@ -118,7 +123,7 @@ def judge(run: TestRun) -> tuple[Outcome, str]:
     if run.exit_code == 0:
         return Outcome.SURVIVED, "no test noticed"
     failed = _FAILED.search(run.output)
-    no_bug = _NO_BUG.search(run.output)
+    no_bug = NO_BUG.search(run.output)
     if run.exit_code != 1 or failed is None:
         return Outcome.BROKEN, f"the tests did not run: {_last_line(run.output)}"
     if no_bug is not None:
