@@ -9,11 +9,14 @@ import trio
 
 from chaos.goals import Goals
 from chaos.laws import FILE_LAWS, LAWS, BrokenLaw, Law, Ledger, Step, judge
+from chaos.operations import Moment
 from chaos.rows import RowReader, Rows
 from chaos.simulator.calls import History
 from chaos.simulator.clock import Machine
+from chaos.simulator.disk import PowerCut, SimulatedDisk
 from chaos.simulator.life import Life, unlock
 from chaos.simulator.model import MoodyModel
+from chaos.simulator.power import cut_power
 from chaos.story import Story
 from config import Paths, Settings
 from config.settings import BackfillSettings, ExtractionSettings, PublishSettings, ServiceSettings
@@ -89,6 +92,7 @@ class World:
         self.active_seconds = 0
         self._second = -1
         self._is_disturbed = False
+        self.disk: SimulatedDisk
         self.reader: RowReader
         self._rows: Rows
         self._locks: dict[int, Life] = {}
@@ -141,6 +145,7 @@ class World:
         return (
             bool(self.machine.wall_shift_ms)
             or bool(self.model.mood)
+            or self.disk.is_disturbed
             or any(
                 life.is_dead or life.is_frozen or life.is_disturbed or life.sql_faults for life in self.lives.values()
             )
@@ -177,7 +182,7 @@ class World:
 
     def observe(self, life: Life, *, crashed: bool = False) -> None:
         """Judge what a service's commit, or its death, made of the rows."""
-        if life.is_calm or not (life.changed or crashed):
+        if life.is_calm or life.has_lost_power or not (life.changed or crashed):
             return
         changed, life.changed = life.changed, set()
         before, self._rows = self._rows, self.reader.read(None if crashed else changed)
@@ -185,6 +190,22 @@ class World:
         answers = self.history.answers
         answers.saw(before, self._rows, life.batch_began or answers.now())
         step = self._step("" if crashed else life.process, before)
+        self._judge(step, LAWS)
+        if self.broken is None:
+            self.ledger.take_in(step)
+
+    def cut_power(self, cut: PowerCut, within: Life | None) -> None:
+        """Cut the power of the machine; see `chaos.simulator.power`."""
+        cut_power(self, cut, within)
+
+    def find_after_power_cut(self, rows: Rows, began: Moment | None) -> None:
+        """Judge the rows that a power cut left. began: when the batch that was under way began, if one was."""
+        before, self._rows = self._rows, rows
+        self.reader.close()
+        self.reader = RowReader(StateFolder(path=self.state_dir).database)
+        answers = self.history.answers
+        answers.saw(before, rows, began or answers.now())
+        step = self._step("", before)
         self._judge(step, LAWS)
         if self.broken is None:
             self.ledger.take_in(step)
