@@ -169,6 +169,11 @@ class Medium:
         return name in self._live
 
     @property
+    def has_doomed(self) -> bool:
+        """Something is under way that a failed sync should have kept."""
+        return any(file.doomed for file in self._live.values())
+
+    @property
     def is_settled(self) -> bool:
         """Nothing is under way: a power cut leaves exactly one image."""
         files = {id(file): file for file in (*self._live.values(), *self._names.values())}

@@ -33,7 +33,7 @@ FAILURES: dict[str, tuple[Operation, Effect]] = {
     "read failed": (Operation.READ, Effect.FAIL),
     "truncation failed": (Operation.TRUNCATE, Effect.FAIL),
 }
-"""What an operation of a service may meet. A read that is short and says nothing is not among them; see `chaos.disk`."""
+"""What an operation of a service may meet. See `chaos.disk` on reads that are short and say nothing."""
 
 
 @attrs.define

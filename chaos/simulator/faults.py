@@ -47,8 +47,8 @@ class Fault:
             "file": f"s{self.service}: changing a file fails ({self.detail})",
             "disk": f"s{self.service}: after {self.amount:.0f} good ones {self.during} {self.detail}",
             "full disk": f"the disk has room for {self.amount:.0f} bytes more, for {self.rest_seconds:.0f} s",
-            "power": f"the power is cut at the {self.amount:.0f}. change of a file, {self.detail} of what was not synced"
-            f" survives, services come back after {self.rest_seconds:.0f} s",
+            "power": f"the power is cut at the {self.amount:.0f}. change of a file, {self.detail} of what was not"
+            f" synced survives, services come back after {self.rest_seconds:.0f} s",
             "slow disk": f"s{self.service}: each batch takes {self.amount:.1f} s longer, for {self.rest_seconds:.0f} s",
             "model": f"the model is {self.detail} for {self.amount:.0f} s",
         }[self.kind]

@@ -34,7 +34,9 @@ def cut_power(world: "World", cut: PowerCut, within: "Life | None") -> None:
     disk.cut = None
     committed = _committed(world)
     files = disk.image(cut.survival)
-    whole = [disk.image(survival) for survival in (Survival.EVERYTHING, Survival.DOOMED)]
+    whole = [disk.image(Survival.EVERYTHING)]
+    if disk.medium.has_doomed:
+        whole.append(disk.image(Survival.DOOMED))
     world.story.tell("fault", f"the power is cut; {cut.survival} of what was not synced survives")
     world.goals.hit("power cut")
     _count_losses(world, cut, files, whole[0])
@@ -105,12 +107,13 @@ def _opened(folder: Path, files: Files) -> tuple[Dump, str]:
 
 
 def _dump(connection: apsw.Connection) -> Dump:
-    with connection:
-        names = [
-            str(name)
-            for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
-        ]
-        return {name: sorted(connection.execute(f"SELECT * FROM {name}"), key=repr) for name in names}
+    connection.execute("BEGIN")
+    names = [
+        str(name) for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+    ]
+    dump = {name: sorted(connection.execute(f"SELECT * FROM {name}"), key=repr) for name in names}
+    connection.execute("COMMIT")
+    return dump
 
 
 def _difference(have: Dump, want: Dump) -> str:

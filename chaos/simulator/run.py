@@ -32,8 +32,8 @@ from state.opening import open_for_writing
 from state.rules.backoff import BACKOFF_MS_MAX
 
 MEMORY_DISK = Path("/dev/shm")
-"""Where syncs cost nothing, on Linux. What a power cut may lose of SQLite's files is kept in mind by the simulated disk;
-all other files lose nothing that was written."""
+"""Where syncs cost nothing, on Linux. What a power cut may lose of SQLite's files is known to the simulated disk; all
+other files lose nothing that was written."""
 
 SETTLE_SECONDS_MAX = EXTRACTION_LEASE_MS / 1000 + BACKOFF_MS_MAX / 1000 + 300.0
 """With faults over, everything is done within the longest lease, the longest back-off, and the work itself."""
