@@ -42,7 +42,7 @@ ReplyT = TypeVar("ReplyT")
 EVERYTHING = Eligibility(sources=("cli",), idle_ms=0, age_ms_max=None)
 
 SLOTS = 3
-FAULTS = 6
+FAULTS = 8
 """Of one plan; a new one is taken up after so many requests:"""
 REQUESTS_A_PLAN = 60
 PAUSE_SECONDS = 0.01

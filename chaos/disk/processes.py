@@ -33,7 +33,7 @@ from state.clock import machine_clock
 from state.folder import StateFolder
 from state.ids import ThreadId
 
-JOBS = 60
+JOBS = 100
 KILLS = 3
 """Processes that are killed, each with another one started in its place."""
 WELL_AFTER = 0.6

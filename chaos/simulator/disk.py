@@ -65,12 +65,22 @@ class Failure:
 
 @attrs.define
 class PowerCut:
-    """A power cut to come, before the `left`-th operation that changes a file, whoever asks for it."""
+    """A power cut to come, whoever asks the disk for something then.
+
+    Attributes:
+      left: before the how-manieth operation that changes a file.
+      is_at_sync: count syncs alone, before which the most is under way.
+    """
 
     left: int
+    is_at_sync: bool
     survival: Survival
     begins: Callable[[], None]
     done: trio.Event = attrs.field(factory=trio.Event)
+
+    def concerns(self, operation: Operation) -> bool:
+        """Say whether it counts this operation."""
+        return operation is Operation.SYNC if self.is_at_sync else operation is not Operation.READ
 
 
 class _Player(Recorder):
@@ -139,7 +149,7 @@ class SimulatedDisk(FaultyDisk):
         life = LIFE.get()
         if life is None or life.is_dead:
             return None
-        if self.cut is not None and operation is not Operation.READ:
+        if self.cut is not None and self.cut.concerns(operation):
             self.cut.left -= 1
             if self.cut.left <= 0:
                 self._cut(self.cut, life)

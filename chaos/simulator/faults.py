@@ -22,7 +22,8 @@ class Fault:
       kind: what; see `KINDS`.
       service: whom it meets, from 1.
       detail: of the kind: at which sort of step, which failure, which mood, what survives.
-      during: for a death, a freeze, a step of the clock: what must be at work; for a disk, whether it fails once.
+      during: for a death, a freeze, a step of the clock: what must be at work; for a disk, whether it fails once; for a
+        power cut, before what.
       amount: of the kind: the how-manieth step, seconds of a freeze, of a mood, of a step of the clock, bytes of room.
       rest_seconds: how long a dead or stopped service stays away, and how long a disk is bad or full.
     """
@@ -47,7 +48,7 @@ class Fault:
             "file": f"s{self.service}: changing a file fails ({self.detail})",
             "disk": f"s{self.service}: after {self.amount:.0f} good ones {self.during} {self.detail}",
             "full disk": f"the disk has room for {self.amount:.0f} bytes more, for {self.rest_seconds:.0f} s",
-            "power": f"the power is cut at the {self.amount:.0f}. change of a file, {self.detail} of what was not"
+            "power": f"the power is cut before the {self.amount:.0f}. {self.during}, {self.detail} of what was not"
             f" synced survives, services come back after {self.rest_seconds:.0f} s",
             "slow disk": f"s{self.service}: each batch takes {self.amount:.1f} s longer, for {self.rest_seconds:.0f} s",
             "model": f"the model is {self.detail} for {self.amount:.0f} s",
@@ -118,7 +119,8 @@ def _draw_one(rng: random.Random, kind: str, services: int, seconds: float) -> F
             return attrs.evolve(fault, amount=rng.choice((0, 0, 5_000, 20_000, 60_000)))
         case "power":
             detail = rng.choice((*Survival, Survival.SOME, Survival.SOME, Survival.TORN))
-            return attrs.evolve(fault, detail=detail, amount=rng.choice((1, 2, 3, 5, 8, 20, 60)))
+            during = rng.choice(("sync", "change of a file"))
+            return attrs.evolve(fault, detail=detail, during=during, amount=rng.choice((1, 2, 3, 5, 8, 20, 60)))
         case "model":
             return attrs.evolve(fault, detail=rng.choice(MOODS), amount=rng.choice((20.0, 60.0, 150.0)))
     return fault

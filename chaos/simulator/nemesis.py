@@ -166,7 +166,7 @@ class Nemesis:
         def begins() -> None:
             self._rest.update(dict.fromkeys(world.lives, fault.rest_seconds))
 
-        cut = world.disk.cut = PowerCut(int(fault.amount), Survival(fault.detail), begins)
+        cut = world.disk.cut = PowerCut(int(fault.amount), fault.during == "sync", Survival(fault.detail), begins)
         with trio.move_on_after(WAIT_SECONDS_MAX):
             await cut.done.wait()
         if not cut.done.is_set():
