@@ -11,11 +11,15 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import apsw
 import attrs
 import trio
 
+import state.connection
 import workers.consolidation.worker
+from chaos.disk.faults import Effect, Operation, Part
 from chaos.simulator.clock import START_BOOT_MS, START_WALL_MS
+from chaos.simulator.disk import SimulatedDisk
 from chaos.simulator.store import SimulatedActor
 from chaos.simulator.world import World
 from state.group_commit import GroupCommit
@@ -45,6 +49,10 @@ class Bug(StrEnum):
     """What waits for the store when the stop begins, or comes later, is never answered."""
     STEAL_FROM_THE_LIVING = "steal-from-the-living"
     """A lease counts as over when half of it is."""
+    COMMIT_WITHOUT_SYNC = "commit-without-sync"
+    """Askers are answered when their batch is in the log, and the log is synced some time later."""
+    SYNC_THAT_LIES = "sync-that-lies"
+    """A defect of the disk: it says that the log is synced, and keeps nothing."""
 
 
 @contextmanager
@@ -150,6 +158,25 @@ def _steal_from_the_living() -> Patches:
     return [mock.patch.object(leases, "is_held", is_held)]
 
 
+def _commit_without_sync() -> Patches:
+    prepare = state.connection._prepare_writer
+
+    def prepare_in_a_hurry(connection: apsw.Connection, _synchronous: state.connection.Synchronous) -> None:
+        prepare(connection, "NORMAL")
+
+    return [mock.patch.object(state.connection, "_prepare_writer", prepare_in_a_hurry)]
+
+
+def _sync_that_lies() -> Patches:
+    effect_on = SimulatedDisk.effect_on
+
+    def lie(self: SimulatedDisk, operation: Operation, part: Part) -> Effect | None:
+        effect = effect_on(self, operation, part)
+        return Effect.LIE if effect is None and (operation, part) == (Operation.SYNC, Part.LOG) else effect
+
+    return [mock.patch.object(SimulatedDisk, "effect_on", lie)]
+
+
 _PATCHES: dict[Bug, Callable[[], Patches]] = {
     Bug.REPLY_BEFORE_COMMIT: _reply_before_commit,
     Bug.PUBLISH_BEFORE_ROW: _publish_before_row,
@@ -157,4 +184,6 @@ _PATCHES: dict[Bug, Callable[[], Patches]] = {
     Bug.LEASES_BY_WALL_CLOCK: _leases_by_wall_clock,
     Bug.INBOX_DROPPED_AT_STOP: _inbox_dropped_at_stop,
     Bug.STEAL_FROM_THE_LIVING: _steal_from_the_living,
+    Bug.COMMIT_WITHOUT_SYNC: _commit_without_sync,
+    Bug.SYNC_THAT_LIES: _sync_that_lies,
 }

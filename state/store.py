@@ -265,6 +265,7 @@ async def open_store(
     inline: bool = False,
     busy_deadline_ms: int = BUSY_DEADLINE_MS,
     start: StartActor | None = None,
+    vfs: str | None = None,
 ) -> AsyncIterator[StateHandle]:
     """Open the store for writing; close it in good order at the end of the block, even when that is cancelled.
 
@@ -275,15 +276,17 @@ async def open_store(
       inline: run the store in the event loop's thread.
       busy_deadline_ms: how long to wait for another process's write lock.
       start: starts the two actors where neither a thread nor the event loop will do, as in a simulation.
+      vfs: as in `state.connection.open_writer`.
 
     Raises:
       StateFolderError: the folder cannot be used; the message says why and what to do.
     """
     begin = start or functools.partial(start_actor, inline=inline)
     if inline:
-        opened = open_for_writing(folder, codex_home, clock, busy_deadline_ms)
+        opened = open_for_writing(folder, codex_home, clock, busy_deadline_ms, vfs=vfs)
     else:
-        opened = await trio.to_thread.run_sync(open_for_writing, folder, codex_home, clock, busy_deadline_ms)
+        open_it = functools.partial(open_for_writing, vfs=vfs)
+        opened = await trio.to_thread.run_sync(open_it, folder, codex_home, clock, busy_deadline_ms)
     writer = begin(opened.group_commit, "memoryd-store")
     reader = begin(opened.long_reads, "memoryd-reads")
     handle = StateHandle(

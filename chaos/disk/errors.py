@@ -165,7 +165,10 @@ class _Run:
             store = self._base.open(self._folder, disk, 1)
             break_disk(disk)
             self._ask(store, trial.during)
+            was_whole = not store.is_broken
             if store.is_broken:
+                if self._scene.is_full_disk:
+                    self._scene.remark(f"{self._where}: the store gave up on a full disk instead of waiting for room")
                 # The service stops, says so, and is started again when the disk is repaired.
                 store.close()
                 disk.recover()
@@ -176,6 +179,9 @@ class _Run:
             store.close()
         self._look_at_answers(while_bad)
         self._reopen()
+        self._scene.went_on += was_whole and not any(
+            isinstance(asked.answer, Exception) for batch in self._history[while_bad:] for asked in batch.asked
+        )
         return any(isinstance(asked.answer, Exception) for batch in self._history for asked in batch.asked)
 
     def _ask(self, store: AskedStore, script: Script) -> None:
@@ -196,6 +202,9 @@ class _Run:
                     self._scene.remark(f"{self._where}: the repaired disk is still refused: {asked.answer}")
         for batch in self._history:
             for asked in batch.asked:
+                if isinstance(asked.answer, StoreError):
+                    sentence = str(asked.answer).replace(str(self._folder.path), "")
+                    self._scene.sentences[f"{sentence} ({asked.answer.hint})" if asked.answer.hint else sentence] += 1
                 cause = asked.answer.__cause__ if isinstance(asked.answer, StoreError) else None
                 if isinstance(cause, apsw.FullError) and "full" not in str(asked.answer):
                     self._scene.remark(f"{self._where}: a full disk is not called one: {asked.answer}")

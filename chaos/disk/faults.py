@@ -48,6 +48,16 @@ POSSIBLE: Mapping[Operation, frozenset[Effect]] = {
 }
 """Which effects an operation can have."""
 
+ERRORS = (
+    (Operation.WRITE, Effect.FAIL),
+    (Operation.WRITE, Effect.FULL),
+    (Operation.WRITE, Effect.SHORT),
+    (Operation.SYNC, Effect.FAIL),
+    (Operation.TRUNCATE, Effect.FAIL),
+    (Operation.READ, Effect.FAIL),
+)
+"""What a store must stand. A read that is short and says nothing is not among them: SQLite takes the rest for zeros."""
+
 
 @attrs.frozen(kw_only=True)
 class Fault:

@@ -39,7 +39,7 @@ class FaultyDisk(apsw.VFS):
       counts: how many operations there were since the plan was taken up, by operation.
       struck: how many of these were struck by a fault.
       room_bytes: how large all files together may become; None for no limit. May be changed at any time.
-      recorder: hears every change, if there is one.
+      recorder: hears every change, if there is one. A file that is open goes on with the one that it was opened with.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class FaultyDisk(apsw.VFS):
     def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802 - the name that SQLite knows
         super().xDelete(filename, syncdir)
         if self._sizes.pop(filename, None) is not None and self.recorder is not None:
-            self.recorder.events.append(Deleted(os.path.basename(filename), syncdir))
+            self.recorder.take(Deleted(os.path.basename(filename), syncdir))
 
 
 class _File(apsw.VFSFile):
@@ -127,6 +127,7 @@ class _File(apsw.VFSFile):
         self._path = path
         self._name = os.path.basename(path)
         self._part = part
+        self._recorder = disk.recorder
         super().__init__(_REAL_FILES, name, flags)
 
     def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802 - the name that SQLite knows
@@ -157,8 +158,8 @@ class _File(apsw.VFSFile):
     def _write(self, content: bytes, offset: int) -> None:
         super().xWrite(content, offset)
         self._disk.grew(self._path, offset + len(content))
-        if self._disk.recorder is not None:
-            self._disk.recorder.events.append(Wrote(self._name, offset, content))
+        if self._recorder is not None:
+            self._recorder.take(Wrote(self._name, offset, content))
 
     def xTruncate(self, newsize: int) -> None:  # noqa: N802 - the name that SQLite knows
         effect = self._disk.effect_on(Operation.TRUNCATE, self._part)
@@ -168,17 +169,17 @@ class _File(apsw.VFSFile):
             return
         super().xTruncate(newsize)
         self._disk.has_size(self._path, newsize)
-        if self._disk.recorder is not None:
-            self._disk.recorder.events.append(Truncated(self._name, newsize))
+        if self._recorder is not None:
+            self._recorder.take(Truncated(self._name, newsize))
 
     def xSync(self, flags: int) -> None:  # noqa: N802 - the name that SQLite knows
         effect = self._disk.effect_on(Operation.SYNC, self._part)
-        recorder = self._disk.recorder
+        recorder = self._recorder
         if effect is Effect.LIE:
             return
         if effect is Effect.FAIL:
             if recorder is not None:
-                recorder.events.append(SyncFailed(self._name))
+                recorder.take(SyncFailed(self._name))
             raise _error(Operation.SYNC)
         super().xSync(flags)
         if recorder is not None:

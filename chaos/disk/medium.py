@@ -31,6 +31,8 @@ class Survival(StrEnum):
     """The last write, and nothing of what was written before it."""
     UNCUT = "uncut"
     """Every write, and no truncation and no name since the last sync: what the file system itself does comes late."""
+    DOOMED = "doomed"
+    """Of what was under way only what a failed sync should have kept."""
     SOME = "some"
     """A random subset of the sectors, and the names up to a random one."""
 
@@ -63,7 +65,7 @@ _Change = _Sector | _Size
 class _File:
     """What certainly is on the disk, and what is under way."""
 
-    durable: bytes = b""
+    durable: bytearray = attrs.field(factory=bytearray, converter=bytearray)
     pending: list[_Change] = attrs.Factory(list)
     doomed: list[_Change] = attrs.Factory(list)
     """Under way when a sync failed: no later sync can be trusted to have kept it."""
@@ -76,13 +78,13 @@ class _File:
             if isinstance(lost, _Sector)
             and not any(isinstance(kept, _Sector) and _overlap(lost, kept) for kept in self.pending)
         ]
-        self.durable = _apply(self.durable, self.pending, _always, None)
+        _apply(self.durable, self.pending, _always, None)
         self.pending = []
 
     def content(self, keep: Callable[[_Change], bool], garbage: random.Random | None) -> bytes:
-        if not self.pending and not self.doomed:
-            return self.durable
-        return _apply(self.durable, [*self.doomed, *self.pending], keep, garbage)
+        content = bytearray(self.durable)
+        _apply(content, [*self.doomed, *self.pending], keep, garbage)
+        return bytes(content)
 
 
 def _overlap(one: _Sector, other: _Sector) -> bool:
@@ -94,9 +96,9 @@ def _always(_change: _Change) -> bool:
 
 
 def _apply(
-    durable: bytes, changes: list[_Change], keep: Callable[[_Change], bool], garbage: random.Random | None
-) -> bytes:
-    content = bytearray(durable)
+    content: bytearray, changes: list[_Change], keep: Callable[[_Change], bool], garbage: random.Random | None
+) -> None:
+    """Make these changes to a file's content."""
     for change in changes:
         if not keep(change):
             continue
@@ -108,7 +110,6 @@ def _apply(
         if hole > 0:
             content.extend(garbage.randbytes(hole) if garbage else bytes(hole))
         content[change.offset : change.end] = change.data
-    return bytes(content)
 
 
 class Medium:
@@ -163,6 +164,15 @@ class Medium:
         names.update(self._pending_names[:changes])
         return {name: file for name, file in names.items() if file is not None}
 
+    def knows(self, name: str) -> bool:
+        """Say whether there is a file of this name."""
+        return name in self._live
+
+    @property
+    def has_doomed(self) -> bool:
+        """Something is under way that a failed sync should have kept."""
+        return any(file.doomed for file in self._live.values())
+
     @property
     def is_settled(self) -> bool:
         """Nothing is under way: a power cut leaves exactly one image."""
@@ -187,6 +197,9 @@ class Medium:
         last = self._writes - 1
         if survival is Survival.NOTHING:
             return lambda _change: False
+        if survival is Survival.DOOMED:
+            doomed = set(map(id, file.doomed))
+            return lambda change: id(change) in doomed
         if survival is Survival.UNCUT:
             return lambda change: isinstance(change, _Sector)
         if survival is Survival.EVERYTHING or file is not self._last:

@@ -68,17 +68,21 @@ class Recorder:
         self.events: list[Event] = []
         self._new_companions: set[str] = set()
 
+    def take(self, event: Event) -> None:
+        """Take one change in."""
+        self.events.append(event)
+
     def created(self, name: str) -> None:
         """A file came to be."""
-        self.events.append(Created(name))
+        self.take(Created(name))
         if name.endswith(("-wal", "-journal")):
             self._new_companions.add(name)
 
     def synced(self, name: str) -> None:
         """A file was synced. SQLite syncs the folder with the first sync of a new log or journal."""
-        self.events.append(Synced(name, name in self._new_companions))
+        self.take(Synced(name, name in self._new_companions))
         self._new_companions.discard(name)
 
     def mark(self, mark: int) -> None:
         """Say where the one who records is."""
-        self.events.append(Marked(mark))
+        self.take(Marked(mark))

@@ -1,5 +1,6 @@
 """What an examination found, scene by scene, and how it is shown."""
 
+import collections
 from typing import Any
 
 import attrs
@@ -22,18 +23,24 @@ class Scene:
       unknown: times that nobody could know whether the batch in hand was stored.
       resolved: of these, how often the reopened database said yes or no, and its batch id said the same.
       counts: how many images were what.
+      is_full_disk: nothing is wrong but that there is no room, so the store must go on by itself when there is.
+      went_on: how often the store that met the fault answered everything again on the repaired disk.
+      sentences: what was told instead of an answer, and how often.
       remarks: what else is wrong, a sentence each.
     """
 
     name: str
     expects_loss: bool = False
+    is_full_disk: bool = False
     points: int = 0
     images: int = 0
     seconds: float = 0.0
     acknowledged: int = 0
     unknown: int = 0
     resolved: int = 0
+    went_on: int = 0
     counts: dict[Remains, int] = attrs.Factory(lambda: dict.fromkeys(Remains, 0))
+    sentences: collections.Counter[str] = attrs.Factory(collections.Counter)
     remarks: list[str] = attrs.Factory(list)
     remarks_left_out: int = 0
 
@@ -66,10 +73,11 @@ class Scene:
 
 @attrs.frozen
 class DiskReport:
-    """Everything that one seed was tried with."""
+    """Everything that one seed was tried with. again: the command that does it once more."""
 
     seed: int
     scenes: tuple[Scene, ...]
+    again: str = ""
 
     @property
     def is_sound(self) -> bool:
@@ -94,6 +102,8 @@ class DiskReport:
                     **{remains.value: count for remains, count in scene.counts.items()},
                     "unknown": scene.unknown,
                     "unknown_resolved": scene.resolved,
+                    "went_on": scene.went_on,
+                    "sentences": dict(scene.sentences.most_common()),
                     "remarks": [*scene.remarks],
                     "remarks_left_out": scene.remarks_left_out,
                 }
@@ -115,11 +125,26 @@ class DiskReport:
             for row in rows
         ]
         for scene in self.scenes:
+            lines += _on_full_disk(scene) if scene.is_full_disk else []
             lines += [f"{scene.name}: {remark}" for remark in scene.remarks]
             if scene.remarks_left_out:
                 lines.append(f"{scene.name}: and {scene.remarks_left_out} more")
-        lines.append(f"{'sound' if self.is_sound else 'BROKEN'}; again: python -m chaos.disk --seed {self.seed}")
+        lines.append(f"{'sound' if self.is_sound else 'BROKEN'}; again: {self.again}")
         return "\n".join(lines)
+
+
+def _on_full_disk(scene: Scene) -> list[str]:
+    """What a full disk came to, in words."""
+    lost = scene.counts[Remains.LOST] + scene.counts[Remains.HALF]
+    lines = [
+        f"{scene.name}: in {scene.points:,} places; of {scene.acknowledged:,} acknowledged changes"
+        f" {f'some are lost, in {lost} runs' if lost else 'none is lost'}; when there was room the store went on by"
+        f" itself in {scene.went_on:,} of {scene.images:,} runs"
+    ]
+    lines += [f"  askers were told {count:,} times: {said}" for said, count in scene.sentences.most_common(3)]
+    if scene.sentences:
+        lines.append("  a person reads it in the service's log (the worker tries again) or as a command's error")
+    return lines
 
 
 def _row(scene: Scene) -> tuple[str, ...]:

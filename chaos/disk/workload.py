@@ -61,11 +61,21 @@ def script(seed: int, rounds: int) -> Script:
     return tuple(tuple(batch) for batch in batches if batch)
 
 
+def indexing(threads: int) -> Script:
+    """Batches after which there are so many threads, each with a job."""
+    numbers = range(threads)
+    return (
+        (ClaimBackfill(terms=terms_of(_SCAN)), _register(numbers, 0)),
+        (_record(numbers, 0),),
+        (FinishBackfill(token=_SCAN, listed=True),),
+    )
+
+
 def _round(source: random.Random, number: int) -> list[list[Request[Any]]]:
     threads = range(3 * number, 3 * number + 3)
     again = source.sample(range(3 * number), k=min(2, 3 * number))
     batches: list[list[Request[Any]]] = [
-        [ClaimBackfill(terms=_terms(_SCAN)), _register([*threads, *again], number)],
+        [ClaimBackfill(terms=terms_of(_SCAN)), _register([*threads, *again], number)],
         [_record([*threads, *again], number), RenewBackfill(token=_SCAN, lease_ms=_LEASE_MS)],
         [],
         [],
@@ -73,12 +83,12 @@ def _round(source: random.Random, number: int) -> list[list[Request[Any]]]:
         [],
     ]
     tokens = [OwnershipToken(f"job-{number}-{slot}") for slot in range(4)]
-    batches[2] += [ClaimExtraction(terms=_terms(token), eligibility=_EVERYTHING) for token in tokens]
+    batches[2] += [ClaimExtraction(terms=terms_of(token), eligibility=_EVERYTHING) for token in tokens]
     batches[2].append(GetExtractionTotals(eligibility=_EVERYTHING))
     batches[3] += [RenewExtraction(token=token, lease_ms=_LEASE_MS) for token in tokens[:2]]
-    ends: list[Request[Any]] = [_finish(source, token) for token in tokens[:2]]
-    ends.append(source.choice([_fail(tokens[2]), ReleaseExtraction(token=tokens[2]), _finish(source, tokens[2])]))
-    ends.append(_finish(source, tokens[3]))
+    ends: list[Request[Any]] = [finish(source, token) for token in tokens[:2]]
+    ends.append(source.choice([_fail(tokens[2]), ReleaseExtraction(token=tokens[2]), finish(source, tokens[2])]))
+    ends.append(finish(source, tokens[3]))
     # Some end beside a renewal, some beside a claim, some alone.
     for end in ends:
         batches[source.choice((3, 4, 4))].append(end)
@@ -94,13 +104,14 @@ def _consolidation(source: random.Random, number: int) -> list[list[Request[Any]
     if source.random() < 0.3:
         ends[1] = FailConsolidation(token=tokens[1], reason="the disk is full", jitter_permille=1000)
     points: list[Request[Any]] = [PointCurrent(scope=Scope(kind="cwd", key=folder)) for folder in _FOLDERS]
-    claims: list[Request[Any]] = [ClaimConsolidation(terms=_terms(token)) for token in tokens]
+    claims: list[Request[Any]] = [ClaimConsolidation(terms=terms_of(token)) for token in tokens]
     # Who repairs the links may ask at the very moment at which somebody publishes.
     return [claims, [*ends, *points]] if number % 2 else [claims, ends, points]
 
 
-def _terms(token: OwnershipToken) -> ClaimTerms:
-    return ClaimTerms(token=token, owner=_OWNER, lease_ms=_LEASE_MS)
+def terms_of(token: OwnershipToken, owner: Owner = _OWNER) -> ClaimTerms:
+    """How the script claims."""
+    return ClaimTerms(token=token, owner=owner, lease_ms=_LEASE_MS)
 
 
 def _thread(number: int) -> ThreadId:
@@ -186,8 +197,11 @@ def _facts(number: int, version: int) -> ThreadFacts:
     )
 
 
-def _finish(source: random.Random, token: OwnershipToken) -> FinishExtraction:
-    """Some memories fill several pages, so that half of one could be there."""
+def finish(source: random.Random, token: OwnershipToken) -> FinishExtraction:
+    """End a job with a memory that names this token in all its parts.
+
+    Some memories fill several pages, so that half of one could be there.
+    """
     words = " ".join(f"{source.randrange(1_000_000):06}" for _ in range(source.choice((5, 60, 1_500))))
     notes = tuple(
         MemoryNote(kind="preference", topic=f"topic {line}", text=f"{token} {line}", line=line, at_ms=None)

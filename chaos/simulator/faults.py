@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 import attrs
 
+from chaos.disk.medium import Survival
+from chaos.simulator.disk import FAILURES
 from chaos.simulator.faulty_sql import KINDS as SQL_KINDS
 from chaos.simulator.model import MOODS
 from chaos.simulator.visits import OUTLIVING, PLAYS
@@ -20,10 +22,11 @@ class Fault:
       at_seconds: when; for a death, from when on it lies in wait.
       kind: what; see `KINDS`.
       service: whom it meets, from 1; of a visit, the number of the visitor.
-      detail: of the kind: at which sort of step, which failure, which mood.
-      during: for a death, a freeze, a step of the clock: what must be at work.
-      amount: of the kind: the how-manieth step, seconds of a freeze, of a mood, of a step of the clock.
-      rest_seconds: how long a dead or stopped service stays away.
+      detail: of the kind: at which sort of step, which failure, which mood, what survives.
+      during: for a death, a freeze, a step of the clock: what must be at work; for a disk, whether it fails once; for a
+        power cut, before what.
+      amount: of the kind: the how-manieth step, seconds of a freeze, of a mood, of a step of the clock, bytes of room.
+      rest_seconds: how long a dead or stopped service stays away, and how long a disk is bad or full.
     """
 
     at_seconds: float
@@ -45,6 +48,10 @@ class Fault:
             "wall": f"the wall clock is moved by {self.amount:+.0f} s while somebody is at {self.during}",
             "sql": f"s{self.service}: a statement fails ({self.detail}) after {self.amount:.0f} good ones",
             "file": f"s{self.service}: changing a file fails ({self.detail})",
+            "disk": f"s{self.service}: after {self.amount:.0f} good ones {self.during} {self.detail}",
+            "full disk": f"the disk has room for {self.amount:.0f} bytes more, for {self.rest_seconds:.0f} s",
+            "power": f"the power is cut before the {self.amount:.0f}. {self.during}, {self.detail} of what was not"
+            f" synced survives, services come back after {self.rest_seconds:.0f} s",
             "slow disk": f"s{self.service}: each batch takes {self.amount:.1f} s longer, for {self.rest_seconds:.0f} s",
             "visit": f"a visitor comes for {self.detail}",
             "model": f"the model is {self.detail} for {self.amount:.0f} s",
@@ -62,6 +69,9 @@ KINDS: dict[str, int] = {
     "file": 2,
     "slow disk": 1,
     "model": 4,
+    "disk": 5,
+    "full disk": 2,
+    "power": 3,
     "visit": 0,
 }
 """What there is, and how often relative to the others. Visitors come besides: what they come for, nearly all of it."""
@@ -140,6 +150,15 @@ def _draw_one(rng: random.Random, kind: str, services: int, seconds: float) -> F
             return attrs.evolve(fault, detail=rng.choice(("No space left on device", "Input/output error")))
         case "slow disk":
             return attrs.evolve(fault, amount=rng.choice((0.2, 2.0, 15.0)))
+        case "disk":
+            detail, during = rng.choice(tuple(FAILURES)), rng.choice(("once", "once", "all"))
+            return attrs.evolve(fault, detail=detail, during=during, amount=rng.choice((0, 0, 1, 3, 10, 30)))
+        case "full disk":
+            return attrs.evolve(fault, amount=rng.choice((0, 0, 5_000, 20_000, 60_000)))
+        case "power":
+            detail = rng.choice((*Survival, Survival.SOME, Survival.SOME, Survival.TORN))
+            during = rng.choice(("sync", "change of a file"))
+            return attrs.evolve(fault, detail=detail, during=during, amount=rng.choice((1, 2, 3, 5, 8, 20, 60)))
         case "model":
             return attrs.evolve(fault, detail=rng.choice(MOODS), amount=rng.choice((20.0, 60.0, 150.0)))
     return fault

@@ -77,6 +77,7 @@ class Life:
       is_disturbed: a fault is at work on it, so that it may be slower than it has to be.
       is_calm: it stands for a run without faults; nobody watches it.
       is_prompt: its requests are served and answered at once.
+      has_lost_power: it died with the machine; what that left is judged for all services at once.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class Life:
         self.process = ProcessUuid("")
         self.is_frozen = False
         self.is_dead = False
+        self.has_lost_power = False
         self.is_disturbed = False
         self.doom: Doom | None = None
         self.nap: Nap | None = None
@@ -257,6 +259,7 @@ class Life:
                 inline=True,
                 busy_deadline_ms=BUSY_DEADLINE_MS,
                 start=self.start_actor,
+                vfs=None if self.is_calm else world.disk.name,
             ) as handle:
                 self.process = handle.process
                 await serve(handle)

@@ -5,7 +5,9 @@ from collections.abc import Iterable
 
 import trio
 
+from chaos.disk.medium import Survival
 from chaos.laws import LEASE_MS
+from chaos.simulator.disk import Failure, PowerCut
 from chaos.simulator.faults import Fault
 from chaos.simulator.faulty_sql import SqlFault
 from chaos.simulator.life import Doom, Life, Nap
@@ -13,6 +15,9 @@ from chaos.simulator.visits import visit
 from chaos.simulator.world import GRACE_SECONDS, World
 
 _ERRNO = {"No space left on device": errno.ENOSPC, "Input/output error": errno.EIO}
+
+_OF_THE_MACHINE = ("wall", "model", "reboot", "disk", "full disk", "power")
+"""What strikes whether a service is there or not."""
 
 REST_SECONDS = 3.0
 """How soon a service that ended by itself is started again."""
@@ -63,7 +68,7 @@ class Nemesis:
             await self._visit(fault)
             return
         life = world.lives[fault.service]
-        if fault.kind not in ("wall", "model", "reboot") and (life.is_dead or life.ended.is_set()):
+        if fault.kind not in _OF_THE_MACHINE and (life.is_dead or life.ended.is_set()):
             world.story.tell("fault", f"s{fault.service} is not there: {fault.kind} is left out")
             return
         if fault.kind in ("freeze", "wall") and fault.during != "anything":
@@ -93,6 +98,14 @@ class Nemesis:
                 life.sql_faults.append(SqlFault(fault.detail, int(fault.amount)))
             case "file":
                 life.file_faults.append(OSError(_ERRNO[fault.detail], fault.detail))
+            case "disk":
+                await self._fail_disk(fault)
+            case "full disk":
+                world.disk.room_bytes = world.disk.used_bytes + int(fault.amount)
+                await trio.sleep(fault.rest_seconds)
+                world.disk.room_bytes = None
+            case "power":
+                await self._cut_power(fault)
             case "slow disk":
                 life.store_seconds, life.is_disturbed = fault.amount, True
                 # A batch that began at the very end of it still takes so much longer.
@@ -116,13 +129,12 @@ class Nemesis:
         if life.claims:
             world.goals.hit("stopped in good order while at work")
         life.stop_scope.cancel()
-        was_disturbed = bool(life.sql_faults or life.is_frozen or world.is_locked)
-        was_disturbed = was_disturbed or trio.current_time() < life.slow_until
+        was_disturbed = life.is_frozen or trio.current_time() < life.slow_until or self._is_excused(life)
         with trio.move_on_after(GRACE_SECONDS):
             await life.ended.wait()
         if life.is_dead:
             return
-        excused = was_disturbed or bool(life.sql_faults) or world.is_locked
+        excused = was_disturbed or self._is_excused(life)
         if not life.ended.is_set():
             if not excused:
                 world.break_law("a_stop_is_in_time", f"{life.name} did not stop within {GRACE_SECONDS:.0f} s")
@@ -131,6 +143,10 @@ class Nemesis:
         held = [key for key, lease in world.rows().leases.items() if lease.process == life.process]
         if held and not excused:
             world.break_law("a_stop_leaves_no_lease", f"{life.name} has stopped and still holds {held}")
+
+    def _is_excused(self, life: Life) -> bool:
+        """Whether something is wrong now that may keep a service from stopping in good order."""
+        return bool(life.sql_faults or self._world.is_locked or self._world.disk.is_disturbed)
 
     async def _until_in_a_transaction(self, life: Life, nap: Nap) -> None:
         """Lie in wait until a service is frozen in the middle of one; not for ever."""
@@ -173,6 +189,28 @@ class Nemesis:
         for life in list(self._world.lives.values()):
             await life.thawed.wait()
 
+    async def _fail_disk(self, fault: Fault) -> None:
+        """Let operations of a service fail: one, or all for a while, whichever life asks."""
+        is_once = fault.during == "once"
+        failure = Failure(fault.detail, fault.service, int(fault.amount), 1 if is_once else None)
+        self._world.disk.failures.append(failure)
+        if not is_once:
+            await trio.sleep(fault.rest_seconds)
+            failure.times = 0
+
+    async def _cut_power(self, fault: Fault) -> None:
+        """Cut the power at an operation of the disk; when nobody uses it for long, between two."""
+        world = self._world
+
+        def begins() -> None:
+            self._rest.update(dict.fromkeys(world.lives, fault.rest_seconds))
+
+        cut = world.disk.cut = PowerCut(int(fault.amount), fault.during == "sync", Survival(fault.detail), begins)
+        with trio.move_on_after(WAIT_SECONDS_MAX):
+            await cut.done.wait()
+        if not cut.done.is_set():
+            world.cut_power(cut, None)
+
     def _reboot(self, rest_seconds: float) -> None:
         world = self._world
         for service, life in world.lives.items():
@@ -189,6 +227,7 @@ class Nemesis:
         world.story.tell("fault", "peace: from now on nothing goes wrong")
         world.machine.wall_shift_ms = 0
         world.model.mood, world.model.is_calm = "", True
+        world.disk.is_well()
         for life in world.lives.values():
             life.doom = life.nap = None
             life.sql_faults.clear()

@@ -17,6 +17,7 @@ import trio.lowlevel
 from chaos.bugs import Bug, planted
 from chaos.laws import BrokenLaw
 from chaos.simulator.clock import JumpingClock, Machine
+from chaos.simulator.disk import simulated_disk
 from chaos.simulator.faults import Fault, draw
 from chaos.simulator.leash import Leash
 from chaos.simulator.nemesis import Nemesis
@@ -32,8 +33,8 @@ from state.opening import open_for_writing
 from state.rules.backoff import BACKOFF_MS_MAX
 
 MEMORY_DISK = Path("/dev/shm")
-"""Where syncs cost nothing, on Linux. A simulated death loses nothing that was written: what a power cut may lose is
-another check's subject, so a sync proves nothing here."""
+"""Where syncs cost nothing, on Linux. What a power cut may lose of SQLite's files is known to the simulated disk; all
+other files lose nothing that was written."""
 
 SETTLE_SECONDS_MAX = EXTRACTION_LEASE_MS / 1000 + BACKOFF_MS_MAX / 1000 + 300.0
 """With faults over, everything is done within the longest lease, the longest back-off, and the work itself."""
@@ -145,7 +146,7 @@ def _seldom_collected() -> Iterator[None]:
 async def _run(scenario: Scenario, root: Path, machine: Machine, events_per_service: int) -> Verdict:
     world = World(root, scenario.seed, machine)
     faults = [fault for _, fault in scenario.faults()]
-    with enclosed(world):
+    with simulated_disk(world, scenario.seed) as world.disk, enclosed(world):
         world.begin()
         try:
             settled_after = await _until_over(world, scenario, faults)
@@ -237,7 +238,7 @@ async def _compare(world: World) -> None:
 
 
 def _clear(root: Path) -> None:
-    for name in ("codex", "state", "without-faults"):
+    for name in ("codex", "state", "without-faults", "after-power-cut"):
         shutil.rmtree(root / name, ignore_errors=True)
     (root / "codex" / "sessions").mkdir(parents=True)
     (root / "codex" / "config.toml").write_text(_CODEX_CONFIG, encoding="utf-8")

@@ -11,6 +11,7 @@
     os.scandir, os.listdir                    themselves, sorted
     fcntl.flock, os.close                     themselves; who holds a lock is remembered
     SQL statements                            themselves, after a chance to die or to fail
+    the disk below SQLite                     the real files, below a VFS that may fail and lose power
     structured logs                           go into the story
     how often idle workers look for work      less often: looking in vain finds nothing, and costs real time
 

@@ -9,11 +9,14 @@ import trio
 
 from chaos.goals import Goals
 from chaos.laws import ANSWER_LAWS, FILE_LAWS, LAWS, BrokenLaw, Law, Ledger, Step, judge
+from chaos.operations import Moment
 from chaos.rows import RowReader, Rows
 from chaos.simulator.calls import History
 from chaos.simulator.clock import Machine
+from chaos.simulator.disk import PowerCut, SimulatedDisk
 from chaos.simulator.life import Life, unlock
 from chaos.simulator.model import MoodyModel
+from chaos.simulator.power import cut_power
 from chaos.story import Story
 from config import Paths, Settings
 from config.settings import BackfillSettings, ExtractionSettings, PublishSettings, ServiceSettings
@@ -100,6 +103,7 @@ class World:
         self._second = self._next_second = -1
         self.name_changes = 0
         self._is_disturbed = False
+        self.disk: SimulatedDisk
         self.reader: RowReader
         self._rows: Rows
         self._locks: dict[int, Life] = {}
@@ -149,6 +153,7 @@ class World:
         return (
             bool(self.machine.wall_shift_ms)
             or bool(self.model.mood)
+            or self.disk.is_disturbed
             or any(
                 life.is_dead or life.is_frozen or life.is_disturbed or life.sql_faults for life in self.lives.values()
             )
@@ -195,7 +200,7 @@ class World:
           asked: the batch's requests and replies.
           at: when its transaction began; None: now.
         """
-        if life.is_calm:
+        if life.is_calm or life.has_lost_power:
             return
         if not (life.changed or crashed):
             if asked:
@@ -207,6 +212,22 @@ class World:
         answers = self.history.answers
         answers.saw(before, self._rows, life.batch_began or answers.now())
         step = self._step("" if crashed else life.process, before, asked, at)
+        self._judge(step, LAWS)
+        if self.broken is None:
+            self.ledger.take_in(step)
+
+    def cut_power(self, cut: PowerCut, within: Life | None) -> None:
+        """Cut the power of the machine; see `chaos.simulator.power`."""
+        cut_power(self, cut, within)
+
+    def find_after_power_cut(self, rows: Rows, began: Moment | None) -> None:
+        """Judge the rows that a power cut left. began: when the batch that was under way began, if one was."""
+        before, self._rows = self._rows, rows
+        self.reader.close()
+        self.reader = RowReader(StateFolder(path=self.state_dir).database)
+        answers = self.history.answers
+        answers.saw(before, rows, began or answers.now())
+        step = self._step("", before)
         self._judge(step, LAWS)
         if self.broken is None:
             self.ledger.take_in(step)

@@ -160,6 +160,7 @@ def test_command_that_finds_something_shows_the_faults_the_story_and_the_line_to
         ("--processes", "0"),
         ("--state-dir", "/tmp/somewhere"),
         ("disk", "--stride", "0"),
+        ("disk", "--processes", "1"),
         ("points", "--points", "0"),
         ("starts", "--processes", "0"),
         ("starts", "--codex-home", "/tmp/somewhere"),

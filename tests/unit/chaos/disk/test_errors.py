@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from chaos.disk.errors import Base, Trial, count_operations, fail_everywhere, fill_everywhere
-from chaos.disk.examine import ERRORS, RARE
-from chaos.disk.faults import Effect, Operation
+from chaos.disk.examine import RARE
+from chaos.disk.faults import ERRORS, Effect, Operation
 from chaos.disk.power import Depth
 from chaos.disk.report import Scene
 from chaos.disk.workload import script

@@ -20,11 +20,11 @@ def scene(name: str = "power cut", *, expects_loss: bool = False, lost: int = 0)
 
 
 def test_scene_that_lost_something_breaks_the_report_and_says_where() -> None:
-    report = DiskReport(7, (scene(), scene("write fail", lost=1)))
+    report = DiskReport(7, (scene(), scene("write fail", lost=1)), "memoryd chaos disk --seed 7")
 
     assert not report.is_sound
     assert "write fail: point 0: lost" in report.as_text()
-    assert report.as_text().endswith("BROKEN; again: python -m chaos.disk --seed 7")
+    assert report.as_text().endswith("BROKEN; again: memoryd chaos disk --seed 7")
 
 
 def test_control_that_finds_nothing_breaks_the_report() -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from chaos.disk.examine import ERRORS, RARE
-from chaos.disk.faults import Effect, Operation
+from chaos.disk.examine import RARE
+from chaos.disk.faults import ERRORS, Effect, Operation
 from chaos.disk.openings import cut_migrations, cut_quarantine, fail_openings
 from chaos.disk.power import Depth
 from chaos.disk.promises import Remains
