@@ -1,15 +1,12 @@
 """Laws about threads: when a revision grows, which file holds a thread, and what a move does to its job."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from chaos.rows import RowKey
-
-if TYPE_CHECKING:
-    from chaos.laws import Step
+from chaos.step import Step
 
 
-def a_revision_grows_by_new_content_alone(step: "Step") -> Iterator[str]:
+def a_revision_grows_by_new_content_alone(step: Step) -> Iterator[str]:
     """A thread's content revision grows exactly when what an extraction would look at has changed."""
     if step.before.threads is step.after.threads:
         return
@@ -22,7 +19,7 @@ def a_revision_grows_by_new_content_alone(step: "Step") -> Iterator[str]:
             yield f"thread {thread}: its content revision grew by {grown}, and its content is {now.content_digest[:8]}"
 
 
-def a_thread_is_its_best_file(step: "Step") -> Iterator[str]:
+def a_thread_is_its_best_file(step: Step) -> Iterator[str]:
     """Of all files that hold a thread one is indexed, the best one, and the thread's row is that file's."""
     if step.before.files is step.after.files and step.before.threads is step.after.threads:
         return
@@ -44,7 +41,7 @@ def a_thread_is_its_best_file(step: "Step") -> Iterator[str]:
             yield f"thread {thread}: its row is of {row.rollout_path}, and {indexed[0]} is indexed"
 
 
-def a_moved_job_is_nobodys(step: "Step") -> Iterator[str]:
+def a_moved_job_is_nobodys(step: Step) -> Iterator[str]:
     """A job that moves to another scope loses its owner, who reads the old scope's content."""
     for key, before, now in step.job_changes():
         if before is not None and now.scope_key != before.scope_key:
@@ -53,7 +50,7 @@ def a_moved_job_is_nobodys(step: "Step") -> Iterator[str]:
                 yield f"job {key}: it moved to {now.scope_key}, and {lease.process} still has it"
 
 
-def has_moved(step: "Step", key: RowKey) -> bool:
+def has_moved(step: Step, key: RowKey) -> bool:
     """Say whether the row is a job that moved to another scope."""
     if key[0] != "extraction" or step.before.jobs is step.after.jobs:
         return False

@@ -1,12 +1,13 @@
 """The law itself: which model judges which request, and what differs from what it says."""
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chaos.requests.consolidation import claim_scope, fail_scope, mark, publish, release_scope
 from chaos.requests.deed import BLANK, FREE, Deed, Expected, WrongError
 from chaos.requests.extraction import claim_job, fail_job, finish_job, release_job
 from chaos.requests.leases import claim_scan, end_scan, renew, return_leases, write_of_scan
+from chaos.step import Step
 from state.messages.backfill import (
     ClaimBackfill,
     FinishBackfill,
@@ -35,14 +36,11 @@ from state.messages.extraction import (
 )
 from state.messages.service import ExplainWorker, RegisterProcess, ReportWorker, ReturnLeases
 
-if TYPE_CHECKING:
-    from chaos.laws import Step
-
 _ELSEWHERE = (ReportWorker, ExplainWorker, RegisterProcess)
 """Requests that have nothing to do with what the model knows; they may share a batch with one that has."""
 
 
-def one_request_does_what_it_says(step: "Step") -> Iterator[str]:
+def one_request_does_what_it_says(step: Step) -> Iterator[str]:
     """A request changes what it says, in its owner's rows, and answers so; one that is refused changes nothing."""
     known = [(request, reply) for request, reply in step.asked if not isinstance(request, _ELSEWHERE)]
     if len(known) != 1 or not step.actor:

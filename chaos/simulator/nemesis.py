@@ -6,13 +6,13 @@ from collections.abc import Iterable
 import trio
 
 from chaos.disk.medium import Survival
-from chaos.laws import LEASE_MS
 from chaos.simulator.disk import Failure, PowerCut
 from chaos.simulator.faults import Fault
 from chaos.simulator.faulty_sql import SqlFault
 from chaos.simulator.life import Doom, Life, Nap
 from chaos.simulator.visits import visit
 from chaos.simulator.world import GRACE_SECONDS, World
+from chaos.step import LEASE_MS
 
 _ERRNO = {"No space left on device": errno.ENOSPC, "Input/output error": errno.EIO}
 

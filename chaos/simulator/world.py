@@ -8,7 +8,7 @@ import attrs
 import trio
 
 from chaos.goals import Goals
-from chaos.laws import ANSWER_LAWS, FILE_LAWS, LAWS, BrokenLaw, Law, Ledger, Step, judge
+from chaos.laws import ANSWER_LAWS, FILE_LAWS, LAWS, BrokenLaw, Law, judge
 from chaos.operations import Moment
 from chaos.rows import RowReader, Rows
 from chaos.simulator.calls import History
@@ -17,6 +17,7 @@ from chaos.simulator.disk import PowerCut, SimulatedDisk
 from chaos.simulator.life import Life, unlock
 from chaos.simulator.model import MoodyModel
 from chaos.simulator.power import cut_power
+from chaos.step import Ledger, Step
 from chaos.story import Story
 from config import Paths, Settings
 from config.settings import BackfillSettings, ExtractionSettings, PublishSettings, ServiceSettings

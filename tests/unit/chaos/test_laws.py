@@ -6,8 +6,9 @@ import attrs
 import pytest
 
 from chaos import laws
-from chaos.laws import LAWS, Granted, Law, Ledger, Step, judge
+from chaos.laws import LAWS, Law, judge
 from chaos.rows import Job, Lease, Memory, Rows, ScopeState
+from chaos.step import Granted, Ledger, Step
 
 FREE = Lease(None, None, None, 3, None, None, None)
 HELD = Lease("ann", "slot", "token-a", 4, "boot", 61_000, 1_000)

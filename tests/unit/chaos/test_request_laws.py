@@ -5,9 +5,9 @@ from typing import Any
 
 import attrs
 
-from chaos.laws import Ledger, Step
 from chaos.requests.law import one_request_does_what_it_says
 from chaos.rows import Job, Lease, Memory, RowKey, Rows, ScopeState
+from chaos.step import Ledger, Step
 from state.ids import OwnershipToken, ProcessUuid, Scope
 from state.messages.backfill import BackfillClaimed, BackfillHeld, ClaimBackfill, RegisterRollouts
 from state.messages.consolidation import ConsolidationUnchanged, MarkScopeDirty, PublishConsolidation, ScopeMarked

@@ -6,8 +6,8 @@ from typing import Any
 import attrs
 
 from chaos import thread_laws
-from chaos.laws import Ledger, Step
 from chaos.rows import File, Job, Lease, Rows, Thread
+from chaos.step import Ledger, Step
 
 A, B = "sessions/a.jsonl", "sessions/b.jsonl"
 JOB = Job("running", 1, 0, 1, None, None, None, "/shop")
