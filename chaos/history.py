@@ -13,9 +13,11 @@ from typing import Any
 
 import attrs
 
-from chaos.job_model import JobEnd, JobModel, JobState
+from chaos.job_commands import Command, job_of
+from chaos.job_model import JobModel
+from chaos.job_state import JobEnd, JobState
 from chaos.linearize import Unexplained, explain
-from chaos.operations import Answer, Grown, Operation
+from chaos.operations import Answer, Grown, Operation, Recorded
 from state.ids import ThreadId
 from state.messages.base import Request
 from state.messages.extraction import (
@@ -147,8 +149,11 @@ class History:
             return ()
         if isinstance(request, ReturnLeases):
             return held_by.get(request.process, ())
-        if isinstance(request, Grown):
+        if isinstance(request, Grown | Recorded):
             return (request.thread_id,)
+        if isinstance(request, Command):
+            job = job_of(request)
+            return () if job is None else (job,)
         if isinstance(operation.answer, NothingToExtract):
             return jobs if self.idle_claims else ()
         if _is_adrift(operation):
@@ -162,7 +167,7 @@ def _is_adrift(operation: Operation) -> bool:
     return isinstance(operation.request, ClaimExtraction) and operation.answer is Answer.LOST
 
 
-def shown_token(request: Request[Any] | Grown) -> str | None:
+def shown_token(request: Request[Any] | Grown | Recorded) -> str | None:
     """The ownership token that a request shows; None for one that shows none (a claim brings a new one)."""
     if isinstance(request, RenewExtraction | FinishExtraction | FailExtraction | ReleaseExtraction):
         return request.token
