@@ -33,13 +33,15 @@ def add_to(app: App) -> None:
         # Imported here: nobody else waits for it.
         from chaos.disk.examine import examine_disk
         from chaos.disk.power import Depth
+        from chaos.traces import leaving_none
 
         chosen = random.SystemRandom().randrange(1_000_000) if seed is None else seed
-        report = examine_disk(
-            chosen,
-            depth=Depth(some=images, stride=stride),
-            on_scene=lambda scene: print(f"{scene.name}: {scene.images:,} images", file=sys.stderr),
-        )
+        with leaving_none():
+            report = examine_disk(
+                chosen,
+                depth=Depth(some=images, stride=stride),
+                on_scene=lambda scene: print(f"{scene.name}: {scene.images:,} images", file=sys.stderr),
+            )
         if as_json:
             print_json(report.as_json())
         else:
