@@ -4,6 +4,7 @@ children end all the same."""
 import contextlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -47,17 +48,17 @@ def processes_of(temporary: Path) -> set[int]:
     return found
 
 
-def folders_of(pids: set[int]) -> set[Path]:
-    """The folders in memory in which these processes have something open."""
-    found = set()
-    for pid in pids:
-        with contextlib.suppress(OSError):
-            for link in Path(f"/proc/{pid}/fd").iterdir():
-                with contextlib.suppress(OSError):
-                    path = Path(os.readlink(link))
-                    if path.parts[:3] == ("/", "dev", "shm") and len(path.parts) > 3:
-                        found.add(Path(*path.parts[:4]))
-    return {folder for folder in found if folder.name.startswith("memoryd-")}
+TELLS_OF_FOLDERS = """
+import os, sys
+
+def tell(event, arguments):
+    if event == "os.mkdir" and os.fspath(arguments[0]).startswith("/dev/shm/memoryd-"):
+        with open(os.environ["FOLDERS"], "a") as file:
+            file.write(os.fspath(arguments[0]) + "\\n")
+
+sys.addaudithook(tell)
+"""
+"""Python runs this in every process at its start: folders in memory do not lie in the test's own folder."""
 
 
 def is_left(folder: Path) -> bool:
@@ -77,19 +78,19 @@ def is_left(folder: Path) -> bool:
 def test_nothing_is_left_of_an_interrupted_run(tmp_path: Path, command: str, number: signal.Signals) -> None:
     moment_seconds = random.uniform(0, MOMENT_SECONDS_MAX)
     told = f"{command} got {number.name} after {moment_seconds:.3f} s"
+    (ours := tmp_path / "ours").mkdir()
+    (temporary := tmp_path / "temporary").mkdir()
+    (ours / "sitecustomize.py").write_text(TELLS_OF_FOLDERS)
+    (folders := ours / "folders").touch()
     run = subprocess.Popen(
         [sys.executable, "supervisor.py", "chaos", *COMMANDS[command]],
         cwd=ROOT,
-        env={**os.environ, "TMPDIR": str(tmp_path)},
+        env={**os.environ, "TMPDIR": str(temporary), "PYTHONPATH": str(ours), "FOLDERS": str(folders)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
-    folders: set[Path] = set()
     try:
-        end = time.monotonic() + moment_seconds
-        while time.monotonic() < end:
-            folders |= folders_of(processes_of(tmp_path))
-            time.sleep(0.02)
+        time.sleep(moment_seconds)
         assert run.poll() is None, f"{told}, and had ended"
         run.send_signal(number)
         _, stderr = run.communicate(timeout=WAIT_SECONDS_MAX)
@@ -97,12 +98,16 @@ def test_nothing_is_left_of_an_interrupted_run(tmp_path: Path, command: str, num
         run.kill()
         run.wait()
     give_up_at = time.monotonic() + WAIT_SECONDS_MAX
-    while processes_of(tmp_path) and time.monotonic() < give_up_at:
+    while processes_of(temporary) and time.monotonic() < give_up_at:
         time.sleep(0.05)
 
-    assert processes_of(tmp_path) == set(), told
+    left = [name for name in folders.read_text().split() if is_left(Path(name))]
+    for name in left:
+        shutil.rmtree(name, ignore_errors=True)
+
+    assert processes_of(temporary) == set(), told
     # A signal before anything was started ends the process as any other.
     assert run.returncode in (130, -number), f"{told}: {run.returncode} {stderr.decode()}"
     if number is not signal.SIGKILL:
-        assert sorted(tmp_path.iterdir()) == [], told
-        assert [folder for folder in folders if is_left(folder)] == [], told
+        assert sorted(temporary.iterdir()) == [], told
+        assert left == [], told
