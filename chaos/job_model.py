@@ -35,12 +35,19 @@ from state.rules.backoff import backoff_ms
 
 @attrs.frozen(kw_only=True)
 class JobModel:
-    """The functions that `chaos.linearize.explain` wants. end: how the row stands in the end; None: not known.
+    """The functions that `chaos.linearize.explain` wants.
+
+    Attributes:
+      end: how the row stands in the end; None: not known.
+      untold: the fencing numbers that claims were granted whose answer nobody got; others were told to somebody else.
+      told_tokens: claims that somebody was answered, be it when he asked again.
 
     A claim that takes jobs from living owners (stale_after_ms) is known, but not that it may bury one of theirs.
     """
 
     end: JobEnd | None = None
+    untold: frozenset[int] = frozenset()
+    told_tokens: frozenset[str] = frozenset()
 
     def is_end(self, state: JobState) -> bool:
         """Say whether the row may be this state. A claim that is not of this job may have buried it last."""
@@ -64,9 +71,21 @@ class JobModel:
         Any claim, also one that got another job, buries on its way what has no attempts left; so that may have
         happened before whatever comes next.
         """
-        yield from _after(state, operation)
+        yield from self._known(state, _after(state, operation), operation)
         if _is_exhausted(state) and _may_be_free(state, Doubt.of(operation)):
-            yield from _after(_buried(state), operation)
+            yield from self._known(state, _after(_buried(state), operation), operation)
+
+    def _known(self, state: JobState, reached: Iterator[JobState], operation: Operation) -> Iterator[JobState]:
+        """Leave out what a lost claim cannot have been granted: a number that another one was told."""
+        request = operation.request
+        is_adrift = isinstance(request, ClaimExtraction) and operation.answer is Answer.LOST
+        for one in reached:
+            is_granted = one.fencing_number != state.fencing_number
+            if is_adrift and is_granted and one.fencing_number not in self.untold:
+                assert isinstance(request, ClaimExtraction)
+                if request.terms.token not in self.told_tokens:
+                    continue
+            yield one
 
 
 def _after(state: JobState, operation: Operation) -> Iterator[JobState]:
