@@ -56,8 +56,8 @@ chaos: setup    ## a short look at every kind of chaos; SEED=n repeats one
 	$(CHAOS) starts --processes 12
 
 chaos-long: setup  ## half an hour and more of it; SEED=n repeats one
-	$(CHAOS) simulate --seeds 1500 $(WITH_SEED)
-	$(CHAOS) --processes 4 --duration 300 $(WITH_SEED)
+	$(CHAOS) simulate --seeds 3000 $(WITH_SEED)
+	$(CHAOS) --processes 4 --duration 600 $(WITH_SEED)
 	$(CHAOS) disk --stride 1 $(WITH_SEED)
 	$(CHAOS) points --points 240
 	$(CHAOS) starts

@@ -13,9 +13,11 @@ from typing import Any
 
 import attrs
 
-from chaos.job_model import JobEnd, JobModel, JobState
+from chaos.job_commands import Command, job_of
+from chaos.job_model import JobModel
+from chaos.job_state import JobEnd, JobState
 from chaos.linearize import Unexplained, explain
-from chaos.operations import Answer, Grown, Operation
+from chaos.operations import Answer, Grown, Operation, Recorded
 from state.ids import ThreadId
 from state.messages.base import Request
 from state.messages.extraction import (
@@ -79,15 +81,15 @@ class History:
             for one in self.operations
             if isinstance(one.request, ClaimExtraction) and one.answer is Answer.LOST
         ]
-        by_job = self._by_job(owners, jobs)
-        holes_total = 0
+        untold = self._untold(jobs)
+        holes_total = sum(map(len, untold.values()))
+        by_job = self._by_job(owners, jobs, untold)
+        told_tokens = frozenset(owners)
         for job, (start, end) in jobs.items():
-            holes = _holes(by_job[job], start, end)
-            holes_total += holes
-            model = JobModel(end=end)
+            model = JobModel(end=end, untold=untold[job], told_tokens=told_tokens)
             try:
                 # Even without a hole: what was told of a claim may be the second answer to it, and its lease older.
-                lost = [one for token, one in adrift if holes or owners.get(token) == job]
+                lost = [one for token, one in adrift if untold[job] or owners.get(token) == job]
                 explain(by_job[job] + lost, start, model.after, model.is_end)
             except Unexplained as unexplained:
                 findings.append(Finding(law=Law.NO_ORDER, job=job, story=f"{unexplained}\n  row: {end}"))
@@ -116,8 +118,24 @@ class History:
             and not isinstance(operation.answer, Answer | NotOwner)
         ]
 
+    def _untold(self, jobs: Mapping[ThreadId, tuple[JobState, JobEnd | None]]) -> dict[ThreadId, frozenset[int]]:
+        """Of each job the fencing numbers that nobody was told: claims that were granted and whose answer was lost."""
+        told: dict[ThreadId, set[int]] = {job: set() for job in jobs}
+        for operation in self.operations:
+            answer = operation.answer
+            if isinstance(answer, ExtractionClaimed) and answer.thread_id in told:
+                told[answer.thread_id].add(answer.fencing_number)
+        untold = {}
+        for job, (start, end) in jobs.items():
+            last = max([*told[job], start.fencing_number, end.fencing_number if end is not None else 0])
+            untold[job] = frozenset(range(start.fencing_number + 1, last + 1)) - told[job]
+        return untold
+
     def _by_job(
-        self, owners: Mapping[str, ThreadId], jobs: Mapping[ThreadId, object]
+        self,
+        owners: Mapping[str, ThreadId],
+        jobs: Mapping[ThreadId, object],
+        untold: Mapping[ThreadId, frozenset[int]],
     ) -> dict[ThreadId, list[Operation]]:
         """What concerns each job, the withdrawn requests left out."""
         by_job: dict[ThreadId, list[Operation]] = {job: [] for job in jobs}
@@ -126,8 +144,8 @@ class History:
             if isinstance(operation.request, ClaimExtraction):
                 token, process = operation.request.terms.token, operation.request.terms.owner.process
                 if _is_adrift(operation):
-                    held_by.setdefault(process, set()).update(jobs)
-                elif token in owners:
+                    held_by.setdefault(process, set()).update(job for job in jobs if untold[job])
+                if token in owners:
                     held_by.setdefault(process, set()).add(owners[token])
         for operation in self.operations:
             for job in self._concerned(operation, owners, held_by, jobs):
@@ -147,8 +165,11 @@ class History:
             return ()
         if isinstance(request, ReturnLeases):
             return held_by.get(request.process, ())
-        if isinstance(request, Grown):
+        if isinstance(request, Grown | Recorded):
             return (request.thread_id,)
+        if isinstance(request, Command):
+            job = job_of(request)
+            return () if job is None else (job,)
         if isinstance(operation.answer, NothingToExtract):
             return jobs if self.idle_claims else ()
         if _is_adrift(operation):
@@ -162,19 +183,8 @@ def _is_adrift(operation: Operation) -> bool:
     return isinstance(operation.request, ClaimExtraction) and operation.answer is Answer.LOST
 
 
-def shown_token(request: Request[Any] | Grown) -> str | None:
+def shown_token(request: Request[Any] | Grown | Recorded) -> str | None:
     """The ownership token that a request shows; None for one that shows none (a claim brings a new one)."""
     if isinstance(request, RenewExtraction | FinishExtraction | FailExtraction | ReleaseExtraction):
         return request.token
     return None
-
-
-def _holes(operations: Iterable[Operation], start: JobState, end: JobEnd | None) -> int:
-    """How many claims of a job were granted without anybody knowing: fencing numbers that nobody was told."""
-    told = {
-        operation.answer.fencing_number
-        for operation in operations
-        if isinstance(operation.request, ClaimExtraction) and isinstance(operation.answer, ExtractionClaimed)
-    }
-    last = max([*told, start.fencing_number, end.fencing_number if end is not None else 0])
-    return last - start.fencing_number - len({number for number in told if number > start.fencing_number})

@@ -9,8 +9,9 @@ from typing import Any
 
 import attrs
 
-from chaos.operations import Answer, Grown, Operation
-from state.ids import Instant
+from chaos.job_commands import commanded
+from chaos.job_state import ABSENT, UNTOLD, Doubt, JobEnd, JobState, Lease, Span
+from chaos.operations import Answer, Grown, Operation, Recorded
 from state.messages.extraction import (
     ATTEMPTS_MAX,
     ClaimExtraction,
@@ -26,87 +27,27 @@ from state.messages.extraction import (
     RenewExtraction,
     RetryScheduled,
 )
+from state.messages.job_control import ReleaseJob, RetryJob, StealJob
 from state.messages.leases import NotOwner, Released, Renewed
 from state.messages.service import ReturnLeases
 from state.rules.backoff import backoff_ms
 
-NEVER_MS = 2**62
-"""Later than any clock."""
-
-UNTOLD = "untold"
-"""Stands for a memory of which nobody can tell whose answer it is."""
-
-
-@attrs.frozen(kw_only=True)
-class Span:
-    """An instant that is known only to lie between two, both included, in milliseconds."""
-
-    earliest: int
-    latest: int
-
-    def plus(self, ms: int) -> "Span":
-        """The span that much later."""
-        return Span(earliest=self.earliest + ms, latest=self.latest + ms)
-
-
-@attrs.frozen(kw_only=True)
-class Lease:
-    """One claim of a job, as far as a history tells. The times are on the boot clock; boots: in which it may be."""
-
-    token: str
-    process: str
-    ends: Span
-    renewed: Span
-    boots: frozenset[str]
-
-
-@attrs.frozen(kw_only=True)
-class JobState:
-    """One job. The columns are those of its row; saved: whose answer was kept last; due: when a retry may be claimed,
-    in wall time."""
-
-    status: str = "pending"
-    revision: int = 1
-    claimed_revision: int | None = None
-    attempts: int = 0
-    given_back: int = 0
-    fencing_number: int = 0
-    lease: Lease | None = None
-    due: Span | None = None
-    done_revision: int | None = None
-    saved: str | None = None
-
-    @property
-    def is_untried(self) -> bool:
-        """The content as it is now was not claimed yet; of a running job: the thread has grown meanwhile."""
-        return self.claimed_revision != self.revision
-
-    @property
-    def spent(self) -> int:
-        """Claims of this content that count against the job."""
-        return 0 if self.is_untried else self.attempts - self.given_back
-
-
-@attrs.frozen(kw_only=True)
-class JobEnd:
-    """How a job's row stands in the end. saved: the token whose answer is the memory; None: there is none."""
-
-    status: str
-    attempts: int
-    given_back: int
-    fencing_number: int
-    token: str | None
-    saved: str | None = UNTOLD
-
 
 @attrs.frozen(kw_only=True)
 class JobModel:
-    """The functions that `chaos.linearize.explain` wants. end: how the row stands in the end; None: not known.
+    """The functions that `chaos.linearize.explain` wants.
+
+    Attributes:
+      end: how the row stands in the end; None: not known.
+      untold: the fencing numbers that claims were granted whose answer nobody got; others were told to somebody else.
+      told_tokens: claims that somebody was answered, be it when he asked again.
 
     A claim that takes jobs from living owners (stale_after_ms) is known, but not that it may bury one of theirs.
     """
 
     end: JobEnd | None = None
+    untold: frozenset[int] = frozenset()
+    told_tokens: frozenset[str] = frozenset()
 
     def is_end(self, state: JobState) -> bool:
         """Say whether the row may be this state. A claim that is not of this job may have buried it last."""
@@ -130,36 +71,30 @@ class JobModel:
         Any claim, also one that got another job, buries on its way what has no attempts left; so that may have
         happened before whatever comes next.
         """
-        yield from _after(state, operation)
-        if _is_exhausted(state) and _may_be_free(state, _Doubt.of(operation)):
-            yield from _after(_buried(state), operation)
+        yield from self._known(state, _after(state, operation), operation)
+        if _is_exhausted(state) and _may_be_free(state, Doubt.of(operation)):
+            yield from self._known(state, _after(_buried(state), operation), operation)
 
-
-@attrs.frozen(kw_only=True)
-class _Doubt:
-    """Between which readings of the clocks an operation was done."""
-
-    boot: Span
-    wall: Span
-    boots: frozenset[str]
-
-    @classmethod
-    def of(cls, operation: Operation) -> "_Doubt":
-        first = operation.asked.at
-        last = operation.ended.at if operation.ended else Instant(wall_ms=NEVER_MS, boot_ms=NEVER_MS, boot_id="")
-        boots = frozenset({first.boot_id, last.boot_id} if operation.ended else {first.boot_id})
-        boot = Span(earliest=first.boot_ms, latest=last.boot_ms)
-        if len(boots) > 1:
-            boot = Span(earliest=0, latest=NEVER_MS)
-        wall = Span(earliest=min(first.wall_ms, last.wall_ms), latest=max(first.wall_ms, last.wall_ms))
-        return cls(boot=boot, wall=wall, boots=boots)
+    def _known(self, state: JobState, reached: Iterator[JobState], operation: Operation) -> Iterator[JobState]:
+        """Leave out what a lost claim cannot have been granted: a number that another one was told."""
+        request = operation.request
+        is_adrift = isinstance(request, ClaimExtraction) and operation.answer is Answer.LOST
+        for one in reached:
+            is_granted = one.fencing_number != state.fencing_number
+            if is_adrift and is_granted and one.fencing_number not in self.untold:
+                assert isinstance(request, ClaimExtraction)
+                if request.terms.token not in self.told_tokens:
+                    continue
+            yield one
 
 
 def _after(state: JobState, operation: Operation) -> Iterator[JobState]:
-    doubt = _Doubt.of(operation)
+    doubt = Doubt.of(operation)
     match operation.request:
         case Grown():
             yield from _grown(state, operation.request)
+        case Recorded():
+            yield _recorded(state, operation.request)
         case ClaimExtraction():
             yield from _claimed(state, operation.request, operation.answer, doubt)
         case ReturnLeases(process=process):
@@ -171,21 +106,35 @@ def _after(state: JobState, operation: Operation) -> Iterator[JobState]:
                     yield state
                 return
             yield from _done_by_owner(state, request, operation.answer, doubt)
+        case RetryJob() | ReleaseJob() | StealJob() as request:
+            yield from commanded(state, request, operation.answer, doubt)
         case other:
             raise TypeError(f"the model of a job knows no {type(other).__name__}")
 
 
 def _grown(state: JobState, growth: Grown) -> Iterator[JobState]:
-    if growth.revision != state.revision + 1:
-        return
-    grown = attrs.evolve(state, revision=growth.revision)
+    if growth.revision == state.revision + 1:
+        yield _with_new_content(state)
+
+
+def _recorded(state: JobState, reading: Recorded) -> JobState:
+    """What a reading makes of the job. Equal digests mean equal content, which changes nothing."""
+    if reading.content_digest != state.content_digest:
+        state = attrs.evolve(_with_new_content(state), content_digest=reading.content_digest)
+    if state.status == ABSENT and reading.has_work:
+        return attrs.evolve(state, status="pending")
+    return state
+
+
+def _with_new_content(state: JobState) -> JobState:
+    grown = attrs.evolve(state, revision=state.revision + 1)
     seen = state.claimed_revision if state.claimed_revision is not None else state.done_revision
     if state.status != "running" and seen is not None:
-        grown = attrs.evolve(grown, status="pending", attempts=0, given_back=0, claimed_revision=None, due=None)
-    yield grown
+        return attrs.evolve(grown, status="pending", attempts=0, given_back=0, claimed_revision=None, due=None)
+    return grown
 
 
-def _claimed(state: JobState, claim: ClaimExtraction, answer: Any, doubt: _Doubt) -> Iterator[JobState]:
+def _claimed(state: JobState, claim: ClaimExtraction, answer: Any, doubt: Doubt) -> Iterator[JobState]:
     terms = claim.terms
     is_lost = answer is Answer.LOST
     if state.lease is not None and state.lease.token == terms.token:
@@ -227,7 +176,7 @@ def _claimed(state: JobState, claim: ClaimExtraction, answer: Any, doubt: _Doubt
     )
 
 
-def _may_be_free(state: JobState, doubt: _Doubt, stale_after_ms: int | None = None) -> bool:
+def _may_be_free(state: JobState, doubt: Doubt, stale_after_ms: int | None = None) -> bool:
     """Say whether a claim may have got the job at some instant of the doubt."""
     if state.status in ("pending", "retry"):
         return state.due is None or state.due.earliest <= doubt.wall.latest
@@ -241,7 +190,7 @@ def _may_be_free(state: JobState, doubt: _Doubt, stale_after_ms: int | None = No
     return lease.ends.earliest <= doubt.boot.latest
 
 
-def _must_be_claimable(state: JobState, doubt: _Doubt, stale_after_ms: int | None) -> bool:
+def _must_be_claimable(state: JobState, doubt: Doubt, stale_after_ms: int | None) -> bool:
     """Say whether a claim was bound to get the job, or to bury it, at any instant of the doubt."""
     if state.status in ("pending", "retry"):
         return state.due is None or state.due.latest <= doubt.wall.earliest
@@ -268,7 +217,7 @@ def _buried(state: JobState) -> JobState:
 OwnersRequest = RenewExtraction | FinishExtraction | FailExtraction | ReleaseExtraction
 
 
-def _done_by_owner(state: JobState, request: OwnersRequest, answer: Any, doubt: _Doubt) -> Iterator[JobState]:
+def _done_by_owner(state: JobState, request: OwnersRequest, answer: Any, doubt: Doubt) -> Iterator[JobState]:
     is_lost = answer is Answer.LOST
     match request:
         case RenewExtraction(lease_ms=lease_ms):
@@ -311,7 +260,7 @@ def _finished(state: JobState, finish: FinishExtraction, answer: Any) -> Iterato
     )
 
 
-def _failed(state: JobState, fail: FailExtraction, answer: Any, doubt: _Doubt) -> Iterator[JobState]:
+def _failed(state: JobState, fail: FailExtraction, answer: Any, doubt: Doubt) -> Iterator[JobState]:
     grown = state.is_untried
     is_its_own = fail.failure is not FailureClass.UNAVAILABLE
     spent = state.attempts - state.given_back

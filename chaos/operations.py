@@ -16,6 +16,8 @@ class Answer(Enum):
 
     LOST = "lost"
     """Nobody was told: it may have been done, once, or not."""
+    DONE = "done"
+    """It was done, and there is nothing more to tell."""
     WITHDRAWN = "withdrawn"
     """The asker was told that nothing was changed, or took the request back in time."""
 
@@ -29,6 +31,18 @@ class Grown:
 
     thread_id: ThreadId
     revision: int
+
+
+@attrs.frozen(kw_only=True)
+class Recorded:
+    """A reading of a thread's rollout was recorded; it need not have brought anything new.
+
+    has_work: there is something in it to extract, so that the thread has a job from then on.
+    """
+
+    thread_id: ThreadId
+    content_digest: str
+    has_work: bool
 
 
 @attrs.frozen(kw_only=True)
@@ -54,7 +68,7 @@ class Operation:
       by: who asked, for people.
     """
 
-    request: Request[Any] | Grown
+    request: Request[Any] | Grown | Recorded
     answer: Any
     asked: Moment
     ended: Moment | None

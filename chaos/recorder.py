@@ -5,16 +5,17 @@ asked: when the asker dies, the entry without an answer stays.
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypeVar
 
 import trio
 
 from chaos.handle_around import HandleAround
-from chaos.operations import Answer, Grown, Moment, Operation
+from chaos.operations import Answer, Grown, Moment, Operation, Recorded
 from state.clock import Clock
 from state.errors import NotCommittedError, RuleFailedError, StoreBusyError, StoreClosedError, StoreError
 from state.ids import ThreadId
+from state.messages.backfill import RecordRollouts, RolloutRead
 from state.messages.base import Request
 from state.messages.extraction import (
     ClaimExtraction,
@@ -23,6 +24,8 @@ from state.messages.extraction import (
     ReleaseExtraction,
     RenewExtraction,
 )
+from state.messages.job_control import ReleaseJob, RetryJob, StealJob
+from state.messages.leases import NotOwner
 from state.messages.service import ReturnLeases
 from state.store import StateHandle
 
@@ -35,6 +38,9 @@ RECORDED = (
     FailExtraction,
     ReleaseExtraction,
     ReturnLeases,
+    RetryJob,
+    ReleaseJob,
+    StealJob,
 )
 """Requests that concern extraction jobs."""
 
@@ -45,7 +51,7 @@ WITHOUT_EFFECT = (StoreBusyError, NotCommittedError, RuleFailedError, StoreClose
 class Record(Protocol):
     """Where a recorder writes."""
 
-    def asked(self, request: Request[Any], by: str) -> Callable[[Any], None]:
+    def asked(self, request: Request[Any] | Grown | Recorded, by: str) -> Callable[[Any], None]:
         """Write down that it is asked now; gives what writes down its answer."""
         ...
 
@@ -67,7 +73,7 @@ class MemoryRecord:
         """The next moment."""
         return Moment(order=next(self._count), at=self._clock())
 
-    def asked(self, request: Request[Any] | Grown, by: str) -> Callable[[Any], None]:
+    def asked(self, request: Request[Any] | Grown | Recorded, by: str) -> Callable[[Any], None]:
         asked = self.now()
         place = len(self._operations)
         self._operations[place] = Operation(request=request, answer=Answer.LOST, asked=asked, ended=None, by=by)
@@ -85,18 +91,26 @@ class MemoryRecord:
 
 
 class RecordedHandle(HandleAround):
-    """The same store, asked through a recorder."""
+    """The same store, asked through a recorder.
 
-    def __init__(self, inner: StateHandle, record: Record, by: str = "") -> None:
+    Args:
+      readings: write down what is recorded of rollouts, too: where nobody else tells that content has grown.
+    """
+
+    def __init__(self, inner: StateHandle, record: Record, by: str = "", *, readings: bool = False) -> None:
         super().__init__(inner)
         self._record = record
         self._by = by
+        self._readings = readings
 
     async def ask(self, request: Request[ReplyT]) -> ReplyT:
         """As the store does; a cancelled request is withdrawn, and one whose outcome nobody knows is lost."""
-        if type(request) not in RECORDED:
+        if type(request) in RECORDED:
+            answered = self._record.asked(request, self._by)
+        elif self._readings and isinstance(request, RecordRollouts):
+            answered = self._recording(request)
+        else:
             return await super().ask(request)
-        answered = self._record.asked(request, self._by)
         try:
             reply = await super().ask(request)
         except (trio.Cancelled, *WITHOUT_EFFECT):
@@ -107,3 +121,25 @@ class RecordedHandle(HandleAround):
             raise
         answered(reply)
         return reply
+
+    def _recording(self, request: RecordRollouts) -> Callable[[Any], None]:
+        told = [self._record.asked(one, self._by) for one in _readings_of(request)]
+
+        def answered(answer: Any) -> None:
+            if not isinstance(answer, Answer):
+                answer = Answer.WITHDRAWN if answer == NotOwner() else Answer.DONE
+            for one in told:
+                one(answer)
+
+        return answered
+
+
+def _readings_of(request: RecordRollouts) -> Iterator[Recorded]:
+    for outcome in request.outcomes:
+        facts = outcome.reading.facts if isinstance(outcome, RolloutRead) else None
+        if facts is not None:
+            yield Recorded(
+                thread_id=facts.thread_id,
+                content_digest=facts.content_digest,
+                has_work=bool(facts.preview) and facts.content_at_ms is not None,
+            )

@@ -24,7 +24,7 @@ from state.errors import StateFolderError
 from state.ids import ProcessUuid
 
 LOCK_WAIT_SECONDS_MAX = 10.0
-"""How long an opener waits for another one that migrates or quarantines. Both take milliseconds."""
+"""How long an opener waits for one that migrates or quarantines. Both take milliseconds, and many may come before."""
 
 NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "fuse.sshfs", "virtiofs", "vboxsf",
@@ -178,7 +178,7 @@ def file_system_of(path: Path) -> str:
 
 @contextlib.contextmanager
 def held_lock(path: Path, *, exclusive: bool, purpose: str) -> Iterator[int]:
-    """Hold an OS lock on `path` for the block, waiting at most LOCK_WAIT_SECONDS_MAX; gives the descriptor.
+    """Hold an OS lock on `path` for the block, once `wait_for_lock` has it; gives the descriptor.
 
     Raises:
       StateFolderError: the lock is still held by somebody else; names the holders where the system tells them.
@@ -192,16 +192,26 @@ def held_lock(path: Path, *, exclusive: bool, purpose: str) -> Iterator[int]:
 
 
 def wait_for_lock(descriptor: int, path: Path, *, exclusive: bool, purpose: str) -> None:
-    """Take the lock on `path`, which `descriptor` has open, waiting at most LOCK_WAIT_SECONDS_MAX.
+    """Take the lock on `path`, which `descriptor` has open; wait at most LOCK_WAIT_SECONDS_MAX for one holder.
+
+    Whoever takes it alone says so by the time of the file. Where it changes hands meanwhile the line moves, and the
+    wait begins anew: of many that start at once each gets its turn, however slow the machine is.
 
     Raises:
       StateFolderError: the lock is still held by somebody else; names the holders where the system tells them.
     """
+    taken_ns = os.fstat(descriptor).st_mtime_ns
     give_up_at = time.monotonic() + LOCK_WAIT_SECONDS_MAX
     while not try_lock(descriptor, exclusive=exclusive):
-        if time.monotonic() >= give_up_at:
+        if taken_ns != (taken_ns := os.fstat(descriptor).st_mtime_ns):
+            give_up_at = time.monotonic() + LOCK_WAIT_SECONDS_MAX
+        elif time.monotonic() >= give_up_at:
             raise StateFolderError(f"cannot {purpose}: {path.name} is held by {holders_of(path)}")
         time.sleep(0.01)
+    if exclusive:
+        # Without it, on a full disk say, others wait as long as for one holder.
+        with contextlib.suppress(OSError):
+            os.utime(descriptor)
 
 
 def _open_lock(path: Path) -> int:

@@ -27,7 +27,7 @@ from chaos.disk.workload import indexing
 from chaos.fleet.services import ROOT
 from chaos.history import History, Law
 from chaos.history_file import moment, read_history
-from chaos.job_model import JobEnd, JobState
+from chaos.job_state import JobEnd, JobState
 from chaos.operations import Answer, Moment, Operation
 from state.clock import machine_clock
 from state.folder import StateFolder

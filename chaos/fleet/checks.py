@@ -6,7 +6,7 @@ Each check answers sentences, one for each violation. They know nothing of how t
 import collections
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import apsw
 
 from chaos.fleet.place import Place
 from state.connection import open_reader
+from state.messages.extraction import ATTEMPTS_MAX
 from workers.consolidation.staging import digest_of, missing_file
 
 ENDS = {
@@ -182,6 +183,22 @@ def dead_letters(database: Path) -> set[str]:
         }
 
 
+def check_poison(database: Path, poisoned: Collection[str]) -> list[str]:
+    """Each poisoned session is a dead letter with a reason, after as many claims as a job gets."""
+    with reading(database) as connection:
+        rows = {
+            thread: (status, attempts - given_back, reason)
+            for thread, status, attempts, given_back, reason in _rows(
+                connection, "SELECT thread_id, status, attempts, given_back, reason FROM extraction_jobs"
+            )
+        }
+    return [
+        f"{thread} kills its worker, and is no dead letter after {ATTEMPTS_MAX} claims: {rows.get(thread)}"
+        for thread in sorted(poisoned)
+        if thread not in rows or rows[thread][:2] != ("dead", ATTEMPTS_MAX) or not rows[thread][2]
+    ]
+
+
 def check_files(state_dir: Path) -> list[str]:
     """Every link names what its row says, and what it names is whole and what was published."""
     violations = []
@@ -213,6 +230,8 @@ def compare(chaotic: Path, clean: Path, *, dead: set[str]) -> list[str]:
     """
     violations = []
     with reading(chaotic) as one, reading(clean) as other:
+        scope_of: dict[str, str] = dict(_rows(one, "SELECT thread_id, scope_key FROM extraction_jobs"))
+        dead_scopes = {scope_of[thread] for thread in dead}
         for what, sql in (
             ("threads", f"SELECT id, {_columns(one)} FROM threads"),  # names of columns
             ("files", "SELECT path, status, size_bytes, mtime_ns, archived, thread_id, offset_bytes, lines_skipped"
@@ -224,8 +243,8 @@ def compare(chaotic: Path, clean: Path, *, dead: set[str]) -> list[str]:
             has = {row[0]: row for row in _rows(one, sql)}
             wants = {row[0]: row for row in _rows(other, sql)}
             differs = [key for key in has.keys() | wants.keys() if has.get(key) != wants.get(key)]
-            if what in ("memories", "published projects") and dead:
-                differs = [key for key in differs if what == "memories" and key not in dead]
+            given_up = {"memories": dead, "published projects": dead_scopes}.get(what, set())
+            differs = [key for key in differs if key not in given_up]
             if differs:
                 example = min(differs)
                 violations.append(

@@ -6,18 +6,24 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import attrs
 import trio
 
 from chaos.figures import percentile
 from chaos.fleet import checks
+from chaos.fleet.histories import Histories, judge
 from chaos.fleet.inflict import EXITS_OF_THE_DISK, Inflictor
 from chaos.fleet.model import ModelServer, model_server
+from chaos.fleet.operators import Operators
 from chaos.fleet.place import Place, WallOffset, temporary_folder
 from chaos.fleet.plan import DAY_MS, Fault, draw
 from chaos.fleet.services import ROOT, FleetError, Service
+from chaos.fleet.wall import Wall
 from chaos.fleet.workload import Workload
+from chaos.operations import Operation
+from state.messages.job_control import JobFreed, JobReopened, ReleaseJob, RetryJob, StealJob
 from stopping import InterruptedRunError, until_stopped
 
 SETTLE_SECONDS_MAX = 120.0
@@ -51,7 +57,13 @@ class FleetSettings:
 
 @attrs.frozen(kw_only=True)
 class FleetReport:
-    """What happened, and what was wrong afterwards. Seconds unless the name says otherwise."""
+    """What happened, and what was wrong afterwards. Seconds unless the name says otherwise.
+
+    Attributes:
+      commands_obeyed: of the operators' commands, by name: jobs that were reopened or freed.
+      operations_judged: what was asked of extraction jobs, lost replies included.
+      recovery_seconds: of ready_seconds, the starts after a kill.
+    """
 
     settings: FleetSettings
     injected: dict[str, int]
@@ -64,16 +76,21 @@ class FleetReport:
     generations_published: int
     refused_late: int
     steals: int
+    commands_given: int
+    commands_obeyed: dict[str, int]
     dead_letters: int
+    deaths_by_poison: int
+    operations_judged: int
     model_requests: int
     settle_seconds: float
     ready_seconds: tuple[float, ...]
+    recovery_seconds: tuple[float, ...]
     violations: tuple[str, ...]
     folder: str
 
     def percentile(self, share: float) -> float:
-        """How long starts took: the value that this share of them stays below."""
-        return percentile(self.ready_seconds, share)
+        """How long starts after a kill took: the value that this share of them stays below."""
+        return percentile(self.recovery_seconds, share)
 
 
 async def conduct(settings: FleetSettings, say: Callable[[str], None]) -> FleetReport:
@@ -85,12 +102,13 @@ async def conduct(settings: FleetSettings, say: Callable[[str], None]) -> FleetR
     with temporary_folder("memoryd-chaos-", keep=settings.keep) as root, model_server() as model:
         place = Place(root=root)
         place.make()
+        histories = Histories(place.histories)
         services = [
-            Service(number=number, place=place, overrides=_overrides(settings, model))
+            Service(number=number, place=place, histories=histories, overrides=_overrides(settings, model))
             for number in range(settings.processes)
         ]
         try:
-            return await _run(settings, place, services, model, say)
+            return await _run(settings, place, services, histories, model, say)
         finally:
             for service in services:
                 service.kill()
@@ -113,6 +131,7 @@ async def _run(
     settings: FleetSettings,
     place: Place,
     services: Sequence[Service],
+    histories: Histories,
     model: ModelServer,
     say: Callable[[str], None],
 ) -> FleetReport:
@@ -125,37 +144,54 @@ async def _run(
     async with trio.open_nursery() as nursery:
         for service in services:
             nursery.start_soon(service.wait_ready)
-    inflictor = Inflictor(place=place, services=services, model=model)
+    wall = Wall(WallOffset(place.wall_offset))
+    inflictor = Inflictor(place=place, services=services, model=model, wall=wall, poison=workload.poison)
+    operators = Operators(place, histories, random.Random(f"{settings.seed}:operators"))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(workload.run, settings.pace_seconds)
         nursery.start_soon(inflictor.keep_up)
+        nursery.start_soon(operators.run)
         await inflictor.run(plan)
         nursery.cancel_scope.cancel()
     workload.finish()
-    violations = [
-        f"service {one.number} ended by itself with {one.exit_code}: {one.last_words()}"
-        for one in services
-        if one.pid is None and one.exit_code not in EXITS_OF_THE_DISK
-    ]
+    violations = [*operators.wrong, *_ended_by_themselves(services)]
     say("the faults are over: waiting until everything is done")
-    settle_seconds = await _settle(settings, place, services, violations)
+    wall.shift(SETTLED_WALL_SHIFT_MS)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(inflictor.keep_up)
+        settle_seconds = await _settle(settings, place, services, violations)
+        nursery.cancel_scope.cancel()
+    violations += _ended_by_themselves(services)
     for service in services:
         await service.stop()
     say("comparing with a run without faults")
-    await trio.to_thread.run_sync(_run_clean, settings, place, model)
+    await _run_clean(settings, place, model)
     database = place.state_dir / "state.sqlite"
     dead = checks.dead_letters(database)
     violations += checks.check_rows(database)
     violations += checks.check_acknowledgements(place)
     violations += checks.check_files(place.state_dir)
+    violations += checks.check_poison(database, workload.poisoned)
     violations += checks.compare(database, place.clean_state_dir / "state.sqlite", dead=dead)
-    return _report(settings, place, services, workload, inflictor, settle_seconds, dead, violations)
+    operations = await trio.to_thread.run_sync(histories.operations, abandon_on_cancel=True)
+    say(f"judging {len(operations):,} operations")
+    violations += await trio.to_thread.run_sync(judge, operations, wall, database, abandon_on_cancel=True)
+    return _report(
+        settings, place, services, workload, inflictor, operators, operations, settle_seconds, dead, violations
+    )
+
+
+def _ended_by_themselves(services: Sequence[Service]) -> list[str]:
+    return [
+        f"service {one.number} ended by itself with {one.exit_code}: {one.last_words()}"
+        for one in services
+        if one.pid is None and one.exit_code not in EXITS_OF_THE_DISK and not one.died_of_poison
+    ]
 
 
 async def _settle(settings: FleetSettings, place: Place, services: Sequence[Service], violations: list[str]) -> float:
     """Let the services do what is left; answer how long that took."""
     began = time.monotonic()
-    WallOffset(place.wall_offset).set_ms(SETTLED_WALL_SHIFT_MS)
     for service in services:
         if service.pid is None or Fault.MODEL in settings.faults:
             # A service pauses for up to an hour when the model is not available; a person would start it again.
@@ -172,19 +208,31 @@ async def _settle(settings: FleetSettings, place: Place, services: Sequence[Serv
     return time.monotonic() - began
 
 
-def _run_clean(settings: FleetSettings, place: Place, model: ModelServer) -> None:
+async def _run_clean(settings: FleetSettings, place: Place, model: ModelServer) -> None:
     model.mood = ""
-    overrides = [argument for text in _overrides(settings, model) for argument in ("--set", text)]
-    where = ["--codex-home", str(place.codex_home), "--state-dir", str(place.clean_state_dir)]
-    ended = subprocess.run(
-        [sys.executable, str(ROOT / "supervisor.py"), "once", "--json", *where, *overrides],
-        capture_output=True,
-        text=True,
-        timeout=CLEAN_RUN_SECONDS_MAX,
-        check=False,
-    )
-    if ended.returncode != 0:
-        raise FleetError(f"the run without faults failed: {ended.stderr[-500:]}")
+    process, log = _start_clean(settings, place, model)
+    try:
+        with trio.move_on_after(CLEAN_RUN_SECONDS_MAX):
+            while process.poll() is None:  # noqa: ASYNC110  # a process has no event to wait for
+                await trio.sleep(0.05)
+        if process.poll() != 0:
+            raise FleetError(f"the run without faults failed: {log.read_text(errors='replace')[-500:]}")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _start_clean(settings: FleetSettings, place: Place, model: ModelServer) -> "tuple[subprocess.Popen[bytes], Path]":
+    log = place.logs / "clean.log"
+    with open(log, "wb") as words:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "chaos.fleet.clean", str(place.root), *_overrides(settings, model)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=words,
+            stderr=words,
+        )
+    return process, log
 
 
 def _overrides(settings: FleetSettings, model: ModelServer) -> tuple[str, ...]:
@@ -214,6 +262,8 @@ def _report(
     services: Sequence[Service],
     workload: Workload,
     inflictor: Inflictor,
+    operators: Operators,
+    operations: Sequence[Operation],
     settle_seconds: float,
     dead: set[str],
     violations: Sequence[str],
@@ -232,10 +282,15 @@ def _report(
         generations_published=replies.count("ConsolidationPublished"),
         refused_late=replies.count("NotOwner"),
         steals=_steals(told),
+        commands_given=operators.given,
+        commands_obeyed=_obeyed(operations),
         dead_letters=len(dead),
+        deaths_by_poison=len(list(place.poisoned.iterdir())),
+        operations_judged=len(operations),
         model_requests=inflictor.model.requests,
         settle_seconds=settle_seconds,
         ready_seconds=tuple(seconds for one in services for seconds in one.ready_seconds),
+        recovery_seconds=tuple(seconds for one in services for seconds in one.recovery_seconds),
         violations=tuple(violations),
         folder=os.fspath(place.root) if settings.keep else "",
     )
@@ -246,3 +301,14 @@ def _steals(told: Sequence[dict[str, object]]) -> int:
     claimed = {line["token"] for line in told if line["reply"] in checks.CLAIMS}
     ended = {line["token"] for line in told if line["reply"] in checks.ENDS}
     return len(claimed - ended)
+
+
+def _obeyed(operations: Sequence[Operation]) -> dict[str, int]:
+    """How often a job was reopened or freed for an operator, as far as he was told."""
+    names = {RetryJob: "retry", ReleaseJob: "release", StealJob: "steal"}
+    obeyed = dict.fromkeys(names.values(), 0)
+    for operation in operations:
+        name = names.get(type(operation.request))
+        if name is not None and isinstance(operation.answer, JobReopened | JobFreed):
+            obeyed[name] += 1
+    return obeyed

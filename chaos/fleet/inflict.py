@@ -3,16 +3,17 @@
 import collections
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import attrs
 import trio
 
 from chaos.fleet.model import ModelServer
-from chaos.fleet.place import Place, WallOffset
+from chaos.fleet.place import Place
 from chaos.fleet.plan import Fault, Injection
 from chaos.fleet.services import ROOT, Service
+from chaos.fleet.wall import Wall
 from interfaces.cli.errors import EXIT_STATE_FOLDER, EXIT_STORE
 
 RESTART_SECONDS = 0.2
@@ -32,15 +33,20 @@ class Inflictor:
     place: Place
     services: Sequence[Service]
     model: ModelServer
+    wall: Wall
+    poison: Callable[[], None]
     counts: collections.Counter[Fault] = attrs.field(factory=collections.Counter)
     refused_starts: int = 0
 
     async def keep_up(self) -> None:
-        """Start again, as a service manager does, what ended because the state could not be opened or written."""
+        """Start again, as a service manager does, what ended because the state could not be opened or written, and
+        what a poisoned session has killed."""
         while True:
             for service in self.services:
                 if service.exit_code in EXITS_OF_THE_DISK:
                     self.refused_starts += 1
+                    service.start()
+                elif service.died_of_poison:
                     service.start()
             await trio.sleep(RESTART_SECONDS)
 
@@ -83,17 +89,19 @@ class Inflictor:
                 self.model.mood = one.mood
                 await trio.sleep(seconds)
                 self.model.mood = ""
+            case Fault.POISON:
+                self._count(one, True)
+                self.poison()
 
     def _count(self, one: Injection, happened: bool) -> bool:
         self.counts[one.fault] += happened
         return happened
 
     async def _shift(self, one: Injection, seconds: float) -> None:
-        offset = WallOffset(self.place.wall_offset)
-        offset.set_ms(one.wall_shift_ms)
+        self.wall.shift(one.wall_shift_ms)
         self._count(one, True)
         await trio.sleep(seconds)
-        offset.set_ms(0)
+        self.wall.shift(0)
 
     async def _lock(self, one: Injection, seconds: float) -> None:
         database = self.place.state_dir / "state.sqlite"

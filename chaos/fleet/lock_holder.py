@@ -7,7 +7,7 @@ import sys
 import threading
 from pathlib import Path
 
-from chaos.fleet.service import end_with_parent
+from chaos.parent import end_with_parent
 from state.connection import open_writer
 
 

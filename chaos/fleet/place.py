@@ -50,6 +50,16 @@ class Place:
         return self.root / "acknowledged"
 
     @property
+    def histories(self) -> Path:
+        """One file a life of a service or an operator: what it asked and was told of jobs. See `histories`."""
+        return self.root / "histories"
+
+    @property
+    def poisoned(self) -> Path:
+        """An empty file for each process that a poisoned session has killed, named by the process's number."""
+        return self.root / "poisoned"
+
+    @property
     def logs(self) -> Path:
         """One file a start of a service: what it wrote to stderr."""
         return self.root / "logs"
@@ -61,7 +71,7 @@ class Place:
 
     def make(self) -> None:
         """Make the folders, for this user alone."""
-        for path in (self.root, self.codex_home, self.acknowledgements, self.logs):
+        for path in (self.root, self.codex_home, self.acknowledgements, self.histories, self.poisoned, self.logs):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.wall_offset.write_bytes(struct.pack("<q", 0))
 

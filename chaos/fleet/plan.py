@@ -24,6 +24,8 @@ class Fault(StrEnum):
     """Another program holds SQLite's write lock."""
     MODEL = "model"
     """The model's server refuses, lies, hangs up or keeps silent."""
+    POISON = "poison"
+    """A session comes that kills the process of whoever extracts it, by SIGKILL, each time anew."""
 
 
 GAP_MS = {
@@ -33,6 +35,7 @@ GAP_MS = {
     Fault.DISK: 2_500,
     Fault.BUSY: 2_200,
     Fault.MODEL: 1_500,
+    Fault.POISON: 15_000,
 }
 """How long, on average, until the next fault of that kind."""
 
@@ -43,6 +46,7 @@ LASTS_MS = {
     Fault.DISK: (300, 1_500),
     Fault.BUSY: (100, 2_500),
     Fault.MODEL: (500, 3_000),
+    Fault.POISON: (0, 0),
 }
 """How long one lasts, at least and at most. Of a kill it is the time until the process is started again."""
 

@@ -1,27 +1,33 @@
 """One service of the fleet: the real one, with short leases, a clock that can be shifted, and a log of its replies.
 
-    python -m chaos.fleet.service ROOT [section.key=value ...]
+    python -m chaos.fleet.service ROOT NAME [section.key=value ...]
 
-Nothing of this is reachable from the product: the offset file and the log exist for whoever starts this module.
+What it asks of jobs and is told comes out of stdout; see `histories`. A session of the poisoned project kills it.
+Nothing of this is reachable from the product: the offset file and the logs exist for whoever starts this module.
 """
 
 import contextlib
-import ctypes
 import json
 import os
 import signal
 import sys
-import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import attrs
 import trio
 
 import config.settings
 from chaos.fleet.place import Place, WallOffset
+from chaos.fleet.wall import BATCH_MS
+from chaos.fleet.workload import POISONED_PROJECT
 from chaos.handle_around import HandleAround
+from chaos.history_file import LineRecord
+from chaos.operations import Answer
+from chaos.parent import end_with_parent
+from chaos.recorder import RecordedHandle
 from config import Paths, load, resolve
 from interfaces.cli.errors import EXIT_STATE_FOLDER
 from interfaces.logs import configure_logs
@@ -30,14 +36,15 @@ from state.errors import StateFolderError
 from state.folder import StateFolder
 from state.ids import Instant
 from state.messages.base import Request
+from state.messages.service import ReturnLeases
 from state.store import StateHandle, open_store
+from workers.models import choose
+from workers.models.protocol import ExtractionAnswer, ExtractionTask, Provider
 
 ReplyT = TypeVar("ReplyT")
 
 LEASE_MS = 3_000
 """Short enough for a freeze to outlast it, long enough for a renewal on a machine that is busy with chaos."""
-
-_PR_SET_PDEATHSIG = 1
 
 BUSY_DEADLINE_MS = 1_000
 """A write lock that is held longer is an error that the workers have to bear."""
@@ -86,43 +93,84 @@ def _acknowledgement(request: Request[Any], reply: object) -> dict[str, Any]:
     }
 
 
+def record_on_stdout() -> LineRecord:
+    """Take stdout for the history, and send to stderr what is printed from now on."""
+    channel = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return LineRecord(channel, machine_clock, _behind)
+
+
+def _behind() -> Instant:
+    now = machine_clock()
+    return attrs.evolve(now, wall_ms=now.wall_ms - BATCH_MS, boot_ms=now.boot_ms - BATCH_MS)
+
+
 @asynccontextmanager
-async def recording_store(paths: Paths, place: Place) -> AsyncIterator[StateHandle]:
-    """The store of these paths, on the shifted clock, with every acknowledged change written down."""
+async def recording_store(paths: Paths, place: Place, record: LineRecord, by: str) -> AsyncIterator[StateHandle]:
+    """The store of these paths, on the shifted clock, with every acknowledged change and all of the history kept."""
     clock = shifted_clock(WallOffset(place.wall_offset))
     folder = StateFolder(path=paths.state_dir)
+    closed: Callable[[Any], None] | None = None
     async with open_store(folder, str(paths.codex_home), clock=clock, busy_deadline_ms=BUSY_DEADLINE_MS) as handle:
-        yield RecordingHandle(handle, place.acknowledgements / f"{handle.process}.jsonl")
+        recorded = RecordedHandle(handle, record, by, readings=True)
+        try:
+            yield RecordingHandle(recorded, place.acknowledgements / f"{handle.process}.jsonl")
+        finally:
+            # The store returns what its process still holds while it closes, if it can, and tells nobody.
+            closed = record.asked(ReturnLeases(process=handle.process), by)
+    if closed is not None:
+        closed(Answer.LOST)
 
 
-def end_with_parent() -> None:
-    """See to it that this process does not outlive whoever started it, stopped or not."""
-    if sys.platform.startswith("linux"):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+class PoisonedProvider:
+    """A provider whose process does not live to see the answer to a poisoned session. The rest it passes on."""
 
-    def wait() -> None:
-        sys.stdin.read()
-        os._exit(1)
+    def __init__(self, inner: Provider, place: Place) -> None:
+        self._inner = inner
+        self._place = place
+        self.name = inner.name
+        self.version = inner.version
 
-    threading.Thread(target=wait, name="end with parent", daemon=True).start()
+    async def extract(self, task: ExtractionTask) -> ExtractionAnswer:
+        """As the inner provider does, or die as a process does that the kernel ends for its memory."""
+        if task.scope.key == POISONED_PROJECT:
+            (self._place.poisoned / str(os.getpid())).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+            await trio.sleep_forever()  # the signal is on its way
+        return await self._inner.extract(task)
+
+    async def check(self) -> None:
+        """As the inner provider does."""
+        await self._inner.check()
+
+    async def aclose(self) -> None:
+        """As the inner provider does."""
+        await self._inner.aclose()
 
 
-def main(root: Path, overrides: list[str]) -> int:
+def _poison(place: Place) -> None:
+    named = choose.provider_named
+    choose.provider_named = lambda settings: PoisonedProvider(named(settings), place)
+
+
+def main(root: Path, name: str, overrides: list[str]) -> int:
     """Serve until a signal."""
     end_with_parent()
     place = Place(root=root)
     # Workers read these when they are imported, which is after this.
     for name in ("EXTRACTION_LEASE_MS", "CONSOLIDATION_LEASE_MS", "BACKFILL_LEASE_MS"):
         setattr(config.settings, name, LEASE_MS)
+    _poison(place)
     import supervisor
 
     os.umask(0o077)
+    record = record_on_stdout()
     settings = load(None, {}, overrides)
     configure_logs(settings.logs, redact=lambda text: text)
     paths = resolve({}, codex_home=place.codex_home, state_dir=place.state_dir)
 
     async def serve() -> int:
-        return await supervisor.run(paths, settings, opened=lambda: recording_store(paths, place))
+        return await supervisor.run(paths, settings, opened=lambda: recording_store(paths, place, record, name))
 
     try:
         return trio.run(serve)
@@ -132,4 +180,4 @@ def main(root: Path, overrides: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2:]))
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2], sys.argv[3:]))

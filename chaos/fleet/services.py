@@ -11,6 +11,7 @@ from pathlib import Path
 import attrs
 import trio
 
+from chaos.fleet.histories import Histories
 from chaos.fleet.place import Place
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -33,11 +34,16 @@ class Service:
 
     number: int
     place: Place
+    histories: Histories
     overrides: tuple[str, ...]
     starts: int = 0
     is_frozen: bool = False
     ready_seconds: list[float] = attrs.field(factory=list)
     """Of each start: from being started to being ready."""
+    recovery_seconds: list[float] = attrs.field(factory=list)
+    """Of these, the starts after a kill."""
+    _was_killed: bool = False
+    _follows_kill: bool = False
     _process: "subprocess.Popen[bytes] | None" = None
 
     @property
@@ -46,22 +52,31 @@ class Service:
         return self._process.pid if self._process is not None and self._process.poll() is None else None
 
     @property
+    def name(self) -> str:
+        """Of the current life."""
+        return f"service-{self.number}-{self.starts:03d}"
+
+    @property
     def log(self) -> Path:
         """What the current life writes to stderr."""
-        return self.place.logs / f"service-{self.number}-{self.starts:03d}.log"
+        return self.place.logs / f"{self.name}.log"
 
     def start(self) -> None:
         """Start a new life."""
         assert self.pid is None, "one life at a time"
         self.starts += 1
+        self._follows_kill = self._was_killed or self.died_of_poison
+        self._was_killed = False
         with open(self.log, "wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "chaos.fleet.service", str(self.place.root), *self.overrides],
+                [sys.executable, "-m", "chaos.fleet.service", str(self.place.root), self.name, *self.overrides],
                 cwd=ROOT,
                 stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
                 stderr=log,
             )
+        assert self._process.stdout is not None
+        self.histories.listen(self.name, self._process.stdout)
 
     async def wait_ready(self) -> None:
         """Wait until the current life says that it is ready, or is over.
@@ -74,6 +89,8 @@ class Service:
         while self.pid is not None and self.starts == life:
             if b'"event": "ready"' in log.read_bytes():
                 self.ready_seconds.append(time.monotonic() - began)
+                if self._follows_kill:
+                    self.recovery_seconds.append(self.ready_seconds[-1])
                 return
             if time.monotonic() - began > READY_SECONDS_MAX and not self.is_frozen:
                 raise FleetError(f"service {self.number} is not ready after {READY_SECONDS_MAX:.0f} s; see {log}")
@@ -85,7 +102,7 @@ class Service:
             return False
         assert self._process is not None
         self._process.kill()
-        self._process.wait()
+        self._was_killed = self._process.wait() == -signal.SIGKILL
         self.is_frozen = False
         return True
 
@@ -128,6 +145,14 @@ class Service:
     def exit_code(self) -> int | None:
         """How the last life ended; negative for a signal."""
         return None if self._process is None else self._process.poll()
+
+    @property
+    def died_of_poison(self) -> bool:
+        """A poisoned session has killed the last life, and nobody else has."""
+        if self.exit_code != -signal.SIGKILL or self._was_killed:
+            return False
+        assert self._process is not None
+        return (self.place.poisoned / str(self._process.pid)).exists()
 
     def last_words(self) -> str:
         """The last thing that the current life logged, for a message."""

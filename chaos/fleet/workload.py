@@ -17,6 +17,9 @@ import attrs
 import trio
 
 PROJECTS = ("/home/ann/shop", "/home/ann/blog", "/home/ann/till", "/home/ann/kiln")
+POISONED_PROJECT = "/home/ann/mine"
+"""Where the sessions are from that kill their worker; a project of its own, so that the others can be compared."""
+
 WISHES = (
     "always use pnpm instead of npm here",
     "never push to main without asking me first",
@@ -62,6 +65,7 @@ class Workload:
     sessions: list[_Session] = attrs.field(factory=list)
     archived: int = 0
     lines: int = 0
+    poisoned: set[str] = attrs.field(factory=set)
 
     async def run(self, pace_seconds: float) -> None:
         """Write for ever, one small step at a time."""
@@ -86,12 +90,17 @@ class Workload:
         for session in self.sessions:
             self._mend(session)
 
-    def _begin(self) -> None:
+    def poison(self) -> None:
+        """Begin a session that kills whoever extracts it."""
+        self.poisoned.add(self._begin(POISONED_PROJECT, "cli"))
+
+    def _begin(self, cwd: str | None = None, source: str | None = None) -> str:
         now = datetime.datetime.fromtimestamp(self.now_ms() / 1000, datetime.UTC)
         thread = str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
         folder = self.codex_home / "sessions" / f"{now:%Y/%m/%d}"
         folder.mkdir(parents=True, exist_ok=True)
-        source = "exec" if self.rng.random() < AUTOMATIC_SHARE else "cli"
+        if source is None:
+            source = "exec" if self.rng.random() < AUTOMATIC_SHARE else "cli"
         session = _Session(folder / f"rollout-{now:%Y-%m-%dT%H-%M-%S}-{thread}.jsonl", thread, source)
         self.sessions.append(session)
         self._line(
@@ -100,7 +109,7 @@ class Workload:
             {
                 "id": thread,
                 "timestamp": self._stamp(),
-                "cwd": self.rng.choice(PROJECTS),
+                "cwd": cwd or self.rng.choice(PROJECTS),
                 "originator": "codex_cli_rs",
                 "cli_version": "0.169.0",
                 "source": source,
@@ -108,6 +117,7 @@ class Workload:
             },
         )
         self._turn(session)
+        return thread
 
     def _turn(self, session: _Session) -> None:
         wish = self.rng.choice(WISHES)

@@ -20,6 +20,7 @@ import attrs
 import trio
 
 from chaos.fleet.place import Place
+from chaos.parent import end_with_parent
 from config import Settings
 from interfaces.logs import configure_logs
 from state.folder import StateFolder
@@ -105,6 +106,7 @@ async def run(place: Place, points: Points) -> float:
 
 def main(root: Path, phase: str, number: int) -> None:
     """Run, and say how it went."""
+    end_with_parent()
     place = Place(root=root)
     os.umask(0o077)
     configure_logs(settings_of(publishes=False).logs, redact=lambda text: text)

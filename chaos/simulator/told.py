@@ -11,7 +11,7 @@ from typing import Any
 import trio
 
 from chaos.history import History
-from chaos.job_model import JobEnd, JobState
+from chaos.job_state import JobEnd, JobState
 from chaos.operations import Answer, Grown, Moment, Operation
 from chaos.recorder import RECORDED, WITHOUT_EFFECT, MemoryRecord
 from chaos.rows import Rows

@@ -4,7 +4,7 @@ from typing import Any
 
 import apsw
 
-from chaos.job_model import JobEnd
+from chaos.job_state import JobEnd
 from state.folder import StateFolder
 from state.ids import ThreadId
 

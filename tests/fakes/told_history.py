@@ -5,8 +5,8 @@ from typing import Any
 import attrs
 
 from chaos.history import Finding, History
-from chaos.job_model import JobEnd, JobState
-from chaos.operations import Answer, Grown, Moment, Operation
+from chaos.job_state import JobEnd, JobState
+from chaos.operations import Answer, Grown, Moment, Operation, Recorded
 from state.ids import Instant, OwnershipToken, ProcessUuid, ThreadId
 from state.messages.extraction import (
     ClaimExtraction,
@@ -29,6 +29,7 @@ from tests.fakes.readings import path_of, thread_id
 
 LEASE_MS = 60_000
 JOB = thread_id(1)
+A_NEW_JOB = JobState()
 
 
 @attrs.define
@@ -105,6 +106,11 @@ class ToldHistory:
         """The thread has new content."""
         self.add(Grown(thread_id=JOB, revision=revision), None, asked, ended)
 
+    def read(self, digest: str, asked: int, ended: int, *, has_work: bool = True) -> None:
+        """A reading of the thread's rollout was recorded."""
+        request = Recorded(thread_id=JOB, content_digest=digest, has_work=has_work)
+        self.add(request, Answer.DONE, asked, ended)
+
     def reboot_before(self, second: int) -> None:
         """Let everything from this second on be of another boot."""
         for place, one in enumerate(self.history.operations):
@@ -114,9 +120,9 @@ class ToldHistory:
                     one, asked=_in_boot_2(one.asked), ended=_in_boot_2(one.ended)
                 )
 
-    def findings(self, end: JobEnd | None = None, *others: ThreadId) -> list[Finding]:
+    def findings(self, end: JobEnd | None = None, *others: ThreadId, start: JobState = A_NEW_JOB) -> list[Finding]:
         """What is wrong with it, when there are these other jobs too."""
-        return self.history.judge({JOB: (JobState(), end), **{other: (JobState(), None) for other in others}})
+        return self.history.judge({JOB: (start, end), **{other: (JobState(), None) for other in others}})
 
 
 def moment(second: int) -> Moment:

@@ -21,7 +21,7 @@ import trio
 
 from chaos.history import Finding, History
 from chaos.history_file import read_history
-from chaos.job_model import JobEnd, JobState
+from chaos.job_state import JobEnd, JobState
 from chaos.operations import Answer, Operation
 from state.folder import StateFolder
 from state.ids import ThreadId

@@ -20,4 +20,4 @@ def test_services_that_start_at_one_moment_all_become_ready() -> None:
     report = start_together(10)
 
     assert report.failures == ()
-    assert len(report.services) == len(report.bare) == 10
+    assert len(report.services) == len(report.again) == len(report.bare) == 10

@@ -13,7 +13,7 @@ import trio
 from hypothesis import strategies as st
 
 from chaos.history import Finding, History
-from chaos.job_model import JobState
+from chaos.job_state import JobState
 from chaos.operations import Operation
 from chaos.recorder import MemoryRecord, RecordedHandle
 from state.folder import StateFolder

@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 import trio
 
-from chaos.operations import Answer
+from chaos.operations import Answer, Grown, Recorded
 from chaos.recorder import MemoryRecord, RecordedHandle
 from state.ids import OwnershipToken, ProcessUuid
 from state.messages.base import Request
@@ -99,7 +99,7 @@ class _Forgetful:
         self._record = record
         self.loses = False
 
-    def asked(self, request: Request[Any], by: str) -> Callable[[Any], None]:
+    def asked(self, request: Request[Any] | Grown | Recorded, by: str) -> Callable[[Any], None]:
         answered = self._record.asked(request, by)
         loses = self.loses
 

@@ -41,18 +41,20 @@ def add_to(app: App) -> None:
         # Imported here: nobody else waits for it.
         from chaos.disk.examine import Chapter, examine_disk
         from chaos.disk.power import Depth
+        from chaos.traces import leaving_none
 
         named = [str(one) for one in Chapter] if only is None else [word.strip() for word in only.split(",")]
         if unknown := sorted(set(named) - set(Chapter)):
             raise UsageError(f"there is no part named {unknown[0]!r}", hint=f"there are {', '.join(Chapter)}")
         chosen = random.SystemRandom().randrange(1_000_000) if seed is None else seed
-        report = examine_disk(
-            chosen,
-            depth=Depth(some=images, stride=stride),
-            chapters=[one for one in Chapter if one in named],
-            processes=processes,
-            on_scene=lambda scene: print(f"{scene.name}: {scene.images:,} images", file=sys.stderr),
-        )
+        with leaving_none():
+            report = examine_disk(
+                chosen,
+                depth=Depth(some=images, stride=stride),
+                chapters=[one for one in Chapter if one in named],
+                processes=processes,
+                on_scene=lambda scene: print(f"{scene.name}: {scene.images:,} images", file=sys.stderr),
+            )
         if as_json:
             print_json(report.as_json())
         else:

@@ -33,19 +33,27 @@ def add_to(app: App) -> None:
             raise UsageError("--points is 1 to 100000, and --workers 1 to 64")
         # Imported here: nobody else waits for it.
         from chaos.points.conduct import PointsError, as_table, conduct
+        from chaos.traces import leaving_none
 
         try:
-            report = conduct(
-                seed=seed,
-                wanted=points,
-                workers=workers,
-                say=lambda text: print(text, file=sys.stderr),
-            )
+            with leaving_none():
+                report = conduct(
+                    seed=seed,
+                    wanted=points,
+                    workers=workers,
+                    say=lambda text: print(text, file=sys.stderr),
+                )
         except PointsError as error:
             raise CommandError(str(error)) from error
         if as_json:
-            ready = {name: round(report.ready_percentile(share), 3) for name, share in (("p50", 0.5), ("p99", 0.99))}
-            document = {**attrs.asdict(report), "killed": report.killed, "violations": report.violations}
+            shares = (("p50", 0.5), ("p99", 0.99), ("max", 1.0))
+            ready = {name: round(report.ready_percentile(share), 3) for name, share in shares}
+            document = {
+                **attrs.asdict(report),
+                "killed": report.killed,
+                "violations": report.violations,
+                "late": report.late,
+            }
             print_json({**document, "ready_seconds": ready})
         else:
             sys.stdout.write(as_table(report) + "\n")

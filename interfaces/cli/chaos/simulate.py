@@ -1,8 +1,11 @@
 """`memoryd chaos simulate`: the whole service in one process, under a simulated clock; one seed is one run."""
 
+import contextlib
+import os
 import random
-import signal
+import shutil
 import sys
+import tempfile
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
@@ -48,18 +51,17 @@ def add_to(app: App) -> None:
         from chaos.simulator.campaign import run_campaign
         from chaos.simulator.processes import jobs_by_default
         from chaos.simulator.run import Scenario
+        from chaos.traces import leaving_none
 
         if bug == "list":
             sys.stdout.write("".join(f"{one}\n" for one in Bug))
             return EXIT_OK
         if bug is not None and bug not in set(Bug):
             raise UsageError(f"there is no defect named {bug}", hint=f"there are {', '.join(Bug)}")
-        # Ctrl-C may be quiet elsewhere; here the disk in memory has to be given back.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
         first = random.SystemRandom().randrange(1_000_000) if seed is None else seed
         done = 0
 
-        with progress_view() as progress:
+        with leaving_none(_give_back_disks), progress_view() as progress:
 
             def on_seed(_verdict: Any) -> None:
                 nonlocal done
@@ -85,6 +87,30 @@ def add_to(app: App) -> None:
         else:
             _print(report)
         return EXIT_OK if report.passed else EXIT_FAILED
+
+
+def _give_back_disks() -> None:
+    """Remove the folders of simulations that nobody is in any more, or this process alone."""
+    from chaos.simulator.run import MEMORY_DISK
+    from state.folder import try_lock
+
+    ours = {os.path.realpath(f"/proc/self/fd/{name}") for name in _names_in("/proc/self/fd")}
+    for base in (os.fspath(MEMORY_DISK), tempfile.gettempdir()):
+        for name in _names_in(base):
+            root = os.path.join(base, name)
+            if not name.startswith(f"memoryd-simulation-{os.geteuid()}-"):
+                continue
+            with contextlib.suppress(OSError):
+                descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+                if root in ours or try_lock(descriptor, exclusive=True):
+                    shutil.rmtree(root, ignore_errors=True)
+
+
+def _names_in(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
 
 
 def _numbers(text: str | None) -> tuple[int, ...] | None:

@@ -23,7 +23,7 @@ def add_to(app: App) -> None:
         processes: Annotated[int, Parameter(help="services, and bare interpreters beside them")] = 68,
         common: CommonOptions | None = None,
     ) -> int:
-        """Start many services at once on one home, and as many bare interpreters with the same imports.
+        """Start many services at once on a home without a database, then with it, and as many bare interpreters.
 
         Ends with 1 when one of them does not become ready.
         """
@@ -32,10 +32,12 @@ def add_to(app: App) -> None:
             raise UsageError(f"--processes is 1 to {PROCESSES_MAX}, not {processes}")
         # Imported here: nobody else waits for it.
         from chaos.starts import as_table, start_together
+        from chaos.traces import leaving_none
 
-        report = start_together(processes)
+        with leaving_none():
+            report = start_together(processes)
         if as_json:
-            print_json({**attrs.asdict(report), "ratio": report.ratio})
+            print_json({**attrs.asdict(report), "ratio": report.ratio, "ratio_again": report.ratio_again})
         else:
             sys.stdout.write(as_table(report) + "\n")
         return EXIT_FAILED if report.failures else EXIT_OK

@@ -1,6 +1,8 @@
 """OS locks of a state folder: who holds what, and who is proven dead."""
 
 import os
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -172,3 +174,40 @@ def test_preparing_twice_is_safe(prepared: StateFolder) -> None:
     prepare(prepared)
 
     assert (prepared.memories_dir / "kept").exists()
+
+
+def test_whoever_stands_in_a_line_that_moves_waits_for_his_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder_module, "LOCK_WAIT_SECONDS_MAX", 1.0)
+    lock = tmp_path / "migrate.lock"
+    is_held = threading.Event()
+
+    def others_come_first() -> None:
+        """One after the other, for longer than anybody waits for one of them; it is never free between."""
+        with held_lock(lock, exclusive=True, purpose="migrate") as descriptor:
+            is_held.set()
+            end = time.monotonic() + 2.0
+            while time.monotonic() < end:
+                time.sleep(0.05)
+                os.utime(descriptor)
+
+    others = threading.Thread(target=others_come_first)
+    others.start()
+    try:
+        is_held.wait()
+        with held_lock(lock, exclusive=True, purpose="migrate"):
+            pass
+    finally:
+        others.join()
+
+
+def test_lock_tells_when_somebody_took_it_alone(tmp_path: Path) -> None:
+    lock = tmp_path / "migrate.lock"
+    lock.touch()
+    os.utime(lock, (0, 0))
+    with held_lock(lock, exclusive=False, purpose="read"):
+        assert lock.stat().st_mtime == 0
+
+    with held_lock(lock, exclusive=True, purpose="migrate"):
+        assert lock.stat().st_mtime > 0

@@ -168,3 +168,26 @@ def test_line_that_a_kill_has_cut_was_never_told(place: Place) -> None:
         file.write(b'{"reply": "Retry')
 
     assert len(checks.acknowledged(place)["process-1"]) == 1
+
+
+def test_session_that_kills_its_worker_must_end_as_a_dead_letter(place: Place) -> None:
+    database = place.state_dir / "state.sqlite"
+    with checks.reading(database) as connection:
+        (thread,) = next(iter(connection.execute("SELECT min(thread_id) FROM extraction_jobs")))
+    assert len(checks.check_poison(database, {thread, "never read"})) == 2
+
+    edit(place, f"UPDATE extraction_jobs SET status = 'dead', attempts = 4, reason = 'x' {ANY_JOB}")
+    assert len(checks.check_poison(database, {thread})) == 1
+    edit(place, f"UPDATE extraction_jobs SET attempts = 6, given_back = 1 {ANY_JOB}")
+    assert checks.check_poison(database, {thread}) == []
+
+
+def test_project_of_a_dead_letter_is_left_out_and_the_others_are_compared(place: Place) -> None:
+    database, clean = place.state_dir / "state.sqlite", place.clean_state_dir / "state.sqlite"
+    with checks.reading(database) as connection:
+        (dead,) = next(iter(connection.execute("SELECT thread_id FROM extraction_jobs WHERE scope_key LIKE '%shop'")))
+    edit(place, "UPDATE scopes SET published_memories = 9 WHERE scope_key = '/home/ann/shop'")
+    assert checks.compare(database, clean, dead={dead}) == []
+
+    edit(place, "UPDATE scopes SET published_memories = 9 WHERE scope_key = '/home/ann/blog'")
+    assert len(checks.compare(database, clean, dead={dead})) == 1
