@@ -5,7 +5,7 @@ import json
 import pytest
 
 from chaos.disk.__main__ import main
-from chaos.disk.examine import examine_disk
+from chaos.disk.examine import Chapter, examine_disk
 from chaos.disk.power import Depth
 from chaos.disk.promises import Remains
 from chaos.disk.report import REMARKS_MAX, DiskReport, Scene
@@ -72,7 +72,9 @@ def test_every_promise_is_kept_and_every_control_finds_something(capsys: pytest.
 
 @pytest.mark.slow
 def test_same_seed_finds_the_same() -> None:
-    reports = [examine_disk(4, depth=Depth(some=1, stride=211), rounds=2) for _ in range(2)]
+    # Real processes repeat their faults, and what the machine makes of them differs.
+    chapters = [one for one in Chapter if one is not Chapter.PROCESSES]
+    reports = [examine_disk(4, depth=Depth(some=1, stride=211), rounds=2, chapters=chapters) for _ in range(2)]
     counts = [[(one.name, one.points, one.acknowledged) for one in report.scenes] for report in reports]
 
     assert counts[0] == counts[1]
