@@ -18,11 +18,11 @@ import msgspec
 T = TypeVar("T")
 
 USUAL_SHAPE = re.compile(
-    rb'\{"timestamp":"[^"]*",(?:"ordinal":[0-9]+,)?'
-    rb'"type":"((?:event_msg|response_item)","payload":\{"type":"[^"]+|[^"]+)"'
+    rb'\{"timestamp":"[^"]*+",(?:"ordinal":[0-9]++,)?+'
+    rb'"type":"((?:event_msg|response_item)","payload":\{"type":"[^"]++|[^"]++)"'
 ).match
 """Matches the beginning of a line in its writer's usual shape. Its one group is the line's kind *as written* there:
-the two types with what stands between them."""
+the two types with what stands between them. Nothing in it is worth trying in another way, so nothing is (`++`)."""
 
 _STAMP_BEGIN = len(b'{"timestamp":"')
 _BETWEEN_TYPES = b'","payload":{"type":"'

@@ -6,7 +6,8 @@ A line that feeds a fact is decoded, and `state.rollouts.feeds` says what it cha
 believed to be what its first bytes say, if it ends as an object does. A line that is not understood costs that line.
 """
 
-from collections.abc import Mapping
+import struct
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 
@@ -56,6 +57,7 @@ MEANINGFUL = frozenset(
 """The kinds of line that extraction reads. Settings, counters, reasoning and summaries of the context are not among
 them: a session in which only those change has nothing new to remember."""
 
+DIGEST_BYTES = 8
 DIGEST_HEAD_BYTES = 128
 DIGEST_TAIL_BYTES = 64
 """How much of a meaningful line enters the chained digest, beside its length. Hashing every byte was measured to
@@ -154,7 +156,10 @@ class Fold:
                     found = find(key, after, min(after + DETAIL_WITHIN_BYTES, end))
                     if found >= 0:
                         found += len(key)
-                        treatment = details.get(lines[found : find(b'"', found, end)], _NO_TREATMENT)
+                        treatment = details.get(lines[found : find(b'"', found, end)])
+                        if treatment is None:
+                            understood += 1
+                            continue
             if treatment is None:
                 self._settle(lines)
                 self._take_unusual(lines[begin:end])
@@ -163,10 +168,8 @@ class Fold:
             feed = treatment.feed
             if feed is not None:
                 together = treatment.together
-                if (
-                    together is not None
-                    and not (treatment.waits_for_title and not has_title)
-                    and not (treatment.waits_for_no_copy and may_begin_copy)
+                if together is not None and (
+                    has_title if treatment.waits_for_title else not (treatment.waits_for_no_copy and may_begin_copy)
                 ):
                     if together in postponed:
                         postponed[together] += (begin, end)
@@ -212,11 +215,8 @@ class Fold:
                         del meaningful[at : at + 2]
             self._postponed.clear()
         if meaningful:
-            begins, ends = meaningful[::2], meaningful[1::2]
-            digest = state.content_digest
-            for begin, end in zip(begins, ends, strict=True):
-                digest = _chained(digest, end - begin, lines, begin, end)
-            state.content_digest = digest
+            begins = meaningful[::2]
+            state.content_digest = _chained_all(state.content_digest, lines, begins, meaningful[1::2])
             state.content_lines += len(begins)
             for begin in reversed(begins):  # only the last stamp counts
                 if self._date(usual_stamp(lines, begin)):
@@ -305,7 +305,27 @@ def _chained(digest: bytes, length_bytes: int, lines: bytes, begin: int, end: in
         head, tail = lines[begin : begin + DIGEST_HEAD_BYTES], lines[end - DIGEST_TAIL_BYTES : end]
     else:
         head, tail = lines[begin:end], lines[max(end - DIGEST_TAIL_BYTES, begin) : end]
-    return blake2b(digest + length_bytes.to_bytes(8, "little") + head + tail, digest_size=8).digest()
+    return blake2b(digest + length_bytes.to_bytes(8, "little") + head + tail, digest_size=DIGEST_BYTES).digest()
+
+
+_empty = blake2b(digest_size=DIGEST_BYTES)
+_packed = struct.Struct(f"<{DIGEST_BYTES}sq{DIGEST_HEAD_BYTES}s{DIGEST_TAIL_BYTES}s").pack
+
+
+def _chained_all(digest: bytes, lines: bytes, begins: Sequence[int], ends: Sequence[int]) -> bytes:
+    """The digest with all of these lines added: as `_chained`, at two thirds of its cost."""
+    for begin, end in zip(begins, ends, strict=True):
+        if digest and end - begin >= DIGEST_HEAD_BYTES:
+            hashed = _empty.copy()
+            hashed.update(
+                _packed(
+                    digest, end - begin, lines[begin : begin + DIGEST_HEAD_BYTES], lines[end - DIGEST_TAIL_BYTES : end]
+                )
+            )
+            digest = hashed.digest()
+        else:
+            digest = _chained(digest, end - begin, lines, begin, end)
+    return digest
 
 
 def _is_utf8(text: bytes) -> bool:
