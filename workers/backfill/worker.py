@@ -1,6 +1,7 @@
 """The backfill: from rollout files to rows. One process at a time; newest first; never waits for history to be done.
 
-    claim -> list the tree -> compare with the known files -> register -> read in chunks -> record -> names -> finish
+    claim -> list the tree -> compare with the known files -> read in chunks -> record -> names -> finish
+                                                          +-> register everything -^
 
 Reading runs in a pool thread, and for a long history in other processes too (workers.reading), while what was read
 before is being recorded. Each takes the next chunk when it is done with one, so a slow file holds up its reader and
@@ -158,8 +159,10 @@ class _Scan:
         self._places = places
         self._changes = changes
         self._read_from_start: set[ThreadId] = set()
+        self._known: set[str] = set()  # paths of files that had a row when the scan began
+        self._registered: set[str] = set()  # paths of the plan's files that have one by now
+        self._news = trio.lowlevel.ParkingLot()
         self._helping = 0
-        self._recorded = trio.lowlevel.ParkingLot()
 
     async def run(self, *, retry_failed_now: bool) -> BackfillSummary:
         survey = await look(self._handle, self._codex_home, self._places, retry_failed_now=retry_failed_now)
@@ -171,8 +174,7 @@ class _Scan:
             survey = await look(self._handle, self._codex_home, self._places, retry_failed_now=retry_failed_now)
         await self._held.confirm()
         plan, unreadable = survey.plan, tuple(survey.unreadable)
-        for part in slices(plan.to_read, REGISTER_FILES_MAX):
-            _owned(await self._handle.ask(RegisterRollouts(token=self._token, found=tuple(part))))
+        self._known = {row.path for row in survey.known} if plan.to_read else set()
         if unreadable:
             _owned(await self._handle.ask(RegisterRollouts(token=self._token, found=(), unreadable=unreadable)))
         summary = BackfillSummary(
@@ -194,11 +196,12 @@ class _Scan:
         self._progress.report("backfill", 0, len(files))
         try:
             async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._register, files)
                 nursery.start_soon(self._read_chunks, files, send)
                 async with receive:
                     async for chunk in receive:
                         recorded = await self._record(chunk.outcomes, summary)
-                        self._recorded.unpark_all()
+                        self._news.unpark_all()
                         if chunk.is_planned:
                             summary = recorded
                             done += len(chunk.outcomes)
@@ -206,6 +209,16 @@ class _Scan:
         except BaseExceptionGroup as group:
             raise plain(group) from None
         return summary
+
+    async def _register(self, files: Sequence[FoundRollout]) -> None:
+        """Give every file its row, so that it is seen what there is to do; the first are read meanwhile.
+
+        What a listing showed must not be registered after what was read later, so a chunk waits for its files' rows.
+        """
+        for part in slices(files, REGISTER_FILES_MAX):
+            _owned(await self._handle.ask(RegisterRollouts(token=self._token, found=tuple(part))))
+            self._registered.update(file.path for file in part)
+            self._news.unpark_all()
 
     async def _read_chunks(self, files: Sequence[FoundRollout], send: trio.MemorySendChannel[_Chunk]) -> None:
         later = Changes()
@@ -219,7 +232,7 @@ class _Scan:
                 # Reading here takes the interpreter from the store; where others read, only a store without work can
                 # spare it. Before they are ready this is the only reader, and the first rows do not wait.
                 while self._helping and send.statistics().current_buffer_used:
-                    await self._recorded.park()
+                    await self._news.park()
         self._changes.add(later.take())
 
     async def _help(self, parts: Iterator[Sequence[FoundRollout]], send: trio.MemorySendChannel[_Chunk]) -> None:
@@ -259,7 +272,9 @@ class _Scan:
         helper: Helper | None = None,
     ) -> bool:
         """Read files and send what they say, in as many pieces as their texts need; False when the helper was lost."""
-        checkpoints = await self._handle.ask(LoadCheckpoints(paths=tuple(file.path for file in files)))
+        # What had no row when the scan began has no checkpoint, unless this scan has come by before.
+        known = tuple(file.path for file in files if not is_planned or file.path in self._known)
+        checkpoints = await self._handle.ask(LoadCheckpoints(paths=known)) if known else {}
         is_lost = False
         while files:
             read = read_files if helper is None or is_lost else helper.read_files
@@ -274,6 +289,8 @@ class _Scan:
                 is_lost = True
                 continue
             outcomes = [_outcome(file, result) for file, result in zip(files, results, strict=False)]
+            while is_planned and not self._registered.issuperset(file.path for file in files[: len(outcomes)]):
+                await self._news.park()
             await send.send(_Chunk(outcomes=outcomes, is_planned=is_planned))
             files = files[len(outcomes) :]
         return not is_lost
