@@ -11,7 +11,14 @@ import trio
 from config import Settings
 from state.errors import StoreBusyError
 from state.folder import StateFolder
-from state.messages.backfill import BackfillClaimed, ClaimBackfill, FinishBackfill, LoadCheckpoints, RecordRollouts
+from state.messages.backfill import (
+    BackfillClaimed,
+    ClaimBackfill,
+    FinishBackfill,
+    LoadCheckpoints,
+    RecordRollouts,
+    RegisterRollouts,
+)
 from state.messages.base import Request
 from state.messages.leases import ClaimTerms
 from state.store import StateHandle, open_store
