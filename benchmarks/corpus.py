@@ -31,6 +31,7 @@ SPAN_SECONDS = 200 * 86_400
 """The sessions of somebody who has used the agent for a good half year."""
 
 TURN_SECONDS = 60
+PIECE_BYTES = 1_000_000
 ARCHIVED_SHARE = 0.1
 
 TASK_MARK = "@TASK@"
@@ -88,6 +89,12 @@ class Template:
             paginated=head["payload"]["history_mode"] == "paginated",
         )
 
+    def brief(self) -> "Template":
+        """The same session with nothing in it but what was said: some two kilobytes, without most of its settings."""
+        lines = [json.loads(line) for line in self.first_turn.splitlines()]
+        said = [line for line in lines if _is_brief(line["payload"])]
+        return attrs.evolve(self, first_turn=_text(said), next_turn=_text(said))
+
 
 def genuine_templates(binary: Path, root: Path) -> tuple[Template, Template]:
     """Let the real binary write one rollout in each line format, below `root`: (paginated, legacy)."""
@@ -132,6 +139,26 @@ def build_corpus(templates: Sequence[Template], home: Path, *, files: int, bytes
     return written
 
 
+def build_large(template: Template, home: Path, *, bytes_wanted: int, seed: int) -> int:
+    """Write one rollout of any size into `home`: the turns of one session of PIECE_BYTES again and again, their ids and
+    times too, so that it need not be held in memory. Returns its bytes."""
+    rng = random.Random(seed)
+    filler = _filler(rng, PIECE_BYTES)
+    at_ms = NEWEST_AT_SECONDS * 1_000
+    thread, text = clone(
+        template, at_ms=at_ms, bytes_wanted=PIECE_BYTES, task="Task 0: look around", rng=rng, filler=filler
+    )
+    began = datetime.fromtimestamp(NEWEST_AT_SECONDS, UTC)
+    folder = home / "sessions" / f"{began:%Y/%m/%d}"
+    folder.mkdir(parents=True, exist_ok=True)
+    head, _, turns = text.encode().partition(b"\n")
+    with open(folder / f"rollout-{began:%Y-%m-%dT%H-%M-%S}-{thread}.jsonl", "wb") as file:
+        written = file.write(head + b"\n")
+        while written < bytes_wanted:
+            written += file.write(turns)
+    return written
+
+
 def clone(
     template: Template, *, at_ms: int, bytes_wanted: int, task: str, rng: random.Random, filler: str
 ) -> tuple[ThreadId, str]:
@@ -148,7 +175,7 @@ def clone(
     next_turns = max(0, left_bytes) // (2 * len(template.next_turn.encode()))
     left_bytes -= next_turns * len(template.next_turn.encode())
     output_marks = template.first_turn.count(OUTPUT_MARK) + next_turns * template.next_turn.count(OUTPUT_MARK)
-    output_chars = max(0, left_bytes) // output_marks
+    output_chars = max(0, left_bytes) // output_marks if output_marks else 0
 
     # Times and ids first: they are looked for in the template's text, not in all that is filled into it.
     parts = [template.head + template.first_turn, *[template.next_turn] * next_turns]
@@ -199,6 +226,11 @@ def _mark(payload: dict[str, Any]) -> None:
 def _is_said_once(line: dict[str, Any]) -> bool:
     payload = line["payload"]
     return line["type"] == "world_state" or payload.get("role") == "developer" or _is_environment(payload)
+
+
+def _is_brief(payload: dict[str, Any]) -> bool:
+    kinds = ("task_started", "task_complete", "user_message", "agent_message")
+    return payload.get("type") in kinds or payload.get("item", {}).get("type") in ("UserMessage", "AgentMessage")
 
 
 def _is_environment(payload: dict[str, Any]) -> bool:

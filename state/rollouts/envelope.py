@@ -18,11 +18,11 @@ import msgspec
 T = TypeVar("T")
 
 USUAL_SHAPE = re.compile(
-    rb'\{"timestamp":"[^"]*",(?:"ordinal":[0-9]+,)?'
-    rb'"type":"((?:event_msg|response_item)","payload":\{"type":"[^"]+|[^"]+)"'
+    rb'\{"timestamp":"[^"]*+",(?:"ordinal":[0-9]++,)?+'
+    rb'"type":"((?:event_msg|response_item)","payload":\{"type":"[^"]++|[^"]++)"'
 ).match
 """Matches the beginning of a line in its writer's usual shape. Its one group is the line's kind *as written* there:
-the two types with what stands between them."""
+the two types with what stands between them. Nothing in it is worth trying in another way, so nothing is (`++`)."""
 
 _STAMP_BEGIN = len(b'{"timestamp":"')
 _BETWEEN_TYPES = b'","payload":{"type":"'
@@ -30,13 +30,13 @@ _BETWEEN_TYPES = b'","payload":{"type":"'
 _TYPED = (b"event_msg", b"response_item")
 """Envelopes whose payload has a type of its own."""
 
-_DETAIL_KEYS = {
+DETAIL_KEYS = {
     b"response_item/message": b'"role":"',
     b"event_msg/item_completed": b'"item":{"type":"',
 }
 """Kinds whose payload has a detail that tells them apart, and the key that it stands behind."""
 
-_DETAIL_WITHIN_BYTES = 400
+DETAIL_WITHIN_BYTES = 400
 """How far behind the payload's type that key is looked for. A few ids stand between the two."""
 
 REPAIR_BYTES_MAX = 1 << 20
@@ -51,18 +51,18 @@ def written_kind(kind: bytes) -> bytes:
     return kind.replace(b"/", _BETWEEN_TYPES, 1)
 
 
-_WRITTEN_DETAIL_KEYS = {written_kind(kind): key for kind, key in _DETAIL_KEYS.items()}
+WRITTEN_DETAIL_KEYS = {written_kind(kind): key for kind, key in DETAIL_KEYS.items()}
 
-UNFINISHED_KINDS = frozenset((*_TYPED, *_WRITTEN_DETAIL_KEYS))
+UNFINISHED_KINDS = frozenset((*_TYPED, *WRITTEN_DETAIL_KEYS))
 """Kinds, as written, that are only the beginning of a kind."""
 
 
 def finished_kind(written: bytes, lines: bytes, begin: int, end: int) -> bytes | None:
     """An unfinished kind with its detail, looked for in lines[begin:end]; None when only decoding can tell."""
-    key = _WRITTEN_DETAIL_KEYS.get(written)
+    key = WRITTEN_DETAIL_KEYS.get(written)
     if key is None:
         return None  # another key stands before the payload's type
-    found = lines.find(key, begin, min(begin + _DETAIL_WITHIN_BYTES, end))
+    found = lines.find(key, begin, min(begin + DETAIL_WITHIN_BYTES, end))
     if found < 0:
         return None
     detail = found + len(key)

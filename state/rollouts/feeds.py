@@ -150,7 +150,11 @@ def _feed(shape: type[LineT], take: Callable[[FoldState, LineT], None]) -> Feed:
     decode = msgspec.json.Decoder(shape).decode
 
     def feed(state: FoldState, text: bytes) -> None:
-        take(state, decode_line(decode, text))
+        try:
+            line = decode(text)
+        except (ValueError, RecursionError):
+            line = decode_line(decode, text)  # it may be mended, and knows what is to be raised
+        take(state, line)
 
     return feed
 

@@ -6,6 +6,8 @@ makes, to the byte, as far as the transcript decides them: it also protects fold
 is on the disk now says nothing about then.
 """
 
+from functools import lru_cache
+
 import msgspec
 
 from state.rollouts.envelope import compact
@@ -35,6 +37,9 @@ class SandboxPolicy(msgspec.Struct):
 
 _Json = dict[str, object]
 
+KEPT_BYTES = 2_000
+"""Shorter profiles are the same turn after turn, and session after session, so their compact forms are kept."""
+
 
 def permission_json(profile: msgspec.Raw, policy: SandboxPolicy | None, cwd: str) -> str | None:
     """The profile of a turn as compact JSON; None when the turn says nothing that is understood.
@@ -44,8 +49,8 @@ def permission_json(profile: msgspec.Raw, policy: SandboxPolicy | None, cwd: str
     Raises:
       ValueError: the profile is not UTF-8.
     """
-    if bytes(profile) not in (b"", b"null"):
-        return compact(profile)
+    if (written := bytes(profile)) not in (b"", b"null"):
+        return _compact_again(written) if len(written) < KEPT_BYTES else compact(profile)
     if policy is None:
         return None
     network = "enabled" if policy.network_access in (True, "enabled") else "restricted"
@@ -59,6 +64,11 @@ def permission_json(profile: msgspec.Raw, policy: SandboxPolicy | None, cwd: str
         case "workspace-write":
             return _managed(_workspace_entries(policy, cwd), network)
     return None
+
+
+@lru_cache(maxsize=256)
+def _compact_again(written: bytes) -> str:
+    return compact(msgspec.Raw(written))
 
 
 def _workspace_entries(policy: SandboxPolicy, cwd: str) -> list[_Json]:

@@ -14,8 +14,8 @@ from state.rules.scopes import CWD_KIND, mark_scope_dirty
 from state.transaction import Transaction
 
 
-async def refresh_job(tx: Transaction, thread_id: ThreadId, cwd: str, revision: int, content_at_ms: int) -> None:
-    """Make sure that a thread with content has its job, and that new content opens all of its jobs again."""
+async def add_job(tx: Transaction, thread_id: ThreadId, cwd: str, content_at_ms: int) -> None:
+    """Make sure that a thread with content has its job."""
     await tx.execute(
         "INSERT INTO extraction_jobs (thread_id, scope_kind, scope_key, status, content_at_ms, attempts,"
         " given_back, fencing_number) VALUES (:thread_id, :kind, :key, 'pending', :content_at_ms, 0, 0, 0)"
@@ -25,6 +25,10 @@ async def refresh_job(tx: Transaction, thread_id: ThreadId, cwd: str, revision: 
         key=cwd,
         content_at_ms=content_at_ms,
     )
+
+
+async def refresh_jobs(tx: Transaction, thread_id: ThreadId, revision: int, content_at_ms: int) -> None:
+    """Let the jobs of a thread that has some know of its content: what is new opens all of them again."""
     await tx.execute(
         "UPDATE extraction_jobs SET content_at_ms = :content_at_ms WHERE thread_id = :thread_id"
         " AND content_at_ms <> :content_at_ms",

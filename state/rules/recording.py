@@ -5,7 +5,7 @@ one, and of two in the same place the one with the greater path (the later stamp
 The order in which files are read never matters. What was said of a thread (state.rules.edits) goes before its file.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import attrs
 
@@ -22,7 +22,7 @@ from state.rollouts.model import RolloutReading, ThreadFacts
 from state.rules.backfill import is_owner
 from state.rules.backoff import backoff_ms
 from state.rules.edits import Values, edits_of, edits_of_new_thread, mark_mode_change, overlay, say, store_edits
-from state.rules.extraction_work import empty_job, move_job, refresh_job
+from state.rules.extraction_work import add_job, empty_job, move_job, refresh_jobs
 from state.rules.thread_tools import add_tools
 from state.transaction import Edit, SqlValue, Transaction
 
@@ -79,20 +79,26 @@ async def record_reading(
       updated_at_ms: when the thread was updated, if somebody knows better than the file's time.
     """
     facts = outcome.reading.facts
-    await _release_shadowed(tx, outcome.found.path, facts.thread_id if facts else None)
+    path, thread_id = outcome.found.path, facts.thread_id if facts else None
+    beside = await _files_beside(tx, path, thread_id)
+    held_before = next((file.thread_id for file in beside if file.path == path), None)
+    if held_before is not None and held_before != thread_id:
+        await _release_shadowed(tx, path, held_before)
     if facts is None:
         await _write_file_row(tx, outcome, "skipped", outcome.reading.refusal, None, at)
         return "skipped"
-    rival = await _file_that_goes_before(tx, outcome, facts.thread_id)
-    if rival is not None:
-        await _write_file_row(tx, outcome, "shadowed", f"the same thread is in {rival}", facts.thread_id, at)
+    rivals = [file for file in beside if file.path != path]
+    winner = _file_that_goes_before(outcome, rivals)
+    if winner is not None:
+        await _write_file_row(tx, outcome, "shadowed", f"the same thread is in {winner}", facts.thread_id, at)
         return "shadowed"
-    await tx.execute(
-        "UPDATE rollout_files SET status = 'shadowed', reason = 'the same thread is in ' || :path"
-        " WHERE thread_id = :thread_id AND path <> :path AND status = 'indexed'",
-        thread_id=facts.thread_id,
-        path=outcome.found.path,
-    )
+    if rivals:
+        await tx.execute(
+            "UPDATE rollout_files SET status = 'shadowed', reason = 'the same thread is in ' || :path"
+            " WHERE thread_id = :thread_id AND path <> :path AND status = 'indexed'",
+            thread_id=facts.thread_id,
+            path=path,
+        )
     await _write_file_row(tx, outcome, "indexed", outcome.reading.remark, facts.thread_id, at)
     row = columns_of(outcome, facts, model_provider_default)
     if updated_at_ms is not None:
@@ -101,32 +107,44 @@ async def record_reading(
     return "indexed"
 
 
-async def _release_shadowed(tx: Transaction, path: str, thread_id: ThreadId | None) -> None:
-    """Have files read again that were shadowed by `path`, if it now holds `thread_id` and not their thread."""
-    await tx.execute(
-        "UPDATE rollout_files SET status = 'pending' WHERE status = 'shadowed' AND thread_id IS NOT :thread_id"
-        " AND thread_id = (SELECT thread_id FROM rollout_files WHERE path = :path) AND path <> :path",
+@attrs.frozen(kw_only=True)
+class _File:
+    path: str
+    thread_id: str | None
+    archived: int
+    status: str
+
+
+async def _files_beside(tx: Transaction, path: str, thread_id: ThreadId | None) -> list[_File]:
+    """The rows of this file and of all others that hold the thread. In a backfill it is one row, nearly always."""
+    return await tx.all(
+        _File,
+        "SELECT path, thread_id, archived, status FROM rollout_files WHERE path = :path OR thread_id = :thread_id",
         path=path,
         thread_id=thread_id,
     )
 
 
-@attrs.frozen(kw_only=True)
-class _Rival:
-    path: str
-    archived: int
-
-
-async def _file_that_goes_before(tx: Transaction, outcome: RolloutRead, thread_id: ThreadId) -> str | None:
-    rivals = await tx.all(
-        _Rival,
-        "SELECT path, archived FROM rollout_files WHERE thread_id = :thread_id AND path <> :path"
-        " AND status IN ('indexed', 'shadowed', 'pending')",
-        thread_id=thread_id,
-        path=outcome.found.path,
+async def _release_shadowed(tx: Transaction, path: str, held_before: str) -> None:
+    """Have files read again that were shadowed by `path`, which held their thread before and does not now."""
+    await tx.execute(
+        "UPDATE rollout_files SET status = 'pending' WHERE status = 'shadowed' AND thread_id = :held_before"
+        " AND path <> :path",
+        path=path,
+        held_before=held_before,
     )
+
+
+def _file_that_goes_before(outcome: RolloutRead, rivals: Sequence[_File]) -> str | None:
     mine = (not outcome.found.archived, outcome.found.path)
-    return next((rival.path for rival in rivals if (not rival.archived, rival.path) > mine), None)
+    return next(
+        (
+            rival.path
+            for rival in rivals
+            if rival.status in ("indexed", "shadowed", "pending") and (not rival.archived, rival.path) > mine
+        ),
+        None,
+    )
 
 
 async def _write_file_row(
@@ -199,6 +217,7 @@ _COLUMNS = (
     "content_digest",
     "content_revision",
 )
+_COLUMNS_OF_FACTS = tuple(field.name for field in attrs.fields(ThreadFacts) if field.name in _COLUMNS)
 # `name` is not among them: it does not come from the rollout, so a reading must not touch it.
 _UPSERT = (
     f"INSERT INTO threads ({', '.join(_COLUMNS)}) VALUES ({', '.join(':' + column for column in _COLUMNS)})"
@@ -211,7 +230,7 @@ def columns_of(outcome: RolloutRead, facts: ThreadFacts, model_provider_default:
     content_revision are not among it: they depend on the row before, too."""
     updated_at_ms = outcome.reading.mtime_ns // 1_000_000
     return {
-        **attrs.asdict(facts, recurse=False, filter=lambda field, _: field.name in _COLUMNS),
+        **{column: getattr(facts, column) for column in _COLUMNS_OF_FACTS},
         "id": facts.thread_id,
         "rollout_path": outcome.found.path,
         "model_provider": facts.model_provider or model_provider_default,
@@ -272,7 +291,9 @@ async def _write_thread(
     if before is not None and before.cwd != facts.cwd:
         await move_job(tx, facts.thread_id, before.cwd, facts.cwd)
     if facts.preview and facts.content_at_ms is not None:
-        await refresh_job(tx, facts.thread_id, facts.cwd, revision, facts.content_at_ms)
+        await add_job(tx, facts.thread_id, facts.cwd, facts.content_at_ms)
+        if before is not None:  # else it is the thread's first job
+            await refresh_jobs(tx, facts.thread_id, revision, facts.content_at_ms)
     elif facts.is_all_copied:
         await empty_job(tx, facts.thread_id, revision)
     if said:

@@ -1,13 +1,14 @@
 """The backfill: from rollout files to rows. One process at a time; newest first; never waits for history to be done.
 
-    claim -> list the tree -> compare with the known files -> register -> read in chunks -> record -> names -> finish
+    claim -> list the tree -> compare with the known files -> read in chunks -> record -> names -> finish
+                                                          +-> register everything -^
 
-Reading runs in a pool thread while the chunk before it is being recorded. One bad file costs that file: its row says
-why, and when it is tried again.
+Reading runs in a pool thread, and for a long history in other processes too (workers.reading), while what was read
+before is being recorded. Each takes the next chunk when it is done with one, so a slow file holds up its reader and
+nobody else. One bad file costs that file: its row says why, and when it is tried again.
 """
 
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,14 +33,7 @@ from state.messages.backfill import (
     RolloutUnreadable,
 )
 from state.messages.leases import ClaimTerms, NotOwner
-from state.rollouts import (
-    Checkpoint,
-    FoundRollout,
-    plain_reason,
-    read_rollout,
-)
-from state.rollouts.regular import GONE
-from state.rollouts.representation import LOOK_AGAIN_SECONDS, LOOKS_MAX
+from state.rollouts import FoundRollout
 from state.store import StateHandle
 from workers.backfill.changes import Changes, Places
 from workers.backfill.names import record_names
@@ -47,6 +41,8 @@ from workers.backfill.survey import REGISTER_FILES_MAX, look, slices
 from workers.chunks import chunks
 from workers.lease_keeper import GIVE_BACK_SECONDS_MAX, HeldLease, LeaseLostError, give_back, hold_lease, plain
 from workers.progress import Progress
+from workers.reading.files import READ_BYTES_MAX, Result, read_files
+from workers.reading.helpers import Helper, HelperLostError, helpers_wanted, ready_helper
 from workers.redaction import redact
 
 log = structlog.get_logger(__name__)
@@ -54,12 +50,10 @@ log = structlog.get_logger(__name__)
 ReplyT = TypeVar("ReplyT")
 
 CHUNK_FILES_MAX = 64
-CHUNK_BYTES_MAX = 4 * 1024 * 1024
-"""A chunk is read in one go by a pool thread and recorded in one message: large enough that hand-overs do not show,
-small enough that progress does and that a stop does not wait. A larger file is a chunk by itself."""
+"""Files, or READ_BYTES_MAX of text, that are read in one go and recorded in one message."""
 
 CHUNKS_AHEAD_MAX = 2
-"""Chunks that may wait to be recorded; the reader then waits too, so that memory stays bounded."""
+"""Chunks that may wait to be recorded; the readers then wait too, so that memory stays bounded."""
 
 
 @attrs.frozen(kw_only=True)
@@ -165,6 +159,10 @@ class _Scan:
         self._places = places
         self._changes = changes
         self._read_from_start: set[ThreadId] = set()
+        self._known: set[str] = set()  # paths of files that had a row when the scan began
+        self._registered: set[str] = set()  # paths of the plan's files that have one by now
+        self._news = trio.lowlevel.ParkingLot()
+        self._helping = 0
 
     async def run(self, *, retry_failed_now: bool) -> BackfillSummary:
         survey = await look(self._handle, self._codex_home, self._places, retry_failed_now=retry_failed_now)
@@ -176,8 +174,7 @@ class _Scan:
             survey = await look(self._handle, self._codex_home, self._places, retry_failed_now=retry_failed_now)
         await self._held.confirm()
         plan, unreadable = survey.plan, tuple(survey.unreadable)
-        for part in slices(plan.to_read, REGISTER_FILES_MAX):
-            _owned(await self._handle.ask(RegisterRollouts(token=self._token, found=tuple(part))))
+        self._known = {row.path for row in survey.known} if plan.to_read else set()
         if unreadable:
             _owned(await self._handle.ask(RegisterRollouts(token=self._token, found=(), unreadable=unreadable)))
         summary = BackfillSummary(
@@ -199,10 +196,12 @@ class _Scan:
         self._progress.report("backfill", 0, len(files))
         try:
             async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._register, files)
                 nursery.start_soon(self._read_chunks, files, send)
                 async with receive:
                     async for chunk in receive:
                         recorded = await self._record(chunk.outcomes, summary)
+                        self._news.unpark_all()
                         if chunk.is_planned:
                             summary = recorded
                             done += len(chunk.outcomes)
@@ -211,13 +210,44 @@ class _Scan:
             raise plain(group) from None
         return summary
 
+    async def _register(self, files: Sequence[FoundRollout]) -> None:
+        """Give every file its row, so that it is seen what there is to do; the first are read meanwhile.
+
+        What a listing showed must not be registered after what was read later, so a chunk waits for its files' rows.
+        """
+        for part in slices(files, REGISTER_FILES_MAX):
+            _owned(await self._handle.ask(RegisterRollouts(token=self._token, found=tuple(part))))
+            self._registered.update(file.path for file in part)
+            self._news.unpark_all()
+
     async def _read_chunks(self, files: Sequence[FoundRollout], send: trio.MemorySendChannel[_Chunk]) -> None:
         later = Changes()
-        async with send:
-            for part in chunks(files, files_max=CHUNK_FILES_MAX, bytes_max=CHUNK_BYTES_MAX):
+        parts = chunks(files, files_max=CHUNK_FILES_MAX, bytes_max=READ_BYTES_MAX)
+        async with send, trio.open_nursery() as nursery:
+            for _ in range(helpers_wanted(files)):
+                nursery.start_soon(self._help, parts, send)
+            for part in parts:
                 await self._read_changed(send, later)
                 await self._read(part, send, is_planned=True)
+                # Reading here takes the interpreter from the store; where others read, only a store without work can
+                # spare it. Before they are ready this is the only reader, and the first rows do not wait.
+                while self._helping and send.statistics().current_buffer_used:
+                    await self._news.park()
         self._changes.add(later.take())
+
+    async def _help(self, parts: Iterator[Sequence[FoundRollout]], send: trio.MemorySendChannel[_Chunk]) -> None:
+        """Let another process take its share of the parts. What it is lost with is read here."""
+        try:
+            async with ready_helper() as helper:
+                self._helping += 1
+                try:
+                    for part in parts:
+                        if not await self._read(part, send, is_planned=True, helper=helper):
+                            break
+                finally:
+                    self._helping -= 1
+        except HelperLostError as error:
+            log.warning("no process helps to read", reason=str(error))
 
     async def _read_changed(self, send: trio.MemorySendChannel[_Chunk], later: Changes) -> None:
         """Read what changed while this scan goes on: somebody is at work there, and waits less gladly than history.
@@ -228,23 +258,42 @@ class _Scan:
         if not places:
             return
         survey = await look(self._handle, self._codex_home, places, retry_failed_now=False)
-        for part in chunks(survey.plan.to_read, files_max=CHUNK_FILES_MAX, bytes_max=CHUNK_BYTES_MAX):
+        for part in chunks(survey.plan.to_read, files_max=CHUNK_FILES_MAX, bytes_max=READ_BYTES_MAX):
             _owned(await self._handle.ask(RegisterRollouts(token=self._token, found=tuple(part))))
             await self._read(part, send, is_planned=False)
         later.add(places - {file.path for file in survey.found})
 
     async def _read(
-        self, files: Sequence[FoundRollout], send: trio.MemorySendChannel[_Chunk], *, is_planned: bool
-    ) -> None:
-        """Read files and send what they say, in as many pieces as their texts need."""
-        checkpoints = await self._handle.ask(LoadCheckpoints(paths=tuple(file.path for file in files)))
+        self,
+        files: Sequence[FoundRollout],
+        send: trio.MemorySendChannel[_Chunk],
+        *,
+        is_planned: bool,
+        helper: Helper | None = None,
+    ) -> bool:
+        """Read files and send what they say, in as many pieces as their texts need; False when the helper was lost."""
+        # What had no row when the scan began has no checkpoint, unless this scan has come by before.
+        known = tuple(file.path for file in files if not is_planned or file.path in self._known)
+        checkpoints = await self._handle.ask(LoadCheckpoints(paths=known)) if known else {}
+        is_lost = False
         while files:
-            # Abandoned on cancel: a thread in the middle of a huge file only reads, and its result is dropped.
-            outcomes = await trio.to_thread.run_sync(
-                _read_files, self._codex_home, files, checkpoints, abandon_on_cancel=True
-            )
+            read = read_files if helper is None or is_lost else helper.read_files
+            try:
+                # Abandoned on cancel: a thread in the middle of a huge file only reads, and its result is dropped.
+                results = await trio.to_thread.run_sync(
+                    read, self._codex_home, files, checkpoints, abandon_on_cancel=True
+                )
+            except HelperLostError as error:
+                assert helper is not None
+                log.warning("a process that helped to read was lost", process=helper.pid, reason=str(error))
+                is_lost = True
+                continue
+            outcomes = [_outcome(file, result) for file, result in zip(files, results, strict=False)]
+            while is_planned and not self._registered.issuperset(file.path for file in files[: len(outcomes)]):
+                await self._news.park()
             await send.send(_Chunk(outcomes=outcomes, is_planned=is_planned))
             files = files[len(outcomes) :]
+        return not is_lost
 
     async def _record(self, chunk: Outcomes, summary: BackfillSummary) -> BackfillSummary:
         try:
@@ -287,41 +336,7 @@ def _owned(reply: ReplyT | NotOwner) -> ReplyT:
     return reply
 
 
-def _read_files(codex_home: Path, files: Sequence[FoundRollout], checkpoints: dict[str, Checkpoint]) -> Outcomes:
-    """Read files one after the other; whatever goes wrong with one is that one's outcome. Runs in a pool thread.
-
-    Stops behind the file with which the texts become as large as a chunk may be, since compressed files tell only then
-    how much they hold; so it answers for the first files, and at least for one.
-
-    A file that is gone may just be changing its form. All that are gone are looked for again together, so that a home
-    that is being deleted does not make each of its files wait.
-    """
-    read: dict[str, RolloutRead | RolloutUnreadable | None] = {}
-    size_bytes = 0
-    for file in files:
-        read[file.path] = outcome = _read_file(codex_home, file, checkpoints.get(file.path))
-        size_bytes += outcome.reading.bytes_read if isinstance(outcome, RolloutRead) else 0
-        if size_bytes >= CHUNK_BYTES_MAX:
-            break
-    for _ in range(LOOKS_MAX - 1):
-        gone = [file for file in files[: len(read)] if read[file.path] is None]
-        if not gone:
-            break
-        time.sleep(LOOK_AGAIN_SECONDS)
-        read |= {file.path: _read_file(codex_home, file, checkpoints.get(file.path)) for file in gone}
-    return [outcome or RolloutUnreadable(path=path, reason=GONE) for path, outcome in read.items()]
-
-
-def _read_file(
-    codex_home: Path, file: FoundRollout, checkpoint: Checkpoint | None
-) -> RolloutRead | RolloutUnreadable | None:
-    """Read one file; None when it is gone."""
-    try:
-        return RolloutRead(found=file, reading=read_rollout(codex_home, file, checkpoint, redact=redact))
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        return RolloutUnreadable(path=file.path, reason=plain_reason(error))
-    except Exception as error:
-        # A defect of ours: it costs this file, is seen in its row, and the next version reads it again.
-        return RolloutUnreadable(path=file.path, reason=redact(f"internal error: {type(error).__name__}: {error}"))
+def _outcome(file: FoundRollout, result: Result) -> RolloutRead | RolloutUnreadable:
+    if isinstance(result, str):
+        return RolloutUnreadable(path=file.path, reason=result)
+    return RolloutRead(found=file, reading=result)

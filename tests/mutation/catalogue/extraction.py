@@ -134,7 +134,7 @@ MUTATIONS = (
         bug="Reading the same content again opens a job that waits or was given up.",
         edits=(
             Edit(
-                inside=("refresh_job",),
+                inside=("refresh_jobs",),
                 old="(claimed_revision < :revision OR",
                 new="(claimed_revision <= :revision OR",
             ),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.corpus import Template, build_corpus, clone
+from benchmarks.corpus import Template, build_corpus, build_large, clone
 
 THREAD = "01900000-0000-7000-8000-000000000001"
 TURN = "01900000-0000-7000-8000-000000000002"
@@ -133,3 +133,23 @@ def test_corpus_is_the_same_for_the_same_seed(tmp_path: Path) -> None:
     assert built("again", seed=3) == first
     assert built("other", seed=4).keys().isdisjoint(first)
     assert any(path.startswith("archived_sessions/") for path in first)
+
+
+def test_brief_clone_has_the_turn_and_what_was_said_in_it() -> None:
+    template = Template.from_rollout(_rollout(paginated=True)).brief()
+    _, text = clone(template, at_ms=AT_MS, bytes_wanted=1_500, task="Task 7", rng=random.Random(1), filler=FILLER)
+    kinds = [json.loads(line)["payload"].get("type") for line in text.splitlines()]
+
+    assert len(text) <= 1_550
+    assert kinds == [None, "task_started", "item_completed", "task_complete"]
+    assert "Task 7" in text
+
+
+def test_large_rollout_is_one_file_of_whole_lines(tmp_path: Path) -> None:
+    template = Template.from_rollout(_rollout(paginated=True))
+    written = build_large(template, tmp_path, bytes_wanted=2_500_000, seed=1)
+    (path,) = tmp_path.glob("sessions/**/rollout-*.jsonl")
+    lines = path.read_bytes().splitlines()
+
+    assert path.stat().st_size == written >= 2_500_000
+    assert [json.loads(line)["type"] for line in lines].count("session_meta") == 1

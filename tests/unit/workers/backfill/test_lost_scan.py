@@ -11,7 +11,14 @@ import trio
 from config import Settings
 from state.errors import StoreBusyError
 from state.folder import StateFolder
-from state.messages.backfill import BackfillClaimed, ClaimBackfill, FinishBackfill, LoadCheckpoints, RecordRollouts
+from state.messages.backfill import (
+    BackfillClaimed,
+    ClaimBackfill,
+    FinishBackfill,
+    LoadCheckpoints,
+    RecordRollouts,
+    RegisterRollouts,
+)
 from state.messages.base import Request
 from state.messages.leases import ClaimTerms
 from state.store import StateHandle, open_store
@@ -87,10 +94,13 @@ async def test_start_up_goes_on_after_a_scan_that_was_stolen_while_it_recorded(
     assert (len(stolen), done.indexed) == (1, 1)
 
 
-@pytest.mark.parametrize("kind", [LoadCheckpoints, RecordRollouts])
+@pytest.mark.parametrize("kind", [RegisterRollouts, LoadCheckpoints, RecordRollouts])
 async def test_scan_whose_store_is_busy_says_so_and_gives_the_scan_back(
     home: Home, monkeypatch: pytest.MonkeyPatch, kind: type[Request[Any]]
 ) -> None:
+    await scan(home.handle, home.codex_home, Settings(), NoProgress(), retry_failed_now=True)
+    for rollout in home.codex_home.glob("sessions/**/*.jsonl"):
+        rollout.write_bytes(rollout.read_bytes() + b"\n")
     with monkeypatch.context() as patch:
         home.fail(patch, kind)
         with pytest.raises(StoreBusyError):

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from state.messages.backfill import RolloutUnreadable
 from tests.fakes.readings import found, path_of
-from workers.backfill import worker
+from workers.reading import files
 
 
 def test_reason_that_a_defect_leaves_in_a_files_row_holds_no_secret(
@@ -15,8 +14,8 @@ def test_reason_that_a_defect_leaves_in_a_files_row_holds_no_secret(
     def defect(*_: object, **__: object) -> None:
         raise AssertionError(f"the line says sk-{'a1' * 20}")
 
-    monkeypatch.setattr(worker, "read_rollout", defect)
-    (outcome,) = worker._read_files(tmp_path, (found(path_of(1)),), {})
+    monkeypatch.setattr(files, "read_rollout", defect)
 
-    assert isinstance(outcome, RolloutUnreadable)
-    assert outcome.reason == "internal error: AssertionError: the line says [REDACTED_SECRET]"
+    assert files.read_files(tmp_path, (found(path_of(1)),), {}) == [
+        "internal error: AssertionError: the line says [REDACTED_SECRET]"
+    ]
