@@ -9,6 +9,7 @@ asker gets its answer before it is cancelled. A refusal is a reply; an exception
 
 import contextlib
 import functools
+import queue
 import secrets
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -56,7 +57,13 @@ class Actor:
         self.broken = trio.Event()
 
     async def ask(self, request: Request[ReplyT]) -> ReplyT:
-        async with self._slots:
+        # Where there is room the only wait is the one for the answer: each other one costs a turn of the event loop.
+        await trio.lowlevel.checkpoint_if_cancelled()
+        try:
+            self._slots.acquire_nowait()
+        except trio.WouldBlock:
+            await self._slots.acquire()
+        try:
             if self._closed is not None:
                 raise self._closed
             ticket = Ticket(request, trio.lowlevel.current_task())
@@ -69,6 +76,8 @@ class Actor:
 
             reply: ReplyT = await trio.lowlevel.wait_task_rescheduled(abort)
             return reply
+        finally:
+            self._slots.release()
 
     def _serve(self) -> list[Answer]:
         """Answer one batch; once the server is broken, answer everything that waits with the reason."""
@@ -105,7 +114,8 @@ class _ThreadActor(Actor):
     def __init__(self, server: Server, name: str) -> None:
         super().__init__(server)
         self._token = trio.lowlevel.current_trio_token()
-        self._wake = threading.Event()
+        # In C, where an event of `threading` makes a lock and a condition for every sleep.
+        self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._is_asleep = False
         self._stopping = False
         self._stopped = trio.Event()
@@ -115,21 +125,22 @@ class _ThreadActor(Actor):
 
     def _notify(self) -> None:
         if self._is_asleep:
-            self._wake.set()
+            # One wake is enough for all that is put before the store looks.
+            self._is_asleep = False
+            self._wake.put(None)
 
     def _run(self) -> None:
         while True:
             answers = self._serve()
             if not answers:
                 # Announce the sleep first and look once more: a request put before the announcement is seen here,
-                # one put after it finds the announcement and sets the event.
-                self._wake.clear()
+                # one put after it finds the announcement and wakes. A wake that comes for nothing costs one look.
                 self._is_asleep = True
                 answers = self._serve()
                 if not answers:
                     if self._stopping:
                         break
-                    self._wake.wait()
+                    self._wake.get()
                 self._is_asleep = False
             if answers:
                 self._token.run_sync_soon(self._deliver, answers)
@@ -142,7 +153,7 @@ class _ThreadActor(Actor):
         if self._closed is None:
             self._closed = StoreClosedError("the store is closed")
         self._stopping = True
-        self._wake.set()
+        self._wake.put(None)
         with trio.CancelScope(shield=True, deadline=trio.current_time() + STOP_SECONDS_MAX):
             await self._stopped.wait()
 
