@@ -101,7 +101,7 @@ class GroupCommit:
         self.broken: StoreBrokenError | None = None
         """Set when the store can no longer vouch for its answers; nothing is served from then on."""
         self._has_savepoints = False
-        """Set while a batch runs again: what failed once may fail with others, and must not void it for each of them."""
+        """Set while a batch runs again: whatever else fails in it must not void it once more."""
         self.is_timeless = False
         """Set where the same requests must make the same batches every time, however slow the machine is."""
 

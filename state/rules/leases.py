@@ -45,6 +45,12 @@ FREE = (
 RENEW = "lease_boot_id = :boot_id, lease_until_boot_ms = :lease_until_boot_ms, renewed_boot_ms = :boot_ms"
 """SET list that extends a lease; parameters from `renew_parameters`."""
 
+HELD = (
+    "coalesce(ownership_token <> '' AND owner_process <> '' AND lease_boot_id = :boot_id"
+    " AND renewed_boot_ms IS NOT NULL AND lease_until_boot_ms > :boot_ms AND lease_until_boot_ms <= :held_until_max, 0)"
+)
+"""The condition of `is_held` where the owner's lease decides; parameters from `held_parameters`."""
+
 COLUMNS = "owner_process, owner_worker, ownership_token, lease_boot_id, lease_until_boot_ms, renewed_boot_ms"
 """SELECT list that makes a LeaseRow."""
 
@@ -82,6 +88,16 @@ def is_held(row: LeaseRow, at: Instant, stale_after_ms: int | None = None) -> bo
     if stale_after_ms is not None:
         return row.renewed_boot_ms > at.boot_ms - max(stale_after_ms, 0)
     return 0 < row.lease_until_boot_ms - at.boot_ms <= LEASE_MS_MAX
+
+
+def held_parameters(at: Instant) -> dict[str, SqlValue]:
+    """Parameters of HELD."""
+    # A row holds no later end than INTEGER_MAX, so nothing is lost where the sum is later.
+    return {
+        "boot_id": at.boot_id,
+        "boot_ms": at.boot_ms,
+        "held_until_max": min(at.boot_ms + LEASE_MS_MAX, INTEGER_MAX),
+    }
 
 
 def can_be_fenced(fencing_number: int) -> bool:

@@ -13,6 +13,7 @@ from state.messages import (
     consolidation,
     drift,
     extraction,
+    extraction_batches,
     extraction_claims,
     job_control,
     jobs,
@@ -34,6 +35,7 @@ from state.rules import consolidation as consolidation_rules
 from state.rules import consolidation_claims as consolidation_claim_rules
 from state.rules import drift as drift_rules
 from state.rules import extraction as extraction_rules
+from state.rules import extraction_batches as extraction_batch_rules
 from state.rules import extraction_claims as extraction_claim_rules
 from state.rules import extraction_totals as extraction_total_rules
 from state.rules import job_control as job_control_rules
@@ -98,6 +100,9 @@ RULES: Mapping[type[Request[Any]], Rule] = {
     extraction.ReleaseExtraction: extraction_rules.release_extraction,
     extraction.RenewExtraction: extraction_rules.renew_extraction,
     extraction.ReopenForExtractor: extraction_rules.reopen_for_extractor,
+    extraction_batches.ClaimExtractions: extraction_batch_rules.claim_extractions,
+    extraction_batches.FinishAndClaimExtractions: extraction_batch_rules.finish_and_claim_extractions,
+    extraction_batches.FinishExtractions: extraction_batch_rules.finish_extractions,
     extraction_claims.ClaimExtractionOf: extraction_claim_rules.claim_extraction_of,
     job_control.ReleaseJob: job_control_rules.release_job,
     job_control.RetryJob: job_control_rules.retry_job,
