@@ -115,9 +115,9 @@ async def _claim_together(tx: Transaction, request: ClaimExtractions, at: Instan
         return []
     shown, tokens = in_list("token", request.tokens)
     held = leases.held_parameters(at)
-    if await tx.count(f"SELECT count(*) FROM extraction_jobs WHERE ownership_token {shown}", **tokens):
-        return []
-    if await tx.count(_STALE, **held):
+    if await tx.count(
+        f"SELECT (SELECT count(*) FROM extraction_jobs WHERE ownership_token {shown}) + ({_STALE})", **tokens, **held
+    ):
         return []
     room = len(request.tokens)
     if request.running_max is not None:
@@ -126,8 +126,7 @@ async def _claim_together(tx: Transaction, request: ClaimExtractions, at: Instan
         return []
     clause, parameters = eligible_clause(request.eligibility, at)
     waiting = await tx.all(_granted, _WAITING + clause + _NEWEST_FIRST, **parameters, wall_ms=at.wall_ms, limit=room)
-    terms = ClaimTerms(token=request.tokens[0], owner=request.owner, lease_ms=request.lease_ms)
-    grant = leases.grant_parameters(terms, at)
+    grant = leases.grants_parameters(request.owner, request.lease_ms, at)
     grants: list[dict[str, SqlValue]] = []
     jobs: list[ExtractionClaimed] = []
     for (job, own, spent), token in zip(waiting, request.tokens, strict=False):

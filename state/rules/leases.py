@@ -119,13 +119,17 @@ def lease_until(lease_ms: int, at: Instant) -> int:
 
 def grant_parameters(terms: ClaimTerms, at: Instant) -> dict[str, SqlValue]:
     """Parameters of GRANT."""
+    return grants_parameters(terms.owner, terms.lease_ms, at) | {"token": terms.token}
+
+
+def grants_parameters(owner: Owner, lease_ms: int, at: Instant) -> dict[str, SqlValue]:
+    """Parameters of GRANT that all claims of one owner at one instant share: all but the token."""
     return {
-        "owner_process": terms.owner.process,
-        "owner_worker": terms.owner.worker,
-        "token": terms.token,
+        "owner_process": owner.process,
+        "owner_worker": owner.worker,
         "boot_id": at.boot_id,
         "boot_ms": at.boot_ms,
-        "lease_until_boot_ms": lease_until(terms.lease_ms, at),
+        "lease_until_boot_ms": lease_until(lease_ms, at),
         "wall_ms": at.wall_ms,
     }
 
