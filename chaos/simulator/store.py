@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import outcome
 import trio
 
+from chaos.parts import parts_of, told_of
 from chaos.simulator.life import Killed, Life
 from state.errors import StoreClosedError
 from state.inbox import Answer, Inbox, Ticket
@@ -86,7 +87,8 @@ class SimulatedActor(Actor):
             raise
         if life.is_dead:
             raise Killed
-        self._note(request, reply)
+        for part, told in zip(parts_of(request), told_of(request, reply), strict=True):
+            self._note(part, told)
         life.world.history.answered(life, call, reply)
         return reply
 

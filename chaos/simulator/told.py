@@ -13,6 +13,7 @@ import trio
 from chaos.history import History
 from chaos.job_model import JobEnd, JobState
 from chaos.operations import Answer, Grown, Moment, Operation
+from chaos.parts import parts_of, told_of
 from chaos.recorder import RECORDED, WITHOUT_EFFECT, MemoryRecord
 from chaos.rows import Rows
 from state.clock import Clock
@@ -42,7 +43,19 @@ class Answers:
 
     def asked(self, request: Request[Any], by: str) -> Told | None:
         """Somebody asks; gives what takes the answer, or None where the judge does not care."""
-        return self._record.asked(request, by) if type(request) in RECORDED else None
+        parts = parts_of(request)
+        told = [self._record.asked(part, by) if type(part) in RECORDED else None for part in parts]
+        if not any(told):
+            return None
+
+        def answered(answer: Any) -> None:
+            answers = (answer,) * len(parts) if isinstance(answer, Answer) else told_of(request, answer)
+            for tell, one in zip(told, answers, strict=True):
+                if tell is not None:
+                    # A claim that was not asked had no effect.
+                    tell(Answer.WITHDRAWN if one is None else one)
+
+        return answered
 
     @staticmethod
     def of(error: BaseException) -> Answer:
