@@ -1,6 +1,7 @@
 """How the end of a job is recorded: with the claim of the next one, and also when a stop comes with it."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import trio
@@ -21,8 +22,9 @@ from workers.progress import NoProgress
 
 
 @pytest.fixture
-async def indexed(folder: StateFolder, home: CodexHome) -> AsyncIterator[StateHandle]:
+async def indexed(folder: StateFolder, tmp_path: Path) -> AsyncIterator[StateHandle]:
     """A store with two jobs."""
+    home = CodexHome(path=tmp_path / "codex-home")
     for hours in (100, 200):
         home.session(hours_ago=hours).user("Please use tabs.")
     async with open_store(folder, str(home.path)) as handle:
