@@ -84,6 +84,10 @@ class Twins:
     def happens(self, what: str, token: OwnershipToken, number: int) -> None:
         """Something else happens that claims and ends have to reckon with."""
         self._minted += 1
+        if what == "what runs grows":
+            for (thread,) in self.singly.rows("SELECT thread_id FROM extraction_jobs WHERE status = 'running'"):
+                self.reads(int(str(thread)[-12:], 16), 10 + self._minted)
+            return
         for state in (self.together, self.singly):
             if what == "time passes":
                 state.clock.advance(number * LEASE_MS // 3)
@@ -149,6 +153,8 @@ HAPPENS = st.builds(
             "much time passes",
             "process dies",
             "fails",
+            "what runs grows",
+            "what runs grows",
             "claimed by name",
             "is nearly used up",
             "cannot be fenced",
