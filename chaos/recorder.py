@@ -12,6 +12,7 @@ import trio
 
 from chaos.handle_around import HandleAround
 from chaos.operations import Answer, Grown, Moment, Operation, Recorded
+from chaos.parts import parts_of, told_of
 from state.clock import Clock
 from state.errors import NotCommittedError, RuleFailedError, StoreBusyError, StoreClosedError, StoreError
 from state.ids import ThreadId
@@ -90,6 +91,26 @@ class MemoryRecord:
         return self.asked(Grown(thread_id=thread_id, revision=revision), "scan")
 
 
+def asked_in_parts(record: Record, request: Request[Any], by: str) -> Callable[[Any], None] | None:
+    """Write down each part of a request that concerns extraction jobs; gives what takes the answer to the whole.
+
+    None when no part concerns one.
+    """
+    parts = parts_of(request)
+    told = [record.asked(part, by) if type(part) in RECORDED else None for part in parts]
+    if not any(told):
+        return None
+
+    def answered(answer: Any) -> None:
+        answers = (answer,) * len(parts) if isinstance(answer, Answer) else told_of(request, answer)
+        for tell, one in zip(told, answers, strict=True):
+            if tell is not None:
+                # A claim that was not asked had no effect.
+                tell(Answer.WITHDRAWN if one is None else one)
+
+    return answered
+
+
 class RecordedHandle(HandleAround):
     """The same store, asked through a recorder.
 
@@ -105,11 +126,11 @@ class RecordedHandle(HandleAround):
 
     async def ask(self, request: Request[ReplyT]) -> ReplyT:
         """As the store does; a cancelled request is withdrawn, and one whose outcome nobody knows is lost."""
-        if type(request) in RECORDED:
-            answered = self._record.asked(request, self._by)
-        elif self._readings and isinstance(request, RecordRollouts):
-            answered = self._recording(request)
+        if self._readings and isinstance(request, RecordRollouts):
+            answered: Callable[[Any], None] | None = self._recording(request)
         else:
+            answered = asked_in_parts(self._record, request, self._by)
+        if answered is None:
             return await super().ask(request)
         try:
             reply = await super().ask(request)

@@ -1,10 +1,10 @@
 """Group commit: what waits goes into one transaction, and every asker is answered after its COMMIT.
 
-    pick -> BEGIN IMMEDIATE -> for each request: SAVEPOINT, rule, RELEASE -> COMMIT -> answers
+    pick -> BEGIN IMMEDIATE -> for each request: its rule -> COMMIT -> answers
                                           |
-                                          +- the rule failed: ROLLBACK TO its savepoint; the others go on
-                                          +- SQLite ended the transaction (FULL, INTERRUPT, IOERR, NOMEM): the batch is
-                                             void, nobody is acknowledged, and the survivors run again
+                                          +- a rule failed, or SQLite ended the transaction (FULL, INTERRUPT, IOERR,
+                                             NOMEM): the batch is void, nobody is acknowledged, and the survivors run
+                                             again, now each within a savepoint: what fails then costs only itself
 
 A lone request is committed at once; batches form by themselves while the previous one syncs to disk. When COMMIT fails
 on the disk nobody knows what was kept, and a failed sync must not be tried again: the connection is dropped, and the
@@ -60,7 +60,7 @@ CLOSE_WAIT_MS_MAX = 100
 
 
 class _VoidBatchError(Exception):
-    """The whole transaction ended, without effect, while `ticket`'s rule ran."""
+    """The whole transaction ended, without effect, because `ticket`'s rule failed."""
 
     def __init__(self, ticket: Ticket, failure: StoreError) -> None:
         super().__init__(str(failure))
@@ -100,6 +100,8 @@ class GroupCommit:
         self._synchronous: Synchronous = synchronous
         self.broken: StoreBrokenError | None = None
         """Set when the store can no longer vouch for its answers; nothing is served from then on."""
+        self._has_savepoints = False
+        """Set while a batch runs again: whatever else fails in it must not void it once more."""
         self.is_timeless = False
         """Set where the same requests must make the same batches every time, however slow the machine is."""
 
@@ -108,6 +110,7 @@ class GroupCommit:
         picked: list[Ticket] = []
         failed: list[Answer] = []
         tickets = self._pick_batch(inbox, picked)
+        self._has_savepoints = False
         while True:
             try:
                 return failed + self._run(tickets)
@@ -117,6 +120,7 @@ class GroupCommit:
                 if self.broken is not None:
                     return failed + [(ticket, outcome.Error(self.broken)) for ticket in picked]
                 tickets = iter(picked)
+                self._has_savepoints = True
 
     def close(self) -> None:
         """Empty the write-ahead log if nobody else uses it, and close. A broken store leaves everything as it is."""
@@ -176,6 +180,8 @@ class GroupCommit:
             rule = self._rules[type(request)]
             if not request.mutates:
                 return outcome.Value(drive(rule(self._transaction, request, at)))
+            if not self._has_savepoints:
+                return outcome.Value(drive(rule(self._transaction, request, at)))
             self._connection.execute("SAVEPOINT request")
             reply = drive(rule(self._transaction, request, at))
             self._connection.execute("RELEASE request")
@@ -185,6 +191,9 @@ class GroupCommit:
                 # Nothing is stored into a damaged file, and nobody is told that something was.
                 self._abandon()
                 raise _VoidBatchError(ticket, failure) from error
+            if request.mutates and not self._has_savepoints:
+                # Failures are rare, so nobody pays for a savepoint until there is one.
+                self._abandon()
             if not self._connection.in_transaction:
                 raise _VoidBatchError(ticket, failure) from error
             if request.mutates:

@@ -2,6 +2,9 @@
 
 A request is withdrawn without any effect as long as the store has not picked it up; from then on it runs to its end
 and its asker gets the answer. So a cancelled `ask` never leaves its outcome in doubt within this process.
+
+Bulk writes yield: they share no batch with other requests, so that nobody waits for the pages of a backfill to be
+written, and a batch of them ends as soon as another request waits.
 """
 
 import collections
@@ -15,6 +18,9 @@ from state.messages.base import Lane, Request
 
 INBOX_REQUESTS_MAX = 1024
 """Askers wait for a slot beyond this. SQLite serves one batch at a time, so a longer inbox only hides overload."""
+
+BATCHES_BEFORE_BULK_MAX = 16
+"""So many batches may go before bulk writes that wait; then one of them has its turn, so that a backfill ends too."""
 
 
 class Ticket:
@@ -37,8 +43,12 @@ class Inbox:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._lanes: dict[Lane, collections.deque[Ticket]] = {lane: collections.deque() for lane in Lane}
-        self._begin_with: Lane | None = None
+        # By the number of the lane: looking a member of an enumeration up in a mapping costs more than all the rest.
+        self._lanes: list[collections.deque[Ticket]] = [collections.deque() for _ in Lane]
+        self._bulk = self._lanes[Lane.BULK]
+        self._begin_with: collections.deque[Ticket] | None = None
+        self._is_bulk_batch = False
+        self._batches_before_bulk = 0
 
     def put(self, ticket: Ticket) -> None:
         """Add a request at the end of its lane. The caller holds a slot."""
@@ -48,19 +58,39 @@ class Inbox:
     def pick(self, *, within_batch: bool = False) -> Ticket | None:
         """Take the next request for good, or None when nothing waits.
 
-        A request that begins a batch is not taken within one: the answer is None, and it is the first of the next.
+        Some requests are not taken within a batch, and the answer is None where the next one is such: one that begins
+        a batch, which is then the first of the next; and a bulk write among others, or another among bulk writes.
         """
         with self._lock:
-            if self._begin_with is not None:
-                waiting, self._begin_with = self._lanes[self._begin_with], None
-                if waiting:
-                    return _take(waiting)
-            for lane, waiting in self._lanes.items():
-                if waiting:
-                    if within_batch and waiting[0].request.begins_batch:
-                        self._begin_with = lane
-                        return None
-                    return _take(waiting)
+            waiting = self._next_lane() if not within_batch else self._next_lane_within()
+            if waiting is None:
+                return None
+            ticket = waiting.popleft()
+            ticket.is_picked = True
+            return ticket
+
+    def _next_lane(self) -> collections.deque[Ticket] | None:
+        """The lane whose first request begins a batch."""
+        waiting, self._begin_with = self._begin_with, None
+        if not waiting:
+            if self._bulk and self._batches_before_bulk >= BATCHES_BEFORE_BULK_MAX:
+                waiting = self._bulk
+            else:
+                waiting = next((lane for lane in self._lanes if lane), None)
+        self._is_bulk_batch = waiting is self._bulk
+        self._batches_before_bulk = self._batches_before_bulk + 1 if self._bulk and not self._is_bulk_batch else 0
+        return waiting
+
+    def _next_lane_within(self) -> collections.deque[Ticket] | None:
+        """The lane whose first request may share the batch that has begun."""
+        for waiting in self._lanes:
+            if waiting:
+                if (waiting is self._bulk) is not self._is_bulk_batch:
+                    return None
+                if waiting[0].request.begins_batch:
+                    self._begin_with = waiting
+                    return None
+                return waiting
         return None
 
     def withdraw(self, ticket: Ticket) -> bool:
@@ -73,13 +103,7 @@ class Inbox:
 
     def __len__(self) -> int:
         with self._lock:
-            return sum(len(lane) for lane in self._lanes.values())
-
-
-def _take(waiting: collections.deque[Ticket]) -> Ticket:
-    ticket = waiting.popleft()
-    ticket.is_picked = True
-    return ticket
+            return sum(len(lane) for lane in self._lanes)
 
 
 def deliver(answers: list[Answer]) -> None:

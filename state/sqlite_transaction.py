@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -81,6 +81,9 @@ class SqliteTransaction:
         for _ in self._connection.execute(sql, parameters):
             pass
         return self._connection.changes()
+
+    async def execute_each(self, sql: str, rows: Sequence[Mapping[str, SqlValue]], /) -> None:
+        self._connection.executemany(sql, rows)
 
     async def point(self, link: str, target: str) -> bool:
         return point_link(self._memories_dir, link, target)

@@ -9,7 +9,9 @@ asker gets its answer before it is cancelled. A refusal is a reply; an exception
 
 import contextlib
 import functools
+import queue
 import secrets
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -31,6 +33,10 @@ from state.messages.service import ReturnLeases
 from state.opening import OpenedReader, mark_suspect, open_for_reading, open_for_writing
 
 ReplyT = TypeVar("ReplyT")
+
+SWITCH_SECONDS_MAX = 0.000_5
+"""How long one thread may keep Python from the others. An answer needs two such turns beside a thread that computes, as
+a backfill does: with Python's own 5 ms every request beside it takes 5 to 10."""
 
 STOP_SECONDS_MAX = 10.0
 """How long a stop waits for the store to answer what it has. A batch takes milliseconds; a hung disk takes for ever."""
@@ -56,7 +62,13 @@ class Actor:
         self.broken = trio.Event()
 
     async def ask(self, request: Request[ReplyT]) -> ReplyT:
-        async with self._slots:
+        # Where there is room the only wait is the one for the answer: each other one costs a turn of the event loop.
+        await trio.lowlevel.checkpoint_if_cancelled()
+        try:
+            self._slots.acquire_nowait()
+        except trio.WouldBlock:
+            await self._slots.acquire()
+        try:
             if self._closed is not None:
                 raise self._closed
             ticket = Ticket(request, trio.lowlevel.current_task())
@@ -69,6 +81,8 @@ class Actor:
 
             reply: ReplyT = await trio.lowlevel.wait_task_rescheduled(abort)
             return reply
+        finally:
+            self._slots.release()
 
     def _serve(self) -> list[Answer]:
         """Answer one batch; once the server is broken, answer everything that waits with the reason."""
@@ -104,8 +118,10 @@ class _ThreadActor(Actor):
 
     def __init__(self, server: Server, name: str) -> None:
         super().__init__(server)
+        sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_SECONDS_MAX))
         self._token = trio.lowlevel.current_trio_token()
-        self._wake = threading.Event()
+        # In C, where an event of `threading` makes a lock and a condition for every sleep.
+        self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._is_asleep = False
         self._stopping = False
         self._stopped = trio.Event()
@@ -115,21 +131,22 @@ class _ThreadActor(Actor):
 
     def _notify(self) -> None:
         if self._is_asleep:
-            self._wake.set()
+            # One wake is enough for all that is put before the store looks.
+            self._is_asleep = False
+            self._wake.put(None)
 
     def _run(self) -> None:
         while True:
             answers = self._serve()
             if not answers:
                 # Announce the sleep first and look once more: a request put before the announcement is seen here,
-                # one put after it finds the announcement and sets the event.
-                self._wake.clear()
+                # one put after it finds the announcement and wakes. A wake that comes for nothing costs one look.
                 self._is_asleep = True
                 answers = self._serve()
                 if not answers:
                     if self._stopping:
                         break
-                    self._wake.wait()
+                    self._wake.get()
                 self._is_asleep = False
             if answers:
                 self._token.run_sync_soon(self._deliver, answers)
@@ -142,7 +159,7 @@ class _ThreadActor(Actor):
         if self._closed is None:
             self._closed = StoreClosedError("the store is closed")
         self._stopping = True
-        self._wake.set()
+        self._wake.put(None)
         with trio.CancelScope(shield=True, deadline=trio.current_time() + STOP_SECONDS_MAX):
             await self._stopped.wait()
 

@@ -54,6 +54,13 @@ class Transaction(Protocol):
         """Change rows; answer how many were changed. The number is the verdict of a guarded write."""
         ...
 
+    async def execute_each(self, sql: str, rows: Sequence[Mapping[str, SqlValue]], /) -> None:
+        """Run one statement that gives no rows once for each mapping of parameters, in their order.
+
+        How many rows each run changed is not told: whoever needs a verdict asks before, in the same transaction.
+        """
+        ...
+
     async def point(self, link: str, target: str) -> bool:
         """Make `link`, a path in the memories folder, name `target` atomically; answer whether it named another.
 

@@ -27,6 +27,7 @@ from chaos.handle_around import HandleAround
 from chaos.history_file import LineRecord
 from chaos.operations import Answer
 from chaos.parent import end_with_parent
+from chaos.parts import parts_of, told_of
 from chaos.recorder import RecordedHandle
 from config import Paths, load, resolve
 from interfaces.cli.errors import EXIT_STATE_FOLDER
@@ -70,10 +71,13 @@ class RecordingHandle(HandleAround):
     async def ask(self, request: Request[ReplyT]) -> ReplyT:
         reply = await super().ask(request)
         if request.mutates:
-            line = json.dumps(_acknowledgement(request, reply)) + "\n"
+            lines = "".join(
+                json.dumps(_acknowledgement(part, told)) + "\n"
+                for part, told in zip(parts_of(request), told_of(request, reply), strict=True)
+            )
             # Survives the process, which is all that is killed here. A full disk loses the record, not the change.
             with contextlib.suppress(OSError):
-                os.write(self._file, line.encode())
+                os.write(self._file, lines.encode())
         return reply
 
 

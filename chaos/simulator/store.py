@@ -11,6 +11,7 @@ import apsw
 import outcome
 import trio
 
+from chaos.parts import parts_of, told_of
 from chaos.simulator.life import Killed, Life, Nap
 from chaos.simulator.turns import Turns
 from state.errors import StoreClosedError
@@ -90,7 +91,8 @@ class SimulatedActor(Actor):
             raise
         if life.is_dead:
             raise Killed
-        self._note(request, reply)
+        for part, told in zip(parts_of(request), told_of(request, reply), strict=True):
+            self._note(part, told)
         life.world.history.answered(life, call, reply)
         return reply
 
@@ -224,9 +226,14 @@ class SimulatedActor(Actor):
 
 
 def _asked(answers: list[Answer]) -> tuple[tuple[Request[Any], Any], ...]:
-    """What of a batch may have changed rows, and its replies."""
-    return tuple(
-        (ticket.request, answer.value if isinstance(answer, outcome.Value) else answer.error)
-        for ticket, answer in answers
-        if ticket.request.mutates and isinstance(answer, outcome.Value | outcome.Error)
-    )
+    """What of a batch may have changed rows, in single requests, and their replies."""
+    asked: list[tuple[Request[Any], Any]] = []
+    for ticket, answer in answers:
+        request = ticket.request
+        if not request.mutates or not isinstance(answer, outcome.Value | outcome.Error):
+            continue
+        if isinstance(answer, outcome.Error):
+            asked.append((request, answer.error))
+        else:
+            asked += zip(parts_of(request), told_of(request, answer.value), strict=True)
+    return tuple(asked)

@@ -13,7 +13,7 @@ import trio
 from chaos.history import History
 from chaos.job_state import JobEnd, JobState
 from chaos.operations import Answer, Grown, Moment, Operation
-from chaos.recorder import RECORDED, WITHOUT_EFFECT, MemoryRecord
+from chaos.recorder import WITHOUT_EFFECT, MemoryRecord, asked_in_parts
 from chaos.rows import Rows
 from state.clock import Clock
 from state.ids import ThreadId
@@ -42,7 +42,7 @@ class Answers:
 
     def asked(self, request: Request[Any], by: str) -> Told | None:
         """Somebody asks; gives what takes the answer, or None where the judge does not care."""
-        return self._record.asked(request, by) if type(request) in RECORDED else None
+        return asked_in_parts(self._record, request, by)
 
     @staticmethod
     def of(error: BaseException) -> Answer:

@@ -10,6 +10,7 @@ import trio
 from chaos.goals import Goals
 from chaos.laws import ANSWER_LAWS, FILE_LAWS, LAWS, BrokenLaw, Law, judge
 from chaos.operations import Moment
+from chaos.parts import parts_of, told_of
 from chaos.rows import RowReader, Rows
 from chaos.simulator.calls import History
 from chaos.simulator.clock import Machine
@@ -167,9 +168,13 @@ class World:
 
     def on_answer(self, life: Life, request: Request[Any], reply: Any) -> None:
         """A service was told something; from now on it must be true."""
-        ledger = self.ledger
         if life.is_calm:
             return
+        for part, told in zip(parts_of(request), told_of(request, reply), strict=True):
+            self._on_answer(life, part, told)
+
+    def _on_answer(self, life: Life, request: Request[Any], reply: Any) -> None:
+        ledger = self.ledger
         match reply:
             case BackfillClaimed():
                 _raise_to(ledger.fencing_floor, ("backfill", ""), reply.fencing_number)

@@ -43,7 +43,8 @@ def check_text(request: Any, field: "attrs.Attribute[Any]", value: object) -> No
         raise _refused(request, field, value, "a text that is not empty")
 
 
-def _check_owner(request: Any, field: "attrs.Attribute[Any]", value: object) -> None:
+def check_owner(request: Any, field: "attrs.Attribute[Any]", value: object) -> None:
+    """A check of a field: an Owner whose process and worker say something."""
     if not isinstance(value, Owner) or not _says_something(value.process) or not _says_something(value.worker):
         raise _refused(request, field, value, "an Owner whose process and worker are texts that are not empty")
 
@@ -84,7 +85,7 @@ class ClaimTerms:
     """
 
     token: OwnershipToken = attrs.field(validator=check_text)
-    owner: Owner = attrs.field(validator=_check_owner)
+    owner: Owner = attrs.field(validator=check_owner)
     lease_ms: int = attrs.field(validator=check_lease_ms)
     stale_after_ms: int | None = attrs.field(default=None, validator=check_whole_number(-INTEGER_MAX - 1))
 

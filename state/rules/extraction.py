@@ -32,7 +32,7 @@ from state.messages.leases import NotOwner, Released, Renewed
 from state.rules import leases
 from state.rules.backoff import backoff_ms
 from state.rules.memory_writes import MEMORY_KEY, bring_forward, is_saved, memory_key, write_memory
-from state.transaction import Transaction
+from state.transaction import SqlValue, Transaction
 
 _OWNED = " WHERE ownership_token = :token AND status = 'running'"
 
@@ -41,6 +41,14 @@ _COST = (
     " output_tokens = output_tokens + :output_tokens, model_calls = model_calls + :model_calls"
 )
 """What the work has cost is added in the transaction that records how it ended; it is never set back."""
+
+END_JOB = (
+    f"UPDATE extraction_jobs SET status = :status, {leases.FREE}, finished_at_ms = :wall_ms, attempts = 0,"
+    f" given_back = 0, reason = NULL, done_revision = claimed_revision, claimed_revision = NULL, {_COST},"
+    " done_input_digest = :input_digest, done_extractor = :extractor, done_version = :version"
+    f"{_OWNED}"
+)
+"""Ends the token's job with a result; parameters from `end_parameters`."""
 
 
 async def renew_extraction(tx: Transaction, request: RenewExtraction, at: Instant) -> Renewed | NotOwner:
@@ -112,20 +120,25 @@ async def finish_extraction(tx: Transaction, request: FinishExtraction, at: Inst
             )
             assert written, "the token was looked at in this transaction"
     grown = job.content_revision > job.claimed_revision
-    await tx.execute(
-        f"UPDATE extraction_jobs SET status = :status, {leases.FREE}, finished_at_ms = :wall_ms, attempts = 0,"
-        f" given_back = 0, reason = NULL, done_revision = claimed_revision, claimed_revision = NULL, {_COST},"
-        " done_input_digest = :input_digest, done_extractor = :extractor, done_version = :version"
-        f"{_OWNED}",
-        token=request.token,
-        status="pending" if grown else status,
-        wall_ms=at.wall_ms,
-        input_digest=request.input_digest,
-        extractor=request.extractor.name,
-        version=request.extractor.version,
-        **attrs.asdict(request.usage),
-    )
+    await tx.execute(END_JOB, **end_parameters(request, "pending" if grown else status, at))
     return ExtractionFinished(result=result)
+
+
+def end_parameters(request: FinishExtraction, status: str, at: Instant) -> dict[str, SqlValue]:
+    """Parameters of END_JOB: what the owner says, and where the job stands then."""
+    usage = request.usage
+    return {
+        "token": request.token,
+        "status": status,
+        "wall_ms": at.wall_ms,
+        "input_digest": request.input_digest,
+        "extractor": request.extractor.name,
+        "version": request.extractor.version,
+        "input_tokens": usage.input_tokens,
+        "cached_input_tokens": usage.cached_input_tokens,
+        "output_tokens": usage.output_tokens,
+        "model_calls": usage.model_calls,
+    }
 
 
 def _is_empty(draft: MemoryDraft) -> bool:

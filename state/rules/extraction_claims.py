@@ -105,6 +105,13 @@ _WAITING = _JOB + (
 _CAN_BE_FENCED = f" AND j.{leases.CAN_BE_FENCED}"
 """A row whose fencing number cannot grow is passed by, so that it costs only itself; the doctor names it."""
 
+GRANT_JOB = (
+    f"UPDATE extraction_jobs SET {leases.GRANT}, status = 'running', attempts = :attempt,"
+    " given_back = :given_back, finished_at_ms = NULL, claimed_revision = :revision, next_attempt_at_ms = NULL"
+    " WHERE thread_id = :thread_id AND scope_kind = :kind AND scope_key = :key"
+)
+"""Hands a job to a claimant, bound to the content that was read: those of GRANT, the job's key, and what it counts."""
+
 _KEY = " WHERE j.thread_id = :thread_id AND j.scope_kind = :kind AND j.scope_key = :key"
 
 
@@ -191,22 +198,20 @@ async def _is_full(tx: Transaction, running_max: int | None, but_for: dict[str, 
     """Say whether as many jobs run under living leases as may, over all processes, the one to be claimed left out."""
     if running_max is None:
         return False
-    others = await tx.all(
-        leases.LeaseRow,
-        f"SELECT {leases.COLUMNS} FROM extraction_jobs WHERE status = 'running'"
+    others = await tx.count(
+        f"SELECT count(*) FROM extraction_jobs WHERE status = 'running' AND {leases.HELD}"
         " AND NOT (thread_id = :thread_id AND scope_kind = :kind AND scope_key = :key)",
         **but_for,
+        **leases.held_parameters(at),
     )
-    return sum(leases.is_held(job, at) for job in others) >= running_max
+    return others >= running_max
 
 
 async def _grant(tx: Transaction, job: _Candidate, terms: ClaimTerms, at: Instant) -> ExtractionClaimed:
     """Hand the job to the claimant, bound to the content as it is now; the attempt counts from here."""
     attempt = 1 if job.is_untried else job.attempts + 1
     await tx.execute(
-        f"UPDATE extraction_jobs SET {leases.GRANT}, status = 'running', attempts = :attempt,"
-        " given_back = :given_back, finished_at_ms = NULL, claimed_revision = :revision, next_attempt_at_ms = NULL"
-        " WHERE thread_id = :thread_id AND scope_kind = :kind AND scope_key = :key",
+        GRANT_JOB,
         **leases.grant_parameters(terms, at),
         **job.key,
         attempt=attempt,
@@ -234,14 +239,19 @@ async def _waiting_job(
 async def _stale_job(
     tx: Transaction, request: ClaimExtraction, clause: str, parameters: dict[str, SqlValue], at: Instant
 ) -> _Candidate | None:
-    """The oldest eligible job whose lease has ended. Few jobs run at a time, so looking at each is cheap."""
+    """The oldest eligible job whose lease has ended."""
+    stale_after_ms = request.terms.stale_after_ms
     running = await tx.all(
         _Candidate,
-        _CANDIDATE + f" WHERE j.status = 'running' AND {clause}{_CAN_BE_FENCED}"
+        # Left to the database, so that a claim costs the same however many jobs run.
+        _CANDIDATE + f" WHERE j.status = 'running' AND NOT (:lease_decides AND {leases.HELD})"
+        f" AND {clause}{_CAN_BE_FENCED}"
         " ORDER BY j.lease_until_boot_ms, j.thread_id, j.scope_kind, j.scope_key",
         **parameters,
+        **leases.held_parameters(at),
+        lease_decides=stale_after_ms is None,
     )
-    return next((job for job in running if not leases.is_held(job, at, request.terms.stale_after_ms)), None)
+    return next((job for job in running if not leases.is_held(job, at, stale_after_ms)), None)
 
 
 async def _bury(tx: Transaction, job: _Candidate, at: Instant) -> None:

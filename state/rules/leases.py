@@ -45,6 +45,12 @@ FREE = (
 RENEW = "lease_boot_id = :boot_id, lease_until_boot_ms = :lease_until_boot_ms, renewed_boot_ms = :boot_ms"
 """SET list that extends a lease; parameters from `renew_parameters`."""
 
+HELD = (
+    "coalesce(ownership_token <> '' AND owner_process <> '' AND lease_boot_id = :boot_id"
+    " AND renewed_boot_ms IS NOT NULL AND lease_until_boot_ms > :boot_ms AND lease_until_boot_ms <= :held_until_max, 0)"
+)
+"""The condition of `is_held` where the owner's lease decides; parameters from `held_parameters`."""
+
 COLUMNS = "owner_process, owner_worker, ownership_token, lease_boot_id, lease_until_boot_ms, renewed_boot_ms"
 """SELECT list that makes a LeaseRow."""
 
@@ -84,6 +90,16 @@ def is_held(row: LeaseRow, at: Instant, stale_after_ms: int | None = None) -> bo
     return 0 < row.lease_until_boot_ms - at.boot_ms <= LEASE_MS_MAX
 
 
+def held_parameters(at: Instant) -> dict[str, SqlValue]:
+    """Parameters of HELD."""
+    # A row holds no later end than INTEGER_MAX, so nothing is lost where the sum is later.
+    return {
+        "boot_id": at.boot_id,
+        "boot_ms": at.boot_ms,
+        "held_until_max": min(at.boot_ms + LEASE_MS_MAX, INTEGER_MAX),
+    }
+
+
 def can_be_fenced(fencing_number: int) -> bool:
     """Say whether a claim can give the row a greater fencing number. False: nothing of ours has written this one."""
     return fencing_number < INTEGER_MAX
@@ -103,13 +119,17 @@ def lease_until(lease_ms: int, at: Instant) -> int:
 
 def grant_parameters(terms: ClaimTerms, at: Instant) -> dict[str, SqlValue]:
     """Parameters of GRANT."""
+    return grants_parameters(terms.owner, terms.lease_ms, at) | {"token": terms.token}
+
+
+def grants_parameters(owner: Owner, lease_ms: int, at: Instant) -> dict[str, SqlValue]:
+    """Parameters of GRANT that all claims of one owner at one instant share: all but the token."""
     return {
-        "owner_process": terms.owner.process,
-        "owner_worker": terms.owner.worker,
-        "token": terms.token,
+        "owner_process": owner.process,
+        "owner_worker": owner.worker,
         "boot_id": at.boot_id,
         "boot_ms": at.boot_ms,
-        "lease_until_boot_ms": lease_until(terms.lease_ms, at),
+        "lease_until_boot_ms": lease_until(lease_ms, at),
         "wall_ms": at.wall_ms,
     }
 

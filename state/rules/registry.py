@@ -14,6 +14,7 @@ backfill = Module("state.messages.backfill")
 consolidation = Module("state.messages.consolidation")
 drift = Module("state.messages.drift")
 extraction = Module("state.messages.extraction")
+extraction_batches = Module("state.messages.extraction_batches")
 extraction_claims = Module("state.messages.extraction_claims")
 job_control = Module("state.messages.job_control")
 jobs = Module("state.messages.jobs")
@@ -35,6 +36,7 @@ consolidation_claim_rules = Module("state.rules.consolidation_claims")
 dead_process_rules = Module("state.rules.dead_processes")
 drift_rules = Module("state.rules.drift")
 extraction_rules = Module("state.rules.extraction")
+extraction_batch_rules = Module("state.rules.extraction_batches")
 extraction_claim_rules = Module("state.rules.extraction_claims")
 extraction_total_rules = Module("state.rules.extraction_totals")
 job_control_rules = Module("state.rules.job_control")
@@ -96,6 +98,9 @@ _STATE = {
     extraction.ReleaseExtraction: extraction_rules.release_extraction,
     extraction.RenewExtraction: extraction_rules.renew_extraction,
     extraction.ReopenForExtractor: extraction_rules.reopen_for_extractor,
+    extraction_batches.ClaimExtractions: extraction_batch_rules.claim_extractions,
+    extraction_batches.FinishAndClaimExtractions: extraction_batch_rules.finish_and_claim_extractions,
+    extraction_batches.FinishExtractions: extraction_batch_rules.finish_extractions,
     extraction_claims.ClaimExtractionOf: extraction_claim_rules.claim_extraction_of,
     job_control.ReleaseJob: job_control_rules.release_job,
     job_control.RetryJob: job_control_rules.retry_job,

@@ -28,6 +28,7 @@ from state.messages.extraction import (
     GetExtractionTotals,
     ReleaseExtraction,
 )
+from state.messages.extraction_batches import ClaimExtractions, FinishAndClaimExtractions, FinishExtractions
 from state.messages.extraction_claims import ClaimExtractionOf
 from state.messages.memory_rows import SaveMemoryUnderClaim
 from state.messages.retention import DeleteThreadMemory
@@ -89,6 +90,26 @@ REQUESTS: st.SearchStrategy[Request[Any]] = st.one_of(
         lambda token, text: FinishExtraction(
             token=token, input_digest="input", extractor=ExtractorId(name="builtin", version=1), draft=draft(text)
         ),
+        TOKENS,
+        st.sampled_from(["tabs", "spaces"]),
+    ),
+    st.builds(
+        lambda token, claimed, text: FinishAndClaimExtractions(
+            finish=FinishExtractions(
+                finishes=(
+                    FinishExtraction(
+                        token=token,
+                        input_digest="input",
+                        extractor=ExtractorId(name="builtin", version=1),
+                        draft=draft(text),
+                    ),
+                )
+            ),
+            claim=ClaimExtractions(
+                tokens=(claimed,), owner=terms(token).owner, lease_ms=60_000, eligibility=EVERYTHING
+            ),
+        ),
+        TOKENS,
         TOKENS,
         st.sampled_from(["tabs", "spaces"]),
     ),

@@ -11,7 +11,6 @@ import math
 import random
 from contextlib import aclosing
 from pathlib import Path
-from typing import TypeVar
 
 import attrs
 import structlog
@@ -20,7 +19,6 @@ import trio
 from config.settings import EXTRACTION_LEASE_MS, Settings
 from state.errors import StoreError
 from state.ids import OwnershipToken
-from state.messages.base import Request
 from state.messages.extraction import (
     NO_TOKENS,
     ClaimExtraction,
@@ -43,10 +41,12 @@ from state.messages.extraction import (
     ReopenForExtractor,
     TokenUsage,
 )
+from state.messages.extraction_batches import ClaimExtractions
 from state.messages.leases import ClaimTerms, NotOwner
 from state.rollouts import Conversation, plain_reason, read_conversation
 from state.store import StateHandle
 from workers.extraction.allowance import allowance_of
+from workers.extraction.ending import Claim, end_and_claim, record
 from workers.lease_keeper import GIVE_BACK_SECONDS_MAX, HeldLease, LeaseLostError, give_back, hold_lease
 from workers.models.choose import provider_named
 from workers.models.protocol import (
@@ -63,17 +63,12 @@ from workers.redaction import redact
 
 log = structlog.get_logger(__name__)
 
-ReplyT = TypeVar("ReplyT")
-
 IDLE_POLL_SECONDS_MAX = 2.0
 """How long a slot with nothing to do waits before it looks again. Looking costs one small transaction."""
 
 PAUSE_SECONDS_MIN = 30.0
 PAUSE_SECONDS_MAX = 3_600.0
 """How long nothing is claimed after the model was not available; doubles from the one to the other."""
-
-RECORD_AGAIN_SECONDS = (1.0, 2.0, 4.0, 8.0)
-"""Waits before a busy store is asked again to record what was paid for."""
 
 
 @attrs.frozen(kw_only=True)
@@ -140,7 +135,13 @@ class Extraction:
                 nursery.start_soon(self._serve, f"extraction-{slot}")
 
     async def _serve(self, worker: str) -> None:
+        claim: Claim | None = None
         while True:
+            if claim is not None:
+                # It came with the end of the job before it.
+                self._count("claimed")
+                claim = await self._work(worker, claim)
+                continue
             if self._until_done and self.unavailable is not None:
                 return
             await trio.sleep_until(self._paused_until)
@@ -161,8 +162,7 @@ class Extraction:
                 due_seconds = (claimed.next_due_in_ms or 0) / 1000 or IDLE_POLL_SECONDS_MAX
                 await trio.sleep(min(due_seconds, IDLE_POLL_SECONDS_MAX))
                 continue
-            self._count("claimed")
-            await self._work(claimed, token, claimed_boot_ms)
+            claim = Claim(job=claimed, token=token, claimed_boot_ms=claimed_boot_ms)
 
     async def _claim(
         self, worker: str, token: OwnershipToken
@@ -175,21 +175,26 @@ class Extraction:
             self._allowance.take()
         return claimed
 
-    async def _work(self, job: ExtractionClaimed, token: OwnershipToken, claimed_boot_ms: int) -> None:
+    async def _work(self, worker: str, claim: Claim) -> Claim | None:
+        """Do one job; answer the claim of the next one, if one came with the end of this one."""
+        job, token = claim.job, claim.token
+        following: Claim | None = None
         renewal = RenewExtraction(token=token, lease_ms=EXTRACTION_LEASE_MS)
         try:
             async with hold_lease(
-                self._handle, renewal, lease_ms=EXTRACTION_LEASE_MS, claimed_boot_ms=claimed_boot_ms
+                self._handle, renewal, lease_ms=EXTRACTION_LEASE_MS, claimed_boot_ms=claim.claimed_boot_ms
             ) as held:
                 finish = await self._extract(job, token, held)
                 # Not confirmed before: the token decides in the transaction that saves, also after a long sleep, and
                 # what was paid for is saved when a stop comes with it.
-                reply = await self._record(finish, finish.usage)
+                reply, following = await self._end(worker, finish)
         except LeaseLostError as lost:
             log.warning("extraction abandoned", thread=job.thread_id, reason=str(lost))
         except trio.Cancelled:
             with trio.CancelScope(shield=True, deadline=trio.current_time() + GIVE_BACK_SECONDS_MAX):
                 await give_back(self._handle, ReleaseExtraction(token=token))
+                if following is not None:
+                    await give_back(self._handle, ReleaseExtraction(token=following.token))
             raise
         except StoreError:
             raise
@@ -204,29 +209,23 @@ class Extraction:
             await self._fail(job, token, ModelTransientError(f"{type(error).__name__}: {error}"))
         else:
             self._note_finish(job, finish, reply)
+        return following
 
-    async def _record(self, request: Request[ReplyT], usage: TokenUsage) -> ReplyT:
-        """Ask to record how the job ended, also when cancelled meanwhile: what was paid for is not thrown away.
+    async def _end(self, worker: str, finish: FinishExtraction) -> tuple[ExtractionFinished | NotOwner, Claim | None]:
+        """Record how the job ended, and claim the next one in the same message.
 
-        A request that was cancelled has been withdrawn, so it is asked once more; had it not been, the second one
-        would change nothing. A store that is busy is asked again for a while, which the lease outlasts.
+        Where claims are counted they are asked alone, one slot at a time; and while the model is not available none is.
         """
-        try:
-            for wait_seconds in RECORD_AGAIN_SECONDS:
-                try:
-                    return await self._handle.ask(request)
-                except StoreError as error:
-                    if not error.retryable:
-                        raise
-                await trio.sleep(wait_seconds)
-            return await self._handle.ask(request)
-        except trio.Cancelled:
-            with trio.CancelScope(shield=True, deadline=trio.current_time() + GIVE_BACK_SECONDS_MAX):
-                await self._handle.ask(request)
-            raise
-        except StoreError:
-            log.error("what the model answered could not be recorded", **attrs.asdict(usage))
-            raise
+        if self._allowance.left is not None or self.unavailable is not None:
+            return await record(self._handle, finish, finish.usage), None
+        claim = ClaimExtractions(
+            tokens=(self._handle.mint_token(),),
+            owner=self._handle.owner(worker),
+            lease_ms=EXTRACTION_LEASE_MS,
+            eligibility=self._eligibility,
+            running_max=self._running_max,
+        )
+        return await end_and_claim(self._handle, finish, claim)
 
     def _pause(self, error: ModelUnavailableError) -> None:
         """Claim nothing for a while: what is wrong is not the jobs, and asking again and again does not help.
@@ -273,7 +272,8 @@ class Extraction:
 
     async def _fail(self, job: ExtractionClaimed, token: OwnershipToken, error: ModelError) -> None:
         reason = redact(str(error))
-        reply = await self._record(
+        reply = await record(
+            self._handle,
             FailExtraction(
                 token=token,
                 failure=error.failure,

@@ -1,5 +1,5 @@
 """Every mutation, by its subject."""
 
-from tests.mutation.catalogue import consolidation, extraction, leases, scans
+from tests.mutation.catalogue import batches, consolidation, extraction, leases, scans
 
-MUTATIONS = (*leases.MUTATIONS, *scans.MUTATIONS, *extraction.MUTATIONS, *consolidation.MUTATIONS)
+MUTATIONS = (*leases.MUTATIONS, *scans.MUTATIONS, *extraction.MUTATIONS, *consolidation.MUTATIONS, *batches.MUTATIONS)

@@ -60,11 +60,7 @@ MUTATIONS = (
     Mutation(
         name="extraction-finished-for-everybody",
         bug="Finishing one job ends all that run.",
-        edits=(
-            Edit(
-                inside=("finish_extraction",), old='        f"{_OWNED}",', new="        \" WHERE status = 'running'\","
-            ),
-        ),
+        edits=(Edit(inside=("END_JOB",), old='    f"{_OWNED}"', new="    \" WHERE status = 'running'\""),),
         tests=OWNERSHIP,
     ),
     Mutation(
@@ -94,7 +90,7 @@ MUTATIONS = (
     Mutation(
         name="attempts-do-not-count-at-the-claim",
         bug="A claim does not count as an attempt, so a job that kills its worker is tried for ever.",
-        edits=(Edit(inside=("_grant",), old=" attempts = :attempt,", new=""),),
+        edits=(Edit(inside=("GRANT_JOB",), old=" attempts = :attempt,", new=""),),
         tests=ATTEMPTS,
     ),
     Mutation(

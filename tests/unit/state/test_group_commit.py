@@ -141,7 +141,27 @@ def test_failing_request_rolls_back_alone_and_costs_nobody_else(store: DirectSto
     assert replies[0] == "a"
     assert isinstance(replies[1], RuleFailedError)
     assert replies[2] == "b"
-    assert len(store.batches) == 1
+    assert processes() == {"a", "b"}
+
+
+def test_second_failure_of_a_batch_does_not_run_the_others_again(store: DirectStore, processes: Processes) -> None:
+    runs = 0
+
+    async def insert_and_count(tx: Transaction, at: Instant) -> str:
+        nonlocal runs
+        runs += 1
+        await insert("a")(tx, at)
+        return f"run {runs}"
+
+    def failing() -> Probe:
+        return Probe(then_raise(insert("bad"), ValueError("a bug")))
+
+    replies = store.ask_all(Probe(insert_and_count), Probe(plain(lambda: None)), failing())
+    assert replies[0] == "run 2"
+
+    replies = store.ask_all(failing(), failing(), failing(), Probe(insert("b")))
+
+    assert [type(reply) for reply in replies[:3]] == [RuleFailedError] * 3
     assert processes() == {"a", "b"}
 
 

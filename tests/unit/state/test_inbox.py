@@ -4,7 +4,7 @@ from typing import cast
 
 import trio
 
-from state.inbox import Inbox, Ticket
+from state.inbox import BATCHES_BEFORE_BULK_MAX, Inbox, Ticket
 from tests.fakes.probe import BeginningProbe, BulkProbe, Probe, UrgentProbe, insert
 
 _NOBODY = cast(trio.lowlevel.Task, None)
@@ -45,6 +45,43 @@ def test_request_that_would_have_begun_a_batch_can_be_taken_back() -> None:
 
     assert inbox.withdraw(beginning) is True
     assert inbox.pick() is None
+
+
+def test_bulk_write_shares_no_batch_with_others() -> None:
+    inbox = Inbox()
+    claim, bulk, second = ticket(), ticket(BulkProbe), ticket(BulkProbe)
+    for one in (bulk, second, claim):
+        inbox.put(one)
+
+    assert inbox.pick() is claim
+    assert inbox.pick(within_batch=True) is None
+    assert inbox.pick() is bulk
+    assert inbox.pick(within_batch=True) is second
+
+
+def test_batch_of_bulk_writes_ends_when_another_request_waits() -> None:
+    inbox = Inbox()
+    bulk, second, urgent = ticket(BulkProbe), ticket(BulkProbe), ticket(UrgentProbe)
+    inbox.put(bulk)
+    inbox.put(second)
+
+    assert inbox.pick() is bulk
+    inbox.put(urgent)
+    assert inbox.pick(within_batch=True) is None
+    assert inbox.pick() is urgent
+    assert inbox.pick() is second
+
+
+def test_bulk_write_has_its_turn_though_others_never_cease() -> None:
+    inbox = Inbox()
+    bulk = ticket(BulkProbe)
+    inbox.put(bulk)
+    picked: list[Ticket | None] = []
+    while bulk not in picked:
+        inbox.put(ticket(UrgentProbe))
+        picked.append(inbox.pick())
+
+    assert len(picked) == BATCHES_BEFORE_BULK_MAX + 1
 
 
 def test_empty_inbox_gives_nothing() -> None:

@@ -17,7 +17,7 @@ from state.messages.jobs import ListJobs
 from state.store import StateHandle, open_store
 from tests.fakes.codex_home import CodexHome
 from workers.backfill import scan
-from workers.extraction import Extraction, worker
+from workers.extraction import Extraction, ending
 from workers.models.builtin import BuiltinProvider
 from workers.models.protocol import ExtractionAnswer, ExtractionTask
 from workers.progress import NoProgress
@@ -82,7 +82,7 @@ async def test_worker_that_starts_again_goes_on_with_what_is_left(indexed: State
 async def test_answer_is_recorded_although_the_store_is_busy_for_a_while(
     indexed: StateHandle, home: CodexHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "RECORD_AGAIN_SECONDS", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(ending, "RECORD_AGAIN_SECONDS", (0.0, 0.0, 0.0))
     busy = 3
     ask = StateHandle.ask
 
