@@ -67,8 +67,9 @@ FROM chosen
 _FILES = """
 INSERT INTO rollout_files (path, archived, size_bytes, mtime_ns, inode, status, reason, thread_id, offset_bytes,
     head_digest, tail_digest, fold_state, lines_skipped, attempts, next_attempt_at_ms, registered_at_ms, read_at_ms)
-SELECT rollout_path, archived_at_ms IS NOT NULL, 25000, updated_at_ms * 1000000, rowid, CASE WHEN is_file_gone THEN 'vanished' ELSE
-    'indexed' END, CASE WHEN is_file_gone THEN 'the file is gone' END, id, 25000, printf('%032x', rowid),
+SELECT rollout_path, archived_at_ms IS NOT NULL, 25000, updated_at_ms * 1000000, rowid,
+    CASE WHEN is_file_gone THEN 'vanished' ELSE 'indexed' END,
+    CASE WHEN is_file_gone THEN 'the file is gone' END, id, 25000, printf('%032x', rowid),
     printf('%032x', rowid), zeroblob(200), 0, 0, NULL, updated_at_ms, updated_at_ms
 FROM threads
 """

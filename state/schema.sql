@@ -287,6 +287,9 @@ CREATE INDEX rollout_files_by_thread ON rollout_files (thread_id, status);
 CREATE INDEX rollout_files_troubled ON rollout_files (path DESC)
     WHERE status IN ('shadowed', 'skipped', 'failed', 'vanished') OR (status = 'indexed' AND reason IS NOT NULL);
 
+CREATE INDEX scopes_backing_off ON scopes (next_attempt_at_ms)
+    WHERE inputs_mark > consolidated_mark AND next_attempt_at_ms IS NOT NULL;
+
 CREATE INDEX scopes_by_name ON scopes ('consolidation:' || scope_kind || ':' || scope_key);
 
 CREATE INDEX scopes_by_owner ON scopes (owner_process) WHERE owner_process IS NOT NULL;
@@ -295,6 +298,8 @@ CREATE UNIQUE INDEX scopes_by_token ON scopes (ownership_token) WHERE ownership_
 
 CREATE INDEX scopes_dirty ON scopes (scope_kind = 'home', coalesce(source_at_ms, 0) DESC, scope_kind, scope_key)
     WHERE inputs_mark > consolidated_mark;
+
+CREATE INDEX scopes_resting ON scopes (finished_at_ms) WHERE inputs_mark > consolidated_mark AND reason IS NULL;
 
 CREATE INDEX threads_by_nested_source ON threads (source) WHERE source_class <> source;
 

@@ -124,6 +124,9 @@ CREATE INDEX memories_selected ON memories (scope_kind, scope_key, thread_id) WH
 DROP INDEX scopes_dirty;
 CREATE INDEX scopes_dirty ON scopes (scope_kind = 'home', coalesce(source_at_ms, 0) DESC, scope_kind, scope_key)
     WHERE inputs_mark > consolidated_mark;
+CREATE INDEX scopes_backing_off ON scopes (next_attempt_at_ms)
+    WHERE inputs_mark > consolidated_mark AND next_attempt_at_ms IS NOT NULL;
+CREATE INDEX scopes_resting ON scopes (finished_at_ms) WHERE inputs_mark > consolidated_mark AND reason IS NULL;
 CREATE INDEX scopes_by_name ON scopes ('consolidation:' || scope_kind || ':' || scope_key);
 CREATE INDEX scopes_by_owner ON scopes (owner_process) WHERE owner_process IS NOT NULL;
 

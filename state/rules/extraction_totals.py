@@ -49,6 +49,7 @@ async def _tokens(tx: Transaction) -> TokenUsage:
         "SELECT coalesce(sum(input_tokens), 0) AS input_tokens,"
         " coalesce(sum(cached_input_tokens), 0) AS cached_input_tokens,"
         " coalesce(sum(output_tokens), 0) AS output_tokens, coalesce(sum(model_calls), 0) AS model_calls"
-        " FROM extraction_jobs",
+        " FROM extraction_jobs INDEXED BY extraction_jobs_paid"
+        " WHERE input_tokens + cached_input_tokens + output_tokens + model_calls > 0",
     )
     return usage or TokenUsage()
