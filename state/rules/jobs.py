@@ -22,6 +22,7 @@ from state.rules.consolidation_claims import scope_row, why_not_now
 from state.rules.eligibility import stored_sources
 from state.rules.prefixes import SIMILAR_MAX
 from state.rules.scopes import CWD_KIND
+from state.rules.source_classes import why_not_chosen
 from state.transaction import SqlValue, Transaction
 
 _EXTRACTION_ID, _CONSOLIDATION_ID = "extraction:", "consolidation:"
@@ -238,7 +239,7 @@ async def _why_thread_waits(tx: Transaction, row: JobRow, eligibility: Eligibili
     if thread.memory_mode != "enabled":
         return f"memory is {thread.memory_mode}"
     if thread.source not in stored_sources(eligibility):
-        return f"source {thread.source} is not chosen"
+        return why_not_chosen(thread.source)
     if age_ms < eligibility.idle_ms:
         return "not idle long enough"
     if eligibility.age_ms_max is not None and age_ms > eligibility.age_ms_max:
@@ -258,9 +259,9 @@ async def get_back_offs(tx: Transaction, request: GetBackOffs, at: Instant) -> B
     """Count what waits for its next attempt, and say when the first one is."""
     extractions = await tx.one(
         _BackOff,
-        "SELECT count(*) AS jobs, min(j.next_attempt_at_ms) AS next_attempt_at_ms FROM extraction_jobs j"
-        " JOIN threads t ON t.id = j.thread_id WHERE j.status IN ('pending', 'retry') AND j.status = 'retry'"
-        " AND j.next_attempt_at_ms > :wall_ms AND t.archived_at_ms IS NULL AND t.memory_mode = 'enabled'",
+        "SELECT count(*) AS jobs, min(next_attempt_at_ms) AS next_attempt_at_ms FROM extraction_jobs"
+        " INDEXED BY extraction_jobs_backing_off WHERE status IN ('pending', 'retry') AND status = 'retry'"
+        " AND next_attempt_at_ms IS NOT NULL AND next_attempt_at_ms > :wall_ms AND eligible_source IS NOT NULL",
         wall_ms=at.wall_ms,
     )
     consolidations = await tx.one(

@@ -15,6 +15,7 @@ import attrs
 
 from state.ids import ThreadId
 from state.messages.threads import ThreadDirection, ThreadFilter, ThreadSort
+from state.rules.source_classes import class_of
 from state.transaction import SqlValue, Transaction, in_list
 
 SORT_COLUMN = {
@@ -60,12 +61,6 @@ class _Group:
         """Taken apart again: archived or not, the length of the provider's name, the provider, the class."""
         _, length, rest = self.listing_group.split(":", 2)
         return rest[: int(length)], rest[int(length) :]
-
-
-def class_of(source: str) -> str:
-    """The class of a source, as the column source_class has it: what stands before an object within an object."""
-    inner = source.find("{", 1) if source.startswith("{") else -1
-    return source if inner < 0 else source[: inner + 1]
 
 
 async def listed_ids(tx: Transaction, request: ThreadFilter, limit: int) -> list[ThreadId]:

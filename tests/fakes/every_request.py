@@ -26,7 +26,7 @@ from state.messages import (
     threads,
 )
 from state.messages.base import Request
-from state.rollouts.model import DynamicTool
+from state.rollouts.model import DynamicTool, UnreadablePath
 from tests.fakes.memory_state import terms
 from tests.fakes.readings import facts, found, path_of, read, thread_id
 
@@ -94,7 +94,7 @@ def of_the_state(known: ThreadId) -> Sequence[Request[Any]]:
         backfill.ClaimBackfill(terms=at_work),
         backfill.RenewBackfill(token=SCAN, lease_ms=60_000),
         backfill.RegisterRollouts(
-            token=SCAN, found=(file,), unreadable=(backfill.RolloutUnreadable(path="sessions/x", reason="torn"),)
+            token=SCAN, found=(file,), unreadable=(UnreadablePath(path="sessions/x", reason="torn"),)
         ),
         backfill.FindKnownRollouts(paths=(file.path,)),
         backfill.ListKnownRollouts(below="sessions"),
