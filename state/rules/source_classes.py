@@ -29,6 +29,6 @@ def sql_why_not_chosen(column: str) -> str:
     """The same, as SQL."""
     inner = f"instr(substr({column}, 2), '{{')"
     return (
-        f"'source ' || CASE WHEN substr({column}, 1, 1) = '{{' AND {inner} > 0"
+        f"'source ' || CASE WHEN substr({column}, 1, 1) = '{{' AND {inner} > 0 AND 1 + {inner} < length({column})"
         f" THEN substr({column}, 1, 1 + {inner}) || '{_MORE}' ELSE {column} END || ' is not chosen'"
     )
