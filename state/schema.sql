@@ -248,7 +248,8 @@ CREATE TABLE workers (
     PRIMARY KEY (process_uuid, worker)
 ) STRICT;
 
-CREATE INDEX extraction_jobs_backing_off ON extraction_jobs (eligible_source, next_attempt_at_ms, content_at_ms)
+CREATE INDEX extraction_jobs_backing_off
+    ON extraction_jobs (eligible_source, next_attempt_at_ms, content_at_ms, status)
     WHERE status IN ('pending', 'retry') AND next_attempt_at_ms IS NOT NULL;
 
 CREATE INDEX extraction_jobs_by_status ON extraction_jobs (status, thread_id, scope_kind, scope_key);

@@ -102,7 +102,8 @@ CREATE INDEX extraction_jobs_waiting
     ON extraction_jobs (status, eligible_source, content_at_ms DESC, thread_id DESC, scope_kind, scope_key,
         next_attempt_at_ms)
     WHERE status IN ('pending', 'retry');
-CREATE INDEX extraction_jobs_backing_off ON extraction_jobs (eligible_source, next_attempt_at_ms, content_at_ms)
+CREATE INDEX extraction_jobs_backing_off
+    ON extraction_jobs (eligible_source, next_attempt_at_ms, content_at_ms, status)
     WHERE status IN ('pending', 'retry') AND next_attempt_at_ms IS NOT NULL;
 DROP INDEX extraction_jobs_by_status;
 CREATE INDEX extraction_jobs_by_status ON extraction_jobs (status, thread_id, scope_kind, scope_key);
