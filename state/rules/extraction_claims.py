@@ -219,7 +219,12 @@ async def _waiting_job(tx: Transaction, status: str, eligibility: Eligibility, a
     if waiting is None:
         return None
     sql, parameters = waiting
-    return await tx.one(_Candidate, f"{_CANDIDATE} WHERE j.rowid = ({sql})", **parameters)
+    return await tx.one(
+        _Candidate,
+        f"{_CANDIDATE} WHERE j.rowid IN ({sql})"
+        " ORDER BY j.content_at_ms DESC, j.thread_id DESC, j.scope_kind, j.scope_key LIMIT 1",
+        **parameters,
+    )
 
 
 async def _stale_job(
