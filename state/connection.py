@@ -94,6 +94,10 @@ def _prepare_writer(connection: apsw.Connection, synchronous: Synchronous) -> No
     _pragma(connection, f"synchronous = {synchronous}")
     # Off by default in SQLite for compatibility with old files; our cascades need it.
     _pragma(connection, "foreign_keys = ON")
+    # Each request, and each statement with a trigger, can be undone alone: SQLite copies the pages that it is about to
+    # change, and to a temporary file as soon as they are more than a few. In memory recording is a fifth faster; they
+    # are as many as one request changes.
+    _pragma(connection, "temp_store = MEMORY")
     # A WAL that grew in a burst is cut back at the next checkpoint instead of staying large for ever.
     _pragma(connection, f"journal_size_limit = {16 * 1024 * 1024}")
 
