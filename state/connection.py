@@ -101,6 +101,10 @@ def _prepare_writer(connection: apsw.Connection, synchronous: Synchronous) -> No
     # A statement is planned once. SQLite would else plan anew, at every use, each one whose parameter is compared
     # with a column of a partial index: claiming and finishing a job spent four fifths of its time in that.
     connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
+    # Each request, and each statement with a trigger, can be undone alone: SQLite copies the pages that it is about to
+    # change, and to a temporary file as soon as they are more than a few. In memory recording is a fifth faster; they
+    # are as many as one request changes.
+    _pragma(connection, "temp_store = MEMORY")
     # A WAL that grew in a burst is cut back at the next checkpoint instead of staying large for ever.
     _pragma(connection, f"journal_size_limit = {16 * 1024 * 1024}")
 

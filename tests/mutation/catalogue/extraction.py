@@ -142,10 +142,11 @@ MUTATIONS = (
         bug="A job that waits for its next attempt is claimed at once.",
         edits=(
             Edit(
-                inside=("_waiting_job",),
-                old="j.next_attempt_at_ms <= :wall_ms",
-                new="j.next_attempt_at_ms <= :wall_ms + 1",
+                inside=("next_waiting",),
+                old="w.next_attempt_at_ms <= :wall_ms",
+                new="w.next_attempt_at_ms <= :wall_ms + 1",
             ),
+            Edit(inside=("next_waiting",), old=":wall_ms >= coalesce", new=":wall_ms + 1 >= coalesce"),
         ),
         tests=ATTEMPTS,
     ),

@@ -81,6 +81,7 @@ def test_writer_has_every_setting_that_the_promises_need(writer: apsw.Connection
     assert writer.pragma("journal_mode") == "wal"
     assert writer.pragma("synchronous") == 2, "FULL"
     assert writer.pragma("foreign_keys") == 1
+    assert writer.pragma("temp_store") == 2, "MEMORY"
     assert writer.pragma("journal_size_limit") == 16 * 1024 * 1024
 
 
