@@ -67,8 +67,12 @@ def _recorded(deed: Deed) -> None:
             if now.status != "pending" or deed.after.leases[key] != freed(deed.before.leases[key]):
                 raise WrongError(f"the job of {thread} moved to {now.scope_key}, and is {deed.after.leases[key]}")
             continue
-        grown = deed.after.revisions[thread] > deed.before.revisions[thread]
-        if (job.status == "running" or not grown) and (now != job or deed.after.leases[key] != deed.before.leases[key]):
+        # New is what nobody has claimed or done yet, also where it was recorded while the job was in work.
+        seen = job.done_revision if job.claimed_revision is None else job.claimed_revision
+        is_new = seen is not None and deed.after.revisions[thread] > seen
+        if (job.status == "running" or not is_new) and (
+            now != job or deed.after.leases[key] != deed.before.leases[key]
+        ):
             raise WrongError(f"the job of {thread} was {job}, and is {now}")
 
 

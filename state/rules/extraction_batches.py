@@ -27,9 +27,9 @@ from state.messages.extraction_batches import (
 )
 from state.messages.leases import ClaimTerms, NotOwner
 from state.rules import leases
-from state.rules.eligibility import eligible_clause
 from state.rules.extraction import END_JOB, end_parameters, finish_extraction
 from state.rules.extraction_claims import GRANT_JOB, claim_extraction
+from state.rules.waiting_jobs import first_waiting
 from state.transaction import SqlValue, Transaction, in_list
 
 
@@ -82,11 +82,9 @@ _WAITING = (
     " j.done_version, t.rollout_path, t.content_revision,"
     " CASE WHEN j.claimed_revision IS t.content_revision THEN j.attempts ELSE 0 END AS attempts,"
     " CASE WHEN j.claimed_revision IS t.content_revision THEN j.given_back ELSE 0 END AS given_back"
-    " FROM extraction_jobs j INDEXED BY extraction_jobs_waiting JOIN threads t ON t.id = j.thread_id"
-    " WHERE j.status IN ('pending', 'retry') AND j.status = 'pending'"
-    f" AND j.{leases.CAN_BE_FENCED} AND (j.next_attempt_at_ms IS NULL OR j.next_attempt_at_ms <= :wall_ms) AND "
+    " FROM extraction_jobs j JOIN threads t ON t.id = j.thread_id WHERE j.rowid IN ({rowids})"
+    " ORDER BY j.content_at_ms DESC, j.thread_id DESC, j.scope_kind, j.scope_key LIMIT :limit"
 )
-_NEWEST_FIRST = " ORDER BY j.content_at_ms DESC, j.thread_id DESC, j.scope_kind, j.scope_key LIMIT :limit"
 
 _STALE = f"SELECT count(*) FROM extraction_jobs WHERE status = 'running' AND NOT ({leases.HELD})"
 _HELD = f"SELECT count(*) FROM extraction_jobs WHERE status = 'running' AND {leases.HELD}"
@@ -124,8 +122,11 @@ async def _claim_together(tx: Transaction, request: ClaimExtractions, at: Instan
         room = min(room, request.running_max - await tx.count(_HELD, **held))
     if room <= 0:
         return []
-    clause, parameters = eligible_clause(request.eligibility, at)
-    waiting = await tx.all(_granted, _WAITING + clause + _NEWEST_FIRST, **parameters, wall_ms=at.wall_ms, limit=room)
+    first = first_waiting("pending", request.eligibility, at)
+    if first is None:
+        return []
+    sql, parameters = first
+    waiting = await tx.all(_granted, _WAITING.format(rowids=sql), **parameters, limit=room)
     grant = leases.grants_parameters(request.owner, request.lease_ms, at)
     grants: list[dict[str, SqlValue]] = []
     jobs: list[ExtractionClaimed] = []

@@ -11,6 +11,7 @@ from state.messages import (
     consolidation,
     drift,
     extraction,
+    extraction_batches,
     extraction_claims,
     job_control,
     jobs,
@@ -67,6 +68,12 @@ def _listings() -> list[Request[Any]]:
             )
         )
     return found_all
+
+
+def _finished(token: str) -> extraction.FinishExtraction:
+    return extraction.FinishExtraction(
+        token=OwnershipToken(token), input_digest="digest", extractor=EXTRACTOR, draft=DRAFT
+    )
 
 
 def of_the_state(known: ThreadId) -> Sequence[Request[Any]]:
@@ -164,6 +171,21 @@ def of_the_state(known: ThreadId) -> Sequence[Request[Any]]:
         extraction.ClaimExtraction(
             terms=terms("none"), eligibility=extraction.Eligibility(sources=("nowhere",), idle_ms=0, age_ms_max=None)
         ),
+        extraction_batches.ClaimExtractions(
+            tokens=(OwnershipToken("six"), OwnershipToken("seven")),
+            owner=mine.owner,
+            lease_ms=60_000,
+            eligibility=EVERYTHING,
+            running_max=8,
+        ),
+        extraction_batches.FinishExtractions(finishes=(_finished("six"), _finished("seven"))),
+        extraction_batches.FinishAndClaimExtractions(
+            finish=extraction_batches.FinishExtractions(finishes=(_finished("six"),)),
+            claim=extraction_batches.ClaimExtractions(
+                tokens=(OwnershipToken("eight"),), owner=mine.owner, lease_ms=60_000, eligibility=EVERYTHING
+            ),
+        ),
+        extraction.ReleaseExtraction(token=OwnershipToken("eight")),
         extraction_claims.ClaimExtractionOf(
             thread_id=NEW, scope=Scope(kind="tag", key="x"), terms=terms("five", process=PROCESS), running_max=8
         ),

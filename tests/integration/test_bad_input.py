@@ -341,7 +341,7 @@ def test_damage_that_only_a_reader_meets_is_said_and_the_next_start_begins_anew(
     home.session().user(WISH)
     memoryd.once()
     with apsw.Connection(str(memoryd.state_dir / "state.sqlite")) as connection:
-        root = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'rollout_files'").get
+        root = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'rollout_files_by_status'").get
         size = connection.pragma("page_size")
     connection.close()
     with open(memoryd.state_dir / "state.sqlite", "r+b") as file:

@@ -349,7 +349,9 @@ def test_damage_deep_in_the_database_is_set_aside_by_the_start_after_the_repair(
     database = indexed.state_dir / "state.sqlite"
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        (page,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'threads_by_cwd'").fetchone()
+        (page,) = connection.execute(
+            "SELECT rootpage FROM sqlite_schema WHERE name = 'threads_of_cwd_by_creation'"
+        ).fetchone()
         (size,) = connection.execute("PRAGMA page_size").fetchone()
     with database.open("r+b") as file:
         file.seek((page - 1) * size)

@@ -9,7 +9,14 @@ from chaos.requests.law import one_request_does_what_it_says
 from chaos.rows import Job, Lease, Memory, RowKey, Rows, ScopeState
 from chaos.step import Ledger, Step
 from state.ids import OwnershipToken, ProcessUuid, Scope
-from state.messages.backfill import BackfillClaimed, BackfillHeld, ClaimBackfill, RegisterRollouts
+from state.messages.backfill import (
+    BackfillClaimed,
+    BackfillHeld,
+    ClaimBackfill,
+    RecordRollouts,
+    RegisterRollouts,
+    RolloutsRecorded,
+)
 from state.messages.consolidation import ConsolidationUnchanged, MarkScopeDirty, PublishConsolidation, ScopeMarked
 from state.messages.extraction import DeadLettered, FailExtraction, FailureClass, RenewExtraction, RetryScheduled
 from state.messages.leases import ClaimTerms, NotOwner, Owner, Renewed
@@ -129,6 +136,24 @@ def test_failure_counts_as_its_kind_says() -> None:
     assert failed(FailureClass.TRANSIENT, late, **waits)
     assert not failed(FailureClass.UNAVAILABLE, late, given_back=1, **waits)
     assert failed(FailureClass.UNAVAILABLE, late, given_back=0, **waits)
+
+
+def test_reading_opens_a_job_for_content_that_nobody_has_claimed_and_for_nothing_else() -> None:
+    key: RowKey = ("extraction", "thread")
+    scan = HELD._replace(token="token-s")
+    given_back = RUNNING._replace(status="pending", given_back=1)
+    opened = Job("pending", 0, 0, None, None, None, None, "/shop")
+    request = RecordRollouts(token=OwnershipToken("token-s"), model_provider_default="openai", outcomes=())
+    reply = RolloutsRecorded(indexed=1, shadowed=0, skipped=0, failed=0)
+
+    def read(job: Job, now: Job, *, revision: int) -> list[str]:
+        # The content was there before this reading: it was recorded while somebody worked on the job.
+        before = rows(leases={SCAN: scan, key: FREE}, jobs={"thread": job}, revisions={"thread": revision})
+        return found(request, reply, before, attrs.evolve(before, jobs={"thread": now}))
+
+    assert not read(given_back, opened, revision=2)
+    assert read(given_back, opened, revision=1)
+    assert read(RUNNING, opened, revision=2)
 
 
 def test_publishing_covers_what_the_claim_saw_and_leaves_other_scopes_and_memories_alone() -> None:

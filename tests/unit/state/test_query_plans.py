@@ -23,6 +23,7 @@ from state.messages import (
     consolidation,
     drift,
     extraction,
+    extraction_batches,
     jobs,
     logs,
     memories,
@@ -71,6 +72,14 @@ BOUNDED: dict[type[Request[Any]], Meant] = {
     extraction.ClaimExtraction: (
         r"SCAN extraction_jobs|USE TEMP B-TREE FOR ORDER BY",
         "the jobs that run now, by the end of their lease",
+    ),
+    extraction_batches.ClaimExtractions: (
+        r"SCAN extraction_jobs|USE TEMP B-TREE FOR ORDER BY",
+        "the jobs that run now, and as many of each chosen source as were asked for",
+    ),
+    extraction_batches.FinishAndClaimExtractions: (
+        r"SCAN extraction_jobs|USE TEMP B-TREE FOR ORDER BY",
+        "as for ClaimExtractions",
     ),
     retention.PruneMemories: (r"USE TEMP B-TREE FOR DISTINCT", "what is too old by now and not pruned yet"),
     memories.GetMemories: (r"USE TEMP B-TREE FOR ORDER BY", "the memories of one thread"),
