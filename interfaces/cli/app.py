@@ -15,7 +15,7 @@ from pathlib import Path
 from cyclopts import App, CycloptsError, Parameter
 
 from config.version import VERSION
-from interfaces.cli import chaos, doctor, jobs, logs, memories, once, paths, publish, run, status, threads
+from interfaces.cli import chaos, doctor, jobs, logs, memories, once, paths, publish, run, serve, status, threads
 from interfaces.cli.errors import (
     EXIT_FAILED,
     EXIT_INTERNAL,
@@ -43,6 +43,7 @@ def build_app(service: Service) -> App:
     )
     once.add_to(app, service)
     run.add_to(app, service)
+    serve.add_to(app, service)
     publish.add_to(app, service)
     status.add_to(app, service)
     doctor.add_to(app, service)

@@ -5,6 +5,6 @@ lines -> messages -> connection -> methods -> handlers -> answers
 """
 
 from interfaces.rpc.connection import Connection
-from interfaces.rpc.host import Host
+from interfaces.rpc.host import Defaults, Host
 
-__all__ = ["Connection", "Host"]
+__all__ = ["Connection", "Defaults", "Host"]
