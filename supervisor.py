@@ -26,6 +26,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 
 import structlog
 import trio
@@ -262,6 +263,11 @@ class _Memoryd:
         # Around everything else, so that the last words are stored too.
         async with keeping_logs(self.log_queue, StateFolder(path=paths.state_dir)) as logs:
             return await run(paths, settings, opened=lambda: commands.opened_store(paths, logs.begin))
+
+    async def serve(self, paths: Paths, settings: Settings, socket: Path | None) -> int:
+        import serving
+
+        return await serving.serve(paths, settings, socket)
 
     redact = staticmethod(_redacted)
 

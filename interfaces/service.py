@@ -216,6 +216,10 @@ class Service(Protocol):
         """Serve until stopped; answer the exit code."""
         ...
 
+    async def serve(self, paths: Paths, settings: Settings, socket: Path | None) -> int:
+        """Answer JSON-RPC at a socket, or without one at stdin and stdout; answer the exit code."""
+        ...
+
     async def publish(self, paths: Paths, *, dry_run: bool, undo: bool) -> PublishReport:
         """Write the memories into the Codex home, say what that would do, or take them out again."""
         ...

@@ -3,18 +3,14 @@
 import contextlib
 import os
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import apsw
 import attrs
 
+from state.codex_config import read_codex_config
 from state.codex_copy import COPY_BYTES_MAX, CodexDatabaseError, open_codex_copy
-from state.rollouts.regular import RegularFile, plain_reason
-
-CONFIG_BYTES_MAX = 1 << 20
-"""Of Codex's configuration; a person wrote it."""
 
 _STATE_NAME = re.compile(r"state_([0-9]{1,9})\.sqlite", re.ASCII)
 
@@ -51,17 +47,10 @@ def find_codex_database(codex_home: Path, environment: Mapping[str, str]) -> Cod
 
 
 def _sqlite_home(codex_home: Path) -> tuple[str, str | None]:
-    try:
-        # Where people keep their settings elsewhere this is a link, which Codex follows, too.
-        with RegularFile(os.path.realpath(os.path.join(codex_home, "config.toml"))) as file:
-            text = os.pread(file.descriptor, CONFIG_BYTES_MAX, 0).decode()
-        value = tomllib.loads(text).get("sqlite_home", "")
-    except FileNotFoundError:
-        return "", None
-    except OSError as error:
-        return "", f"Codex's config.toml could not be read: {plain_reason(error)}"
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        return "", f"Codex's config.toml is not valid TOML: {error}"
+    config = read_codex_config(codex_home)
+    if config.problem is not None:
+        return "", f"Codex's config.toml could not be read: {config.problem}"
+    value = config.values.get("sqlite_home", "")
     return (value, None) if isinstance(value, str) else ("", "sqlite_home in Codex's config.toml is not a text")
 
 

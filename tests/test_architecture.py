@@ -57,7 +57,7 @@ def importers(files: list[Path], *modules: str) -> list[str]:
     ]
 
 
-AT_THE_TOP = [ROOT / name for name in ("supervisor.py", "commands.py", "stopping.py")]
+AT_THE_TOP = [ROOT / name for name in ("supervisor.py", "commands.py", "serving.py", "stopping.py")]
 """What puts the rest together."""
 
 TOP = tuple(path.stem for path in AT_THE_TOP)

@@ -32,7 +32,7 @@ from interfaces.cli.output import print_error
 from interfaces.service import Service
 from state.errors import first_cause
 
-SERVED = ("once", "run", "publish", "status", "doctor")
+SERVED = ("once", "run", "serve", "publish", "status", "doctor")
 """Commands that ask the service behind them for something. Each is the module of its name in `interfaces.cli`."""
 
 COMMANDS = (*SERVED, "paths", "threads", "memories", "jobs", "chaos", "logs")

@@ -37,7 +37,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_holds_every_module_and_data_file(wheel: Path) -> None:
     wanted = {"memoryd/__init__.py", "memoryd/__main__.py", "memoryd/_app/supervisor.py"}
-    wanted |= {"memoryd/_app/commands.py", "memoryd/_app/stopping.py"}
+    wanted |= {"memoryd/_app/commands.py", "memoryd/_app/serving.py", "memoryd/_app/stopping.py"}
     for package in PACKAGES:
         for path in (ROOT / package).rglob("*"):
             if path.suffix in (".py", ".sql", ".toml") or path.name == "VERSION":

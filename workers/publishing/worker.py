@@ -12,12 +12,13 @@ from pathlib import Path
 import structlog
 import trio
 
+from state import codex_config
 from state.store import StateHandle
 from workers.publishing.errors import PublishError, explained
 from workers.publishing.home_files import opened
 from workers.publishing.manifest import Manifest, load
 from workers.publishing.one_pass import Current, Outcome, current, publish
-from workers.publishing.target import CONFIG, V1
+from workers.publishing.target import V1
 
 log = structlog.get_logger(__name__)
 
@@ -110,7 +111,7 @@ def _signatures(publish_dir: Path, codex_home: Path) -> Signatures:
     paths = {*manifest.files, *(kept.path for kept in manifest.kept)}
     with explained("use the Codex home", codex_home), opened(codex_home) as files:
         signatures: Signatures = {path: files.signature(path) for path in paths}
-        signatures[CONFIG] = _config_signature(codex_home / CONFIG)
+        signatures[codex_config.NAME] = _config_signature(codex_home / codex_config.NAME)
         signatures[V1] = (int(files.exists(V1)),)
     return signatures
 

@@ -1,0 +1,18 @@
+"""What a request is refused with: a code and a sentence, as the Codex app-server words them where it has words."""
+
+INVALID_REQUEST = -32600
+INVALID_PARAMS = -32602
+INTERNAL = -32603
+
+
+class RpcError(Exception):
+    """A request cannot be done. Reaches the client as it is, so the message holds nothing secret."""
+
+    def __init__(self, message: str, code: int = INVALID_REQUEST) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def internal(message: str) -> RpcError:
+    """Something failed that the client cannot mend by asking otherwise."""
+    return RpcError(message, INTERNAL)

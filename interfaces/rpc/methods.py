@@ -1,0 +1,59 @@
+"""Which methods there are, what each takes, and who answers it."""
+
+import functools
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import attrs
+
+from interfaces.rpc import shapes
+from interfaces.rpc.errors import RpcError
+from interfaces.rpc.handlers import handshake, loaded, reading
+from interfaces.rpc.host import Host
+from interfaces.rpc.messages import Call
+from interfaces.rpc.session import Session
+
+Handler = Callable[[Host, Session, Any], Awaitable[Any]]
+
+
+@attrs.frozen(kw_only=True)
+class Method:
+    """One method.
+
+    Attributes:
+      params: the attrs class of its parameters.
+      handle: answers it.
+      experimental: parameters, as they stand on the line, that only a client may give that said it is experimental.
+    """
+
+    params: type[Any]
+    handle: Handler
+    experimental: tuple[str, ...] = ()
+
+
+INITIALIZE = "initialize"
+
+METHODS: dict[str, Method] = {
+    INITIALIZE: Method(params=handshake.InitializeParams, handle=handshake.initialize),
+    "thread/loaded/list": Method(params=loaded.ThreadLoadedListParams, handle=loaded.list_loaded),
+    "thread/read": Method(params=reading.ThreadReadParams, handle=reading.read_thread),
+}
+
+
+def dispatch(host: Host, session: Session, call: Call) -> Callable[[], Awaitable[Any]]:
+    """Find who answers a request, and decode what it is about. Nothing is done until the answer is called.
+
+    Raises:
+      RpcError: it is refused; so may the answer.
+    """
+    method = METHODS.get(call.method)
+    if method is None:
+        raise RpcError(f"Invalid request: unknown variant `{call.method}`, expected {shapes.one_of(tuple(METHODS))}")
+    params = shapes.decode(method.params, call.params)
+    if call.method != INITIALIZE and not session.is_initialized:
+        raise RpcError("Not initialized")
+    if not session.is_experimental and isinstance(call.params, dict):
+        for name in method.experimental:
+            if call.params.get(name) is not None:
+                raise RpcError(f"{call.method}.{name} requires experimentalApi capability")
+    return functools.partial(method.handle, host, session, params)

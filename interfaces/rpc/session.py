@@ -1,0 +1,38 @@
+"""What is known of one client: who it is, and what it is told beside its answers."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from interfaces.rpc.messages import RequestId
+
+Notify = Callable[[str, Any], Awaitable[None]]
+
+
+class Session:
+    """One client's state. Not shared between connections.
+
+    Attributes:
+      client_name, client_version: as the client introduced itself; None before the handshake.
+      is_experimental: the client said that it understands what is not settled yet.
+      notify: tells the client something at once.
+    """
+
+    def __init__(self, notify: Notify) -> None:
+        self.notify = notify
+        self.client_name: str | None = None
+        self.client_version: str | None = None
+        self.is_experimental = False
+        self._after: dict[RequestId, list[tuple[str, Any]]] = {}
+
+    @property
+    def is_initialized(self) -> bool:
+        """The handshake is done."""
+        return self.client_name is not None
+
+    def notify_after(self, request: RequestId, method: str, params: Any) -> None:
+        """Have the client told something right after the answer to that request."""
+        self._after.setdefault(request, []).append((method, params))
+
+    def take_notices(self, request: RequestId) -> list[tuple[str, Any]]:
+        """What is to be told after that request's answer; asked once."""
+        return self._after.pop(request, [])

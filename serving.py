@@ -1,0 +1,83 @@
+"""What `serve` runs: the store, an index that is kept in step with the files, and the clients.
+
+    open the store -> take over from the dead -> listen -> reaper, backfill, clients
+
+It extracts and publishes nothing; that is `run`, which may go on beside it.
+"""
+
+from pathlib import Path
+
+import structlog
+import trio
+
+import commands
+from config import Paths, Settings
+from config.version import VERSION
+from interfaces.rpc import Connection, Defaults, Host
+from interfaces.rpc.connection import Sink
+from interfaces.rpc.endpoints import serve_socket, serve_stdio
+from interfaces.rpc.lines import Source
+from interfaces.rpc.methods import dispatch
+from state.codex_config import CodexConfig, read_codex_config
+from state.store import StateHandle
+from stopping import until_stopped
+
+log = structlog.get_logger("memoryd")
+
+
+async def serve(paths: Paths, settings: Settings, socket: Path | None) -> int:
+    """Serve JSON-RPC at stdin and stdout, or at a socket, until the input ends or a signal comes; the exit code.
+
+    Raises:
+      SocketPathError: the socket cannot be made.
+      StateError: the store cannot be opened.
+    """
+    async with commands.opened_store(paths) as handle:
+        await until_stopped(lambda: _serve(handle, paths, settings, socket), settings.service.grace_seconds)
+    return 0
+
+
+async def _serve(handle: StateHandle, paths: Paths, settings: Settings, socket: Path | None) -> None:
+    from workers import backfill, reaper
+
+    index = backfill.LiveIndex(handle, paths.codex_home, settings)
+    config = read_codex_config(paths.codex_home)
+    if config.problem is not None:
+        log.warning("Codex's config.toml could not be read", reason=config.problem)
+    host = Host(
+        handle=handle,
+        codex_home=paths.codex_home,
+        defaults=defaults(config, settings),
+        index=index,
+        loaded=_NoneLoaded(),
+        version=VERSION,
+    )
+
+    async def serve_client(source: Source, sink: Sink) -> None:
+        await Connection(host, dispatch, source, sink).serve()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(reaper.serve, handle, settings)
+        nursery.start_soon(index.serve)
+        if socket is None:
+            await serve_stdio(serve_client)
+        else:
+            await serve_socket(socket, serve_client, lambda: log.info("ready", socket=str(socket)))
+        nursery.cancel_scope.cancel()
+
+
+def defaults(config: CodexConfig, settings: Settings) -> Defaults:
+    """What the home says of new threads and listings, or what Codex takes where it says nothing."""
+    return Defaults(
+        model_provider=config.text("model_provider") or settings.codex.model_provider_default,
+        model=config.text("model"),
+        approval_policy=config.text("approval_policy") or "on-request",
+        sandbox_mode=config.text("sandbox_mode") or "read-only",
+    )
+
+
+class _NoneLoaded:
+    """No thread is live."""
+
+    def ids(self) -> list[str]:
+        return []
