@@ -32,10 +32,10 @@ from interfaces.cli.output import print_error
 from interfaces.service import Service
 from state.errors import first_cause
 
-SERVED = ("once", "run", "serve", "publish", "status", "doctor")
+SERVED = ("once", "run", "serve", "publish", "status", "doctor", "threads")
 """Commands that ask the service behind them for something. Each is the module of its name in `interfaces.cli`."""
 
-COMMANDS = (*SERVED, "paths", "threads", "memories", "jobs", "chaos", "logs")
+COMMANDS = (*SERVED, "paths", "memories", "jobs", "chaos", "logs")
 """Every command, in the order in which they are added."""
 
 

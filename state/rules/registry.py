@@ -24,6 +24,7 @@ memory_rows = Module("state.messages.memory_rows")
 retention = Module("state.messages.retention")
 service = Module("state.messages.service")
 thread_edits = Module("state.messages.thread_edits")
+thread_family = Module("state.messages.thread_family")
 thread_places = Module("state.messages.thread_places")
 thread_rows = Module("state.messages.thread_rows")
 thread_tools = Module("state.messages.thread_tools")
@@ -48,6 +49,7 @@ recording_rules = Module("state.rules.recording")
 retention_rules = Module("state.rules.retention")
 service_rules = Module("state.rules.service")
 thread_edit_rules = Module("state.rules.thread_edits")
+thread_family_rules = Module("state.rules.thread_family")
 thread_name_rules = Module("state.rules.thread_names")
 thread_place_rules = Module("state.rules.thread_places")
 thread_row_rules = Module("state.rules.thread_rows")
@@ -128,12 +130,14 @@ _STATE = {
     thread_edits.SetThreadMemoryMode: thread_edit_rules.set_thread_memory_mode,
     thread_edits.SetThreadName: thread_edit_rules.set_thread_name,
     thread_edits.SetThreadTitle: thread_edit_rules.set_thread_title,
+    thread_family.FindThreadFamily: thread_family_rules.find_thread_family,
     thread_places.FindRolloutPath: thread_place_rules.find_rollout_path,
     thread_places.MarkThreadArchived: thread_place_rules.mark_thread_archived,
     thread_places.MarkThreadUnarchived: thread_place_rules.mark_thread_unarchived,
     thread_places.RepairRolloutPath: thread_place_rules.repair_rollout_path,
     thread_rows.ApplyRolloutItems: applying_rules.apply_rollout_items,
     thread_rows.DeleteThread: thread_row_rules.delete_thread,
+    thread_rows.ForgetThread: thread_row_rules.forget_thread,
     thread_rows.InsertThreadIfAbsent: thread_row_rules.insert_thread_if_absent,
     thread_rows.TouchThread: thread_row_rules.touch_thread,
     thread_rows.UpsertThread: thread_row_rules.upsert_thread,
