@@ -16,6 +16,8 @@ import attrs
 from state.ids import ThreadId
 from state.messages.threads import ThreadDirection, ThreadFilter, ThreadSort
 from state.rules.source_classes import class_of
+from state.rules.source_kinds import beginnings, is_of
+from state.rules.thread_descent import descendants_of
 from state.transaction import SqlValue, Transaction, in_list
 
 SORT_COLUMN = {
@@ -34,16 +36,20 @@ _TRIED_MAX = 200
 _TRIED_IN_CWDS_MAX = 5_000
 """Threads whose titles are tried in the order of the page. Each is looked up; beside each other they cost a fifth."""
 
+_IDS_MAX = 1_000
+"""Threads that one branch names by their ids."""
+
 _BRANCHES_MAX = 100
 """Groups that one statement merges; SQLite allows 500, and compiling takes as long as reading."""
 
 
 @attrs.frozen(kw_only=True)
 class _Branch:
-    """A part of the threads: how to get at it, in SQL, and the parameters."""
+    """A part of the threads: how to get at it, in SQL, and the parameters. is_whole: it is all of a group."""
 
     text: str
     parameters: dict[str, SqlValue]
+    is_whole: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -65,17 +71,21 @@ class _Group:
 
 async def listed_ids(tx: Transaction, request: ThreadFilter, limit: int) -> list[ThreadId]:
     """The ids of the first `limit` threads that pass the filter behind its anchor, in order."""
-    if () in (request.sources, request.model_providers, request.cwds):
+    if () in (request.sources, request.model_providers, request.cwds) or request.source_kinds == frozenset():
         return []
-    groups = await _branches_of_groups(tx, request)
-    nested = _branches_of_nested_sources(request)
+    if request.parent_thread_id is not None or request.ancestor_thread_id is not None:
+        groups, nested = [], await _branches_of_descendants(tx, request)
+    else:
+        groups, nested = await _branches_of_groups(tx, request), _branches_of_nested_sources(request)
     if not request.title_contains:
         return await _first(tx, request, [*groups, *nested], limit)
     tried_max = _TRIED_MAX if request.cwds is None else _TRIED_IN_CWDS_MAX
     tried = await _first_with_text(tx, request, [*groups, *nested], limit, tried_max)
     if tried is not None:
         return tried
-    branches = [*_branch_of_titles(request, groups), *nested]
+    whole = [branch for branch in groups if branch.is_whole]
+    parts = [branch for branch in groups if not branch.is_whole]
+    branches = [*_branch_of_titles(request, whole), *parts, *nested]
     branches = [attrs.evolve(branch, text=f"{branch.text} AND {_HAS_TEXT}") for branch in branches]
     return await _first(tx, request, branches, limit)
 
@@ -91,14 +101,23 @@ async def _branches_of_groups(tx: Transaction, request: ThreadFilter) -> list[_B
                 continue
             if classes is not None and source_class not in classes:
                 continue
+            begin_with = ("",) if request.source_kinds is None else beginnings(source_class, request.source_kinds)
+            if not begin_with:
+                continue
             number = len(branches)
             parameters: dict[str, SqlValue] = {f"group_{number}": group.listing_group}
             text = f"listing_group = :group_{number}"
             if cwd is not None:
                 parameters[f"cwd_{number}"] = cwd
                 text = f"cwd = :cwd_{number} AND {text}"
+            is_whole = begin_with == ("",)
+            if not is_whole:
+                more: dict[str, SqlValue] = {f"begin_{number}_{n}": one for n, one in enumerate(begin_with)}
+                text += f" AND ({' OR '.join(f'instr(source, :{name}) = 1' for name in more)})"
+                parameters |= more
             index = f"{'threads_listed' if cwd is None else 'threads_of_cwd'}_{_INDEX[request.sort]}"
-            branches.append(_Branch(text=f"INDEXED BY {index} WHERE {_LISTED} AND {text}", parameters=parameters))
+            text = f"INDEXED BY {index} WHERE {_LISTED} AND {text}"
+            branches.append(_Branch(text=text, parameters=parameters, is_whole=is_whole))
     return branches
 
 
@@ -125,7 +144,7 @@ def _branches_of_nested_sources(request: ThreadFilter) -> list[_Branch]:
     """A branch for each source that the filter names and that is not a class by itself: few threads share one."""
     branches = []
     for number, source in enumerate(dict.fromkeys(request.sources or ())):
-        if class_of(source) == source:
+        if class_of(source) == source or (request.source_kinds is not None and not is_of(source, request.source_kinds)):
             continue
         text = (
             f"INDEXED BY threads_by_nested_source WHERE {_LISTED} AND source_class <> source"
@@ -136,6 +155,31 @@ def _branches_of_nested_sources(request: ThreadFilter) -> list[_Branch]:
             if values is not None:
                 wanted, more = in_list(f"{column}_of_{number}", values)
                 text += f" AND {column} {wanted}"
+                parameters |= more
+        branches.append(_Branch(text=text, parameters=parameters))
+    return branches
+
+
+async def _branches_of_descendants(tx: Transaction, request: ThreadFilter) -> list[_Branch]:
+    """The sub-agents below a thread that the filter lets through, by their ids."""
+    parent = request.parent_thread_id
+    ancestor = request.ancestor_thread_id if parent is None else parent
+    assert ancestor is not None, "the caller has looked"
+    ids = [
+        one.id
+        for one in await descendants_of(tx, ancestor, children_only=parent is not None)
+        if request.source_kinds is None or is_of(one.source, request.source_kinds)
+        if request.sources is None or one.source in request.sources
+    ]
+    branches: list[_Branch] = []
+    for start in range(0, len(ids), _IDS_MAX):
+        number = len(branches)
+        wanted, parameters = in_list(f"below_{number}", ids[start : start + _IDS_MAX])
+        text = f"WHERE {_LISTED} AND id {wanted} AND archived_at_ms IS {'NOT ' if request.archived else ''}NULL"
+        for column, values in (("model_provider", request.model_providers), ("cwd", request.cwds)):
+            if values is not None:
+                allowed, more = in_list(f"{column}_below_{number}", values)
+                text += f" AND {column} {allowed}"
                 parameters |= more
         branches.append(_Branch(text=text, parameters=parameters))
     return branches
@@ -164,6 +208,10 @@ def _merged(request: ThreadFilter, branches: Sequence[_Branch]) -> tuple[str, di
     if request.anchor is not None:
         anchored = f" AND ({column}, id) {behind} (:anchor_at_ms, :anchor_id)"
         parameters |= {"anchor_at_ms": request.anchor.at_ms, "anchor_id": request.anchor.id}
+    if request.excluded_ids:
+        excluded, more = in_list("excluded", request.excluded_ids)
+        anchored += f" AND NOT id {excluded}"
+        parameters |= more
     parts = []
     for branch in branches:
         parts.append(f"SELECT {column} AS at_ms, id FROM threads {branch.text}{anchored}")
