@@ -16,6 +16,7 @@ from config.version import VERSION
 from interfaces.rpc import Connection, Defaults, Host
 from interfaces.rpc.connection import Sink
 from interfaces.rpc.endpoints import serve_socket, serve_stdio
+from interfaces.rpc.host import LiveThread
 from interfaces.rpc.lines import Source
 from interfaces.rpc.methods import dispatch
 from state.codex_config import CodexConfig, read_codex_config
@@ -39,6 +40,7 @@ async def serve(paths: Paths, settings: Settings, socket: Path | None) -> int:
 
 async def _serve(handle: StateHandle, paths: Paths, settings: Settings, socket: Path | None) -> None:
     from workers import backfill, reaper
+    from workers.redaction import redact
 
     index = backfill.LiveIndex(handle, paths.codex_home, settings)
     config = read_codex_config(paths.codex_home)
@@ -51,6 +53,7 @@ async def _serve(handle: StateHandle, paths: Paths, settings: Settings, socket: 
         index=index,
         loaded=_NoneLoaded(),
         version=VERSION,
+        redact=redact,
     )
 
     async def serve_client(source: Source, sink: Sink) -> None:
@@ -81,3 +84,9 @@ class _NoneLoaded:
 
     def ids(self) -> list[str]:
         return []
+
+    def get(self, thread_id: str) -> LiveThread | None:  # noqa: ARG002
+        return None
+
+    async def unload(self, thread_id: str) -> bool:  # noqa: ARG002
+        return False

@@ -8,7 +8,16 @@ import attrs
 
 from interfaces.rpc import shapes
 from interfaces.rpc.errors import RpcError
-from interfaces.rpc.handlers import handshake, loaded, reading
+from interfaces.rpc.handlers import (
+    archiving,
+    deleting,
+    handshake,
+    loaded,
+    memory_mode,
+    metadata,
+    naming,
+    reading,
+)
 from interfaces.rpc.host import Host
 from interfaces.rpc.messages import Call
 from interfaces.rpc.session import Session
@@ -35,6 +44,12 @@ INITIALIZE = "initialize"
 
 METHODS: dict[str, Method] = {
     INITIALIZE: Method(params=handshake.InitializeParams, handle=handshake.initialize),
+    "thread/archive": Method(params=archiving.ThreadArchiveParams, handle=archiving.archive_thread),
+    "thread/delete": Method(params=deleting.ThreadDeleteParams, handle=deleting.delete_thread),
+    "thread/unarchive": Method(params=archiving.ThreadUnarchiveParams, handle=archiving.unarchive_thread),
+    "thread/name/set": Method(params=naming.ThreadSetNameParams, handle=naming.name_thread),
+    "thread/memoryMode/set": Method(params=memory_mode.ThreadMemoryModeSetParams, handle=memory_mode.set_mode),
+    "thread/metadata/update": Method(params=metadata.ThreadMetadataUpdateParams, handle=metadata.update_metadata),
     "thread/loaded/list": Method(params=loaded.ThreadLoadedListParams, handle=loaded.list_loaded),
     "thread/read": Method(params=reading.ThreadReadParams, handle=reading.read_thread),
 }

@@ -12,7 +12,7 @@ import trio.testing
 
 from interfaces.rpc.connection import Connection, Dispatch
 from interfaces.rpc.errors import RpcError
-from interfaces.rpc.host import Defaults, Host
+from interfaces.rpc.host import Defaults, Host, LiveThread
 from interfaces.rpc.messages import Call
 from interfaces.rpc.methods import dispatch
 from interfaces.rpc.session import Session
@@ -24,6 +24,12 @@ class Nothing:
 
     def ids(self) -> list[str]:
         return []
+
+    def get(self, thread_id: str) -> LiveThread | None:  # noqa: ARG002
+        return None
+
+    async def unload(self, thread_id: str) -> bool:  # noqa: ARG002
+        return False
 
     async def catch_up(self) -> None:
         await trio.lowlevel.checkpoint()
