@@ -225,38 +225,39 @@ def _others() -> Iterator[Question]:
     yield Question("turn/interrupt", {"threadId": "nope", "turnId": "x"})
 
 
+def _others_of_lists() -> Iterator[Any]:
+    """Refused, or taken for something else; both must say the same."""
+    yield from (
+        {"sourceKinds": ["nope"]},
+        {"sourceKinds": "cli"},
+        {"excludedThreadIds": [UNKNOWN] * 101},
+        {"parentThreadId": UNKNOWN, "ancestorThreadId": UNKNOWN},
+        {"parentThreadId": ""},
+        {"sortKey": "section_position"},
+        {"sortKey": "section_position", "sectionId": "x"},
+        {"sectionId": "x"},
+        {"projectId": "x"},
+        {"attachedToThreadId": "nope"},
+        {"cwd": 5},
+        {"cwd": [5]},
+        {"sortKey": 5},
+        {"sortDirection": None, "sortKey": None},
+        [],
+        "x",
+        5,
+        # Which of several mistakes is named.
+        {"limit": -1, "cursor": "garbage"},
+        {"cursor": "garbage", "originators": ["x"], "parentThreadId": "nope"},
+        {"cursor": "garbage", "excludedThreadIds": ["nope"], "originators": ["x"]},
+        {"ancestorThreadId": "nope", "parentThreadId": "nope"},
+    )
+
+
 QUESTIONS: Sequence[Question] = (
-    *(Question(LIST, params) for params in _lists()),
+    *(Question(LIST, params) for params in (*_lists(), *_others_of_lists())),
     *(Question(LIST, params, words) for params, words in _refused_lists()),
     Question(LIST, {"excludedThreadIds": ["nope"]}, f"invalid excluded thread id: {NO_ID}", -32602),
     Question(LIST, {"originators": ["x"]}, "originator filtering is not supported by the local app-server", -32602),
-    *(
-        Question(LIST, params)
-        for params in (
-            {"sourceKinds": ["nope"]},
-            {"sourceKinds": "cli"},
-            {"excludedThreadIds": [UNKNOWN] * 101},
-            {"parentThreadId": UNKNOWN, "ancestorThreadId": UNKNOWN},
-            {"parentThreadId": ""},
-            {"sortKey": "section_position"},
-            {"sortKey": "section_position", "sectionId": "x"},
-            {"sectionId": "x"},
-            {"projectId": "x"},
-            {"attachedToThreadId": "nope"},
-            {"cwd": 5},
-            {"cwd": [5]},
-            {"sortKey": 5},
-            {"sortDirection": None, "sortKey": None},
-            [],
-            "x",
-            5,
-            # Which of several mistakes is named.
-            {"limit": -1, "cursor": "garbage"},
-            {"cursor": "garbage", "originators": ["x"], "parentThreadId": "nope"},
-            {"cursor": "garbage", "excludedThreadIds": ["nope"], "originators": ["x"]},
-            {"ancestorThreadId": "nope", "parentThreadId": "nope"},
-        )
-    ),
     *_reads(),
     *_pages(),
     *_searches(),
