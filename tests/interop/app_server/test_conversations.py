@@ -7,7 +7,7 @@ import pytest
 from tests.fakes.model_server import fake_model_server
 from tests.interop.app_server.conversations import LIVE, STORED
 from tests.interop.app_server.differences import differences
-from tests.interop.app_server.pair import NO_MODEL_URL, Pair, settle_pair
+from tests.interop.app_server.pair import Side, settle_pair
 from tests.interop.app_server.talk import Conversation, Seen, hold
 
 pytestmark = pytest.mark.interop
@@ -36,11 +36,13 @@ def _both(conversation: Conversation, binary: Path, root: Path) -> tuple[list[Se
         for thread in conversation.home:
             thread.write(home)
 
-    def held(url: str) -> tuple[list[Seen], list[Seen]]:
-        pair: Pair = settle_pair(binary, root, furnish, model_url=url)
-        return hold(conversation, pair.codex), hold(conversation, pair.memoryd)
+    pair = settle_pair(binary, root, furnish)
+    return _held(conversation, pair.codex), _held(conversation, pair.memoryd)
 
+
+def _held(conversation: Conversation, side: Side) -> list[Seen]:
     if not conversation.talks_to_model:
-        return held(NO_MODEL_URL)
-    with fake_model_server() as model:
-        return held(model.url)
+        return hold(conversation, side)
+    with fake_model_server() as model:  # one each, since it numbers its answers
+        side.codex.configure(model.url)
+        return hold(conversation, side)
