@@ -13,7 +13,7 @@ from interfaces.rpc.thread_ids import thread_id
 from interfaces.rpc.thread_object import NOT_LOADED
 from state.ids import ThreadId
 from state.thread_moving import agents_of, archive, unarchive
-from state.thread_storage import find_row
+from state.thread_storage import find_row, rollout_of, row_of_file
 
 
 @attrs.frozen(kw_only=True)
@@ -51,9 +51,10 @@ async def unarchive_thread(host: Host, session: Session, params: ThreadUnarchive
     wanted = thread_id(params.thread_id, what="session id")
     with move_refusals():
         brought_back = await unarchive(host.storage, wanted)
-    for one in brought_back:
-        host.clients.tell(session, "thread/unarchived", {"threadId": one})
-    row = await find_row(host.handle, wanted) if host.handle is not None else None
+        for one in brought_back:
+            host.clients.tell(session, "thread/unarchived", {"threadId": one})
+        found = await rollout_of(host.storage, wanted)
+    row = await row_of_file(host.storage, found) if host.handle is None else await find_row(host.handle, wanted)
     if row is None:
         raise internal(f"failed to read unarchived thread {wanted}: there is no row of it")
     return {"thread": stored_object(host, row)}
