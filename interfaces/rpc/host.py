@@ -1,6 +1,6 @@
 """What every connection shares, handed in by the entry point: the store, the home, and whoever keeps them in step."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +17,10 @@ class Index(Protocol):
 
     async def catch_up(self) -> None:
         """Return once every rollout that was there at the call is in the index. Asking again is cheap and safe."""
+        ...
+
+    async def refresh(self, paths: Collection[str]) -> bool:
+        """Look at these rollouts, and read those that are not what the index has; True when there was one."""
         ...
 
 

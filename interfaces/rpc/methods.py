@@ -12,11 +12,13 @@ from interfaces.rpc.handlers import (
     archiving,
     deleting,
     handshake,
+    listing,
     loaded,
     memory_mode,
     metadata,
     naming,
     reading,
+    turns,
 )
 from interfaces.rpc.host import Host
 from interfaces.rpc.messages import Call
@@ -50,8 +52,15 @@ METHODS: dict[str, Method] = {
     "thread/name/set": Method(params=naming.ThreadSetNameParams, handle=naming.name_thread),
     "thread/memoryMode/set": Method(params=memory_mode.ThreadMemoryModeSetParams, handle=memory_mode.set_mode),
     "thread/metadata/update": Method(params=metadata.ThreadMetadataUpdateParams, handle=metadata.update_metadata),
+    "thread/list": Method(
+        params=listing.ThreadListParams,
+        handle=listing.list_threads,
+        experimental=("parentThreadId", "ancestorThreadId", "attachedToThreadId", "projectId"),
+    ),
     "thread/loaded/list": Method(params=loaded.ThreadLoadedListParams, handle=loaded.list_loaded),
     "thread/read": Method(params=reading.ThreadReadParams, handle=reading.read_thread),
+    "thread/turns/list": Method(params=turns.ThreadTurnsListParams, handle=turns.list_turns),
+    "thread/items/list": Method(params=turns.ThreadItemsListParams, handle=turns.list_items),
 }
 
 
