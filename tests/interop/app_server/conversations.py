@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.interop.app_server.library import GIT, UNKNOWN
+from tests.interop.app_server.library import GIT, ODD, UNKNOWN
 from tests.interop.app_server.stored import Stored, spawned_by, thread_id
 from tests.interop.app_server.talk import Ask, Change, Conversation, Look, Restart, Step, rollouts
 
@@ -408,6 +408,53 @@ PAGES = Conversation(
     ],
 )
 
+ODD_HEADS = Conversation(
+    name="odd first lines",
+    home=(LEGACY, *ODD),
+    steps=[
+        listed(),
+        listed(useStateDbOnly=True),
+        Ask("thread/list", {}),
+        listed(cwd="/work/shop"),
+        *(read(thread, turns=turns) for thread in ODD for turns in (False, True)),
+        *(update(thread, {"branch": "x"}) for thread in ODD),
+        FILES,
+    ],
+)
+
+TWO_FILES = Conversation(
+    name="two files of one thread",
+    home=(LEGACY, Stored(number=1, minute=30, text="A copy that has gone on", meta={"git": GIT})),
+    steps=[listed(), read(LEGACY), read(LEGACY, turns=True), update(LEGACY, {"branch": "x"}), read(LEGACY), FILES],
+)
+
+BOTH_PLACES = Conversation(
+    name="a thread in both folders",
+    home=(LEGACY, Stored(number=1, minute=1, text="The archived one", is_archived=True)),
+    steps=[
+        listed(),
+        listed(archived=True),
+        read(LEGACY),
+        about("thread/archive", LEGACY),
+        about("thread/unarchive", LEGACY),
+        FILES,
+    ],
+)
+
+_LONG_AGO = Stored(number=9, minute=9, text="An old turn", is_paginated=True)
+
+RECENCY = Conversation(
+    name="a turn long before the last write",
+    home=(_LONG_AGO,),
+    steps=[
+        Restart(),
+        appended(_LONG_AGO, "event_msg", {"type": "token_count", "info": None}),
+        Restart(forgetting=True),
+        listed(),
+        read(_LONG_AGO),
+    ],
+)
+
 RESUMING = Conversation(
     name="resume a stored thread",
     home=HOME,
@@ -511,6 +558,10 @@ STORED: Sequence[Conversation] = (
     MISSING_FILE,
     SILENCE,
     PAGES,
+    ODD_HEADS,
+    TWO_FILES,
+    BOTH_PLACES,
+    RECENCY,
 )
 """About stored threads alone."""
 

@@ -32,7 +32,70 @@ class Meant:
     holds: Holds
 
 
-MEANT: tuple[Meant, ...] = ()
+THREAD = r"result\.(thread|data\[[0-9a-f]{5}\])"
+"""The object of a thread in an answer: alone, or in a listing."""
+
+
+def _earlier(theirs: Any, ours: Any) -> bool:
+    return isinstance(theirs, int) and isinstance(ours, int) and ours < theirs
+
+
+def _nothing_there(theirs: Any, ours: Any) -> bool:
+    return theirs in (None, []) and ours not in (None, [])
+
+
+def _internal_error_there(theirs: Any, ours: Any) -> bool:
+    if theirs == -32603:
+        return bool(ours == -32600)
+    return str(theirs).startswith("failed to read thread: ") and str(ours).startswith("thread not loaded: ")
+
+
+MEANT: tuple[Meant, ...] = (
+    Meant(
+        method="",
+        path=THREAD + r"\.recencyAt",
+        where="a turn long before the last write",
+        reason="Codex's backfill takes the last write; memoryd the start of the last turn, as Codex's live rows do.",
+        holds=_earlier,
+    ),
+    Meant(
+        method="thread/read",
+        path=r"result\.thread\.turns ids",
+        reason="Codex finds turns of a paginated thread in its history database alone, which no backfill fills.",
+        holds=_nothing_there,
+    ),
+    Meant(
+        method="thread/turns/list",
+        path=r"result\.(data ids|nextCursor|backwardsCursor)",
+        reason="The same: a page of nothing there is a page of turns here.",
+        holds=_nothing_there,
+    ),
+    Meant(
+        method="thread/items/list",
+        path=r"result\.(data|nextCursor|backwardsCursor)",
+        reason="The same, for items.",
+        holds=_nothing_there,
+    ),
+    Meant(
+        method="",
+        path=THREAD + r"\.name",
+        reason="Defect 1: Codex knows the names of paginated threads from its database alone, and loses them with it.",
+        holds=_nothing_there,
+    ),
+    Meant(
+        method="thread/read",
+        path=r"error\.(code|message)",
+        reason="A file that is no rollout is no thread; Codex tells clients what its reader stumbled over.",
+        holds=_internal_error_there,
+    ),
+    Meant(
+        method="thread/list",
+        path=THREAD + r"\.gitInfo",
+        where="edit (legacy|child)|a rebuilt index",
+        reason="Codex's listing fills what was cleared from the file's first line, which thread/read there does not.",
+        holds=lambda theirs, ours: ours is None or any(theirs[name] != ours[name] is None for name in ours),
+    ),
+)
 
 
 def differences(where: str, method: str, theirs: Any, ours: Any) -> list[str]:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,9 +64,10 @@ def _write_garbage(home: Path) -> None:
         (day / f"rollout-2025-01-05T20-0{number}-00-{thread_id(0x800 + number)}.jsonl").write_bytes(data)
     (day / "notes.txt").write_bytes(b"not a rollout\n")
     (day / f"copy-of-rollout-2025-01-05T12-01-00-{thread_id(0x810)}.jsonl").write_bytes(THREADS[LEGACY].data())
-    (day / "rollout-2025-01-05T12-01-00-not-an-id.jsonl").write_bytes(THREADS[LEGACY].data())
     (day / f"rollout-2025-01-05T20-10-00-{thread_id(0x811)}.jsonl").symlink_to(THREADS[LEGACY].path(home).name)
     (day / f"rollout-2025-01-05T20-11-00-{thread_id(0x812)}.jsonl").mkdir()
+    for path in (*day.glob("*T20-*"), *day.glob("copy-*")):
+        os.utime(path, (1_736_110_000, 1_736_110_000), follow_symlinks=False)
 
 
 def _user(text: str, **more: object) -> tuple[str, Mapping[str, Any]]:
@@ -202,27 +203,29 @@ THREADS: Mapping[int, Stored] = {
             number=TORN, minute=33, raw=Stored(number=TORN, minute=33, text="Cut off").data() + b'{"timestamp":"2025-'
         ),
         Stored(
-            number=MARKED, minute=34, raw=b"\xef\xbb\xbf" + Stored(number=MARKED, minute=34, text="With a mark").data()
-        ),
-        Stored(
-            number=WITHOUT_META,
-            minute=35,
-            raw=Stored(number=WITHOUT_META, minute=35, text="Without a head").data().partition(b"\n")[2],
-        ),
-        Stored(
-            number=SHORT_MEMBERS,
-            minute=36,
-            text="With null for much",
-            meta={"originator": "", "cli_version": "", "model_provider": None, "git": {"branch": "only"}},
-        ),
-        Stored(
             number=TIRED,
             minute=37,
             text="Memory off",
             meta={"memory_mode": "disabled", "thread_source": "user"},
             more=(("event_msg", {"type": "token_count", "info": {"total_token_usage": {"total_tokens": 300}}}),),
         ),
-        Stored(number=OUTER_SPACE, minute=38, text="  \n spaces around \n ", meta={"cwd": "/work/shop/"}),
     )
 }
 """Every thread that belongs to the library, by its number."""
+
+ODD: Sequence[Stored] = (
+    Stored(number=MARKED, minute=34, raw=b"\xef\xbb\xbf" + Stored(number=MARKED, minute=34, text="With a mark").data()),
+    Stored(
+        number=WITHOUT_META,
+        minute=35,
+        raw=Stored(number=WITHOUT_META, minute=35, text="Without a head").data().partition(b"\n")[2],
+    ),
+    Stored(
+        number=SHORT_MEMBERS,
+        minute=36,
+        text="With null for much",
+        meta={"originator": "", "cli_version": "", "model_provider": None, "git": {"branch": "only"}},
+    ),
+    Stored(number=OUTER_SPACE, minute=38, text="  \n spaces around \n ", meta={"cwd": "/work/shop/"}),
+)
+"""Threads whose first line is missing, hidden or short; each costs the listings of the app-server something."""

@@ -76,13 +76,38 @@ class Normal:
 def unlike(theirs: Any, ours: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
     """Where two normal values differ: the path, and what each has there.
 
-    Lists of different length differ as a whole.
+    Lists of threads differ in their ids and order, if they do, and then in what both have, thread by thread. Other
+    lists of different length differ as a whole.
     """
     if isinstance(theirs, dict) and isinstance(ours, dict):
         for name in dict.fromkeys((*theirs, *ours)):
             yield from unlike(theirs.get(name, MISSING), ours.get(name, MISSING), f"{path}.{name}" if path else name)
-    elif isinstance(theirs, list) and isinstance(ours, list) and len(theirs) == len(ours):
-        for index, (one, other) in enumerate(zip(theirs, ours, strict=True)):
-            yield from unlike(one, other, f"{path}[{index}]")
+    elif isinstance(theirs, list) and isinstance(ours, list):
+        yield from _unlike_lists(theirs, ours, path)
     elif theirs != ours or isinstance(theirs, bool) != isinstance(ours, bool):
         yield path, theirs, ours
+
+
+def _unlike_lists(theirs: list[Any], ours: list[Any], path: str) -> Iterator[tuple[str, Any, Any]]:
+    their_ids, our_ids = [_id(one) for one in theirs], [_id(one) for one in ours]
+    if None in (*their_ids, *our_ids) or len(set(their_ids)) < len(theirs) or len(set(our_ids)) < len(ours):
+        if len(theirs) != len(ours):
+            yield path, theirs, ours
+            return
+        for index, (one, other) in enumerate(zip(theirs, ours, strict=True)):
+            yield from unlike(one, other, f"{path}[{index}]")
+        return
+    if their_ids != our_ids:
+        yield f"{path} ids", their_ids, our_ids
+    by_id = dict(zip(our_ids, ours, strict=True))
+    for one_id, one in zip(their_ids, theirs, strict=True):
+        if one_id in by_id:
+            yield from unlike(one, by_id[one_id], f"{path}[{one_id}]")
+
+
+def _id(value: Any) -> str | None:
+    """What a list's part is known by: the last digits of a thread's number, or any other id as it is."""
+    if not isinstance(value, dict):
+        return None
+    found = value.get("id") or value.get("thread", {}).get("id")
+    return found.removeprefix("01a00000-0000-7000-8000-0000000") if isinstance(found, str) else None

@@ -18,6 +18,8 @@ from state.ids import ThreadId
 FIRST_AT_SECONDS = 1_736_078_400
 """2025-01-05T12:00:00Z."""
 
+WRITTEN_SECONDS = 120
+
 PROVIDER = "loopback"
 """The provider that the home's configuration names, so that listings without a filter show its threads."""
 
@@ -38,7 +40,7 @@ class Stored:
 
     Attributes:
       number: what its id is made of.
-      minute: when it began, and two more when its file was written last, after FIRST_AT_SECONDS.
+      minute: when it began, after FIRST_AT_SECONDS; everything but its first line was written WRITTEN_SECONDS later.
       text: the first user message; "" for a thread that nobody has spoken in.
       meta: members of session_meta beside the usual ones, or in their place.
       more: further lines, each its kind and its payload.
@@ -80,7 +82,8 @@ class Stored:
     def line(self, number: int, kind: str, payload: Mapping[str, Any]) -> bytes:
         """One line, the number-th of the file."""
         ordinal = {"ordinal": number} if self.is_paginated else {}
-        line = {"timestamp": stamp(self.began_at + number), **ordinal, "type": kind, "payload": payload}
+        at_seconds = self.began_at + (WRITTEN_SECONDS if number else 0)
+        line = {"timestamp": stamp(at_seconds), **ordinal, "type": kind, "payload": payload}
         return json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
     def write(self, home: Path) -> Path:
@@ -88,7 +91,7 @@ class Stored:
         path = self.path(home)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(self.data())
-        os.utime(path, (self.began_at + 120, self.began_at + 120))
+        os.utime(path, (self.began_at + WRITTEN_SECONDS, self.began_at + WRITTEN_SECONDS))
         return path
 
     def _meta(self) -> dict[str, Any]:
