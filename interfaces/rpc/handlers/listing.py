@@ -21,6 +21,7 @@ from state.messages.threads import (
     INTERACTIVE_KINDS,
     ListThreads,
     SourceKind,
+    Thread,
     ThreadAnchor,
     ThreadDirection,
     ThreadPage,
@@ -91,15 +92,15 @@ async def list_threads(host: Host, session: Session, params: ThreadListParams) -
         excluded_ids=excluded,
     )
     page = await page_of(host, wanted, as_files_say=not params.use_state_db_only)
-    data = [
-        with_live_members(
-            host,
-            thread,
-            thread_object(thread, host.codex_home, parent_thread_id=thread.parent_thread_id if has_relative else None),
-        )
-        for thread in page.threads
-    ]
+    data = [listed_object(host, thread, shows_parent=has_relative) for thread in page.threads]
     return {"data": data, "readStates": read_states(page.threads), **page_cursors(page, direction)}
+
+
+def listed_object(host: Host, thread: Thread, *, shows_parent: bool = False) -> dict[str, Any]:
+    """The object of a thread in a listing, where the original does not say what it was forked from and who began it."""
+    parent = thread.parent_thread_id if shows_parent else None
+    shown = thread_object(thread, host.codex_home, parent_thread_id=parent)
+    return with_live_members(host, thread, {**shown, "forkedFromId": None, "threadSource": None})
 
 
 def limit_of(limit: int | None) -> int:
