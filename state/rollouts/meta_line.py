@@ -74,13 +74,17 @@ def meta_line(first: Mapping[str, Any], *, memory_mode: str, git: Mapping[str, s
       git: sha, branch and origin_url as they are now, all three; None says nothing of git, so that it stays.
       at_ms: now, Unix ms.
     """
-    payload = {"session_id": first.get("session_id", first.get("id"))}
-    payload |= {name: value for name, value in first.items() if name not in ("memory_mode", "history_mode", "git")}
-    payload.setdefault("base_instructions", None)
-    behind = {name: payload.pop(name) for name in ("context_window",) if name in payload}
-    payload["memory_mode"] = memory_mode
-    payload["history_mode"] = first.get("history_mode", "legacy")
-    payload |= behind
+    payload: dict[str, Any] = {}
+    for name, value in (dict(first) | {"history_mode": first.get("history_mode", "legacy")}).items():
+        if name in ("git", "memory_mode"):
+            continue
+        # Members that older writers left out stand where today's writer has them.
+        if name == "id":
+            payload.setdefault("session_id", value)
+        if name == "history_mode":
+            payload.setdefault("base_instructions", None)
+            payload["memory_mode"] = memory_mode
+        payload[name] = value
     if git is not None:
         names = {"commit_hash": "sha", "branch": "branch", "repository_url": "origin_url"}
         payload["git"] = {name: git[ours] for name, ours in names.items() if git[ours] is not None}

@@ -14,19 +14,20 @@ KEPT = {"sha": "abc", "branch": None, "origin_url": "https://x"}
 
 def test_line_has_the_members_of_the_first_one_in_codex_s_order() -> None:
     first = {
+        "account_scoped": True,
         "id": THREAD,
         "cwd": "/",
+        "of_a_newer_version": 1.5,
         "base_instructions": {"text": "be kind"},
         "git": {"branch": "old"},
         "memory_mode": "enabled",
         "history_mode": "legacy",
         "context_window": {"window_id": "w"},
-        "of_a_newer_version": 1.5,
     }
     line = meta_line(first, memory_mode="disabled", git=KEPT, at_ms=AT_MS)
     assert line == (
-        b'{"timestamp":"2026-11-20T10:00:00.456Z","type":"session_meta","payload":{"session_id":"%b","id":"%b","cwd":"/",'
-        b'"base_instructions":{"text":"be kind"},"of_a_newer_version":1.5,"memory_mode":"disabled",'
+        b'{"timestamp":"2026-11-20T10:00:00.456Z","type":"session_meta","payload":{"account_scoped":true,"session_id":"%b","id":"%b","cwd":"/",'
+        b'"of_a_newer_version":1.5,"base_instructions":{"text":"be kind"},"memory_mode":"disabled",'
         b'"history_mode":"legacy","context_window":{"window_id":"w"},'
         b'"git":{"commit_hash":"abc","repository_url":"https://x"}}}'
     ) % (THREAD.encode(), THREAD.encode())
