@@ -9,7 +9,7 @@ import queue
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
@@ -26,7 +26,7 @@ class AppServerError(Exception):
 
 
 class AppServer:
-    """One running server. Use `running_app_server`, which also ends it."""
+    """One running server. Use `running_app_server` or `running_server`, which also end it."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self.process = process
@@ -41,7 +41,7 @@ class AppServer:
         client = {"name": "memoryd_tests", "title": "memoryd tests", "version": "1.0.0"}
         params = {"clientInfo": client, "capabilities": {"experimentalApi": True}}
         self.request("initialize", params, seconds_max=seconds_max)
-        self._send({"method": "initialized"})
+        self.send({"method": "initialized"})
 
     def request(
         self, method: str, params: Mapping[str, object], *, seconds_max: float = PROCESS_SECONDS_MAX
@@ -51,14 +51,25 @@ class AppServer:
         Raises:
           AppServerError: with the server's own words when it refuses.
         """
-        self._next_id += 1
-        request_id = self._next_id
-        self._send({"id": request_id, "method": method, "params": params})
-        answer = self._take(lambda message: message.get("id") == request_id, method, seconds_max)
+        answer = self.ask(method, params, seconds_max=seconds_max)
         if "error" in answer:
             raise AppServerError(f"{method}: {answer['error']['message']}")
         result: Message = answer["result"]
         return result
+
+    def ask(self, method: str, params: Any, *, seconds_max: float = PROCESS_SECONDS_MAX) -> Message:
+        """Ask, and return the answer as it came but for its id: `{"result"}`, or `{"error"}` with code and message.
+
+        params: anything that JSON has; NO_PARAMS leaves the member out.
+        """
+        self._next_id += 1
+        request_id = self._next_id
+        message = {"id": request_id, "method": method}
+        self.send(message if params is NO_PARAMS else {**message, "params": params})
+        answer = self._take(
+            lambda message: message.get("id") == request_id and "method" not in message, method, seconds_max
+        )
+        return {name: value for name, value in answer.items() if name != "id"}
 
     def wait_for(self, method: str, params: Mapping[str, object] = NOTHING) -> Message:
         """The first notification of this method whose params hold these values; it is consumed."""
@@ -67,6 +78,11 @@ class AppServer:
             return message.get("method") == method and params.items() <= message["params"].items()
 
         return self._take(wanted, method, PROCESS_SECONDS_MAX)
+
+    def take_kept(self) -> list[Message]:
+        """Everything that came and that nobody has waited for, once."""
+        kept, self._kept = self._kept, []
+        return kept
 
     def turn(self, thread_id: str, *inputs: Mapping[str, object]) -> None:
         """Send one user turn and wait until it has ended, however it ended."""
@@ -89,9 +105,14 @@ class AppServer:
             self._reader.join()
             self.process.stdout.close()
 
-    def _send(self, message: Mapping[str, object]) -> None:
+    def send(self, message: Mapping[str, object]) -> None:
+        """Send one message."""
+        self.send_line(json.dumps(message).encode())
+
+    def send_line(self, line: bytes) -> None:
+        """Send one line, whatever is in it."""
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(message).encode() + b"\n")
+        self.process.stdin.write(line + b"\n")
         self.process.stdin.flush()
 
     def _read(self) -> None:
@@ -111,17 +132,29 @@ class AppServer:
             except queue.Empty:
                 raise AppServerError(f"{what}: nothing came within {seconds_max:.0f} seconds") from None
             if arrived is None:
+                self._arrived.put(None)
                 raise AppServerError(f"{what}: the server has ended")
             if wanted(arrived):
                 return arrived
             self._kept.append(arrived)
 
 
+NO_PARAMS = object()
+"""A request without the member."""
+
+
 @contextmanager
 def running_app_server(binary: Path, environment: Mapping[str, str], cwd: Path) -> Iterator[AppServer]:
     """Start `binary app-server`; it has ended when the block has. The caller shakes hands with `initialize`."""
+    with running_server([str(binary), "app-server"], environment, cwd) as server:
+        yield server
+
+
+@contextmanager
+def running_server(command: Sequence[str], environment: Mapping[str, str], cwd: Path) -> Iterator[AppServer]:
+    """Start a server that speaks on stdin and stdout; it has ended when the block has."""
     process = subprocess.Popen(
-        [binary, "app-server"],
+        command,
         cwd=cwd,
         env=dict(environment),
         stdin=subprocess.PIPE,

@@ -1,0 +1,123 @@
+"""The differences between the app-server's answers and memoryd's that are meant, each with its reason.
+
+The rule: an answer is equal in every member, or the member is named here, and `holds` has looked at both values.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import attrs
+
+from tests.interop.app_server.normal import unlike
+
+Holds = Callable[[Any, Any], bool]
+
+
+@attrs.frozen(kw_only=True)
+class Meant:
+    """One difference.
+
+    Attributes:
+      method: of the request, or of the notification.
+      path: a regular expression for all of the member's path in the answer.
+      where: a regular expression for the beginning of the conversation's name, or the question's; "" is everywhere.
+      holds: takes the app-server's value and memoryd's.
+    """
+
+    method: str
+    path: str
+    where: str = ""
+    reason: str
+    holds: Holds
+
+
+THREAD = r"result\.(thread|data\[[0-9a-f]{5}\])"
+"""The object of a thread in an answer: alone, or in a listing."""
+
+
+def _earlier(theirs: Any, ours: Any) -> bool:
+    return isinstance(theirs, int) and isinstance(ours, int) and ours < theirs
+
+
+def _nothing_there(theirs: Any, ours: Any) -> bool:
+    return theirs in (None, []) and ours not in (None, [])
+
+
+def _internal_error_there(theirs: Any, ours: Any) -> bool:
+    if theirs == -32603:
+        return bool(ours == -32600)
+    return str(theirs).startswith("failed to read thread: ") and str(ours).startswith("thread not loaded: ")
+
+
+MEANT: tuple[Meant, ...] = (
+    Meant(
+        method="",
+        path=THREAD + r"\.recencyAt",
+        where="a turn long before the last write",
+        reason="Codex's backfill takes the last write; memoryd the start of the last turn, as Codex's live rows do.",
+        holds=_earlier,
+    ),
+    Meant(
+        method="thread/read",
+        path=r"result\.thread\.turns ids",
+        reason="Codex finds turns of a paginated thread in its history database alone, which no backfill fills.",
+        holds=_nothing_there,
+    ),
+    Meant(
+        method="thread/turns/list",
+        path=r"result\.(data ids|nextCursor|backwardsCursor)",
+        reason="The same: a page of nothing there is a page of turns here.",
+        holds=_nothing_there,
+    ),
+    Meant(
+        method="thread/items/list",
+        path=r"result\.(data|nextCursor|backwardsCursor)",
+        reason="The same, for items.",
+        holds=_nothing_there,
+    ),
+    Meant(
+        method="",
+        path=THREAD + r"\.name",
+        reason="Defect 1: Codex knows the names of paginated threads from its database alone, and loses them with it.",
+        holds=_nothing_there,
+    ),
+    Meant(
+        method="thread/read",
+        path=r"error\.(code|message)",
+        reason="A file that is no rollout is no thread; Codex tells clients what its reader stumbled over.",
+        holds=_internal_error_there,
+    ),
+    Meant(
+        method="thread/list",
+        path=THREAD + r"\.gitInfo",
+        where="edit (legacy|child)|a rebuilt index",
+        reason="Codex's listing fills what was cleared from the file's first line, which thread/read there does not.",
+        holds=lambda theirs, ours: ours is None or any(theirs[name] != ours[name] is None for name in ours),
+    ),
+)
+
+
+def differences(where: str, method: str, theirs: Any, ours: Any) -> list[str]:
+    """One line for each member that is neither equal nor meant to differ."""
+    return [
+        f"{where}: {method}: {path or 'the answer'}: Codex {_shown(one)}, memoryd {_shown(other)}"
+        for path, one, other in unlike(theirs, ours)
+        if not is_meant(where, method, path, one, other)
+    ]
+
+
+def is_meant(where: str, method: str, path: str, theirs: Any, ours: Any, table: Iterable[Meant] = MEANT) -> bool:
+    """Whether this difference stands in the table."""
+    return any(
+        meant.method in ("", method)
+        and re.fullmatch(meant.path, path)
+        and re.match(meant.where, where)
+        and meant.holds(theirs, ours)
+        for meant in table
+    )
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 300 else f"{text[:300]}…"
