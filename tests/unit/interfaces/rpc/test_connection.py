@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,10 @@ class Nothing:
         return None
 
     async def unload(self, thread_id: str) -> bool:  # noqa: ARG002
+        return False
+
+    async def refresh(self, paths: Collection[str]) -> bool:
+        await trio.lowlevel.checkpoint()
         return False
 
     async def catch_up(self) -> None:

@@ -1,6 +1,6 @@
 """The methods that change a stored thread: the words, shapes and news of Codex 0.169.0, also for threads that live."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,10 @@ class Loaded:
         if live is not None and live.lock is not None:
             live.lock.release()
         return live is not None
+
+    async def refresh(self, paths: Collection[str]) -> bool:
+        await trio.lowlevel.checkpoint()
+        return False
 
     async def catch_up(self) -> None:
         pass
