@@ -33,6 +33,7 @@ class Nothing:
         return False
 
     async def refresh(self, paths: Collection[str]) -> bool:
+        assert not isinstance(paths, str), "several paths, not the letters of one"
         await trio.lowlevel.checkpoint()
         return False
 

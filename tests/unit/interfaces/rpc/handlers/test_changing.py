@@ -6,6 +6,7 @@ from typing import Any
 
 import attrs
 import pytest
+import trio
 
 from interfaces.rpc.host import Defaults, Host, LiveThread
 from state.folder import StateFolder
@@ -63,6 +64,7 @@ class Loaded:
         return live is not None
 
     async def refresh(self, paths: Collection[str]) -> bool:
+        assert not isinstance(paths, str), "several paths, not the letters of one"
         await trio.lowlevel.checkpoint()
         return False
 
