@@ -9,7 +9,7 @@ SEED   ?=
 MARKS  ?= not slow
 
 .DEFAULT_GOAL := help
-.PHONY: chaos chaos-long help setup demo test test-slow mutation-check lint types check bench clean schema
+.PHONY: chaos chaos-long help setup demo test test-slow mutation-check lint types check bench bench-smoke clean schema
 
 help:           ## this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 24
@@ -76,8 +76,20 @@ check: lint types test  ## all of the above
 schema: setup   ## write state/schema.sql anew from the migrations
 	$(BIN)/python -m state.migrate > state/schema.sql
 
-bench: setup    ## backfill beside the real Codex binary
-	$(BIN)/python -m benchmarks.bench_backfill
+BENCH = $(BIN)/python -m benchmarks
+
+bench: setup    ## backfill beside the real Codex binary; benchmarks/README.md has the others
+	$(BENCH).bench_backfill
+
+bench-smoke: setup  ## every benchmark at a size that takes seconds: its figures mean nothing, but it runs
+	$(BENCH).bench_backfill --files 20 --bytes 25000 --repeats 1
+	$(BENCH).bench_rescan --files 50 100 --repeats 1
+	$(BENCH).bench_store --callers 1 4 --seconds 0.2 --repeats 1 --files 100
+	$(BENCH).bench_jobs --jobs 200 --peer-jobs 20 --repeats 1
+	$(BENCH).bench_queries --threads 500 1000 --asked 10 --repeats 1
+	$(BENCH).bench_start --threads 0 200 --repeats 1 --seconds 1
+	$(BENCH).bench_follow --steps 10 --seconds 3 --history 100 --backlog 2000 --burst 100
+	$(BENCH).bench_rpc --threads 60 --repeats 3 --searches 1
 
 clean:          ## remove what was built and installed
 	rm -rf $(VENV) .cache build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
