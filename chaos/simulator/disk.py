@@ -22,6 +22,7 @@ from chaos.disk.medium import Files, Medium, Survival
 from chaos.disk.power import CHECKPOINT_FRAMES
 from chaos.disk.recording import Event, Recorder
 from chaos.simulator.life import LIFE, Killed, Life
+from chaos.simulator.turns import TURNS
 
 if TYPE_CHECKING:
     from chaos.simulator.world import World
@@ -149,7 +150,8 @@ class SimulatedDisk(FaultyDisk):
         life = LIFE.get()
         if life is None or life.is_dead:
             return None
-        if self.cut is not None and self.cut.concerns(operation):
+        # A batch with a thread of its own is beside the event loop; like every death, the cut waits for the next one.
+        if self.cut is not None and self.cut.concerns(operation) and TURNS.get() is None:
             self.cut.left -= 1
             if self.cut.left <= 0:
                 self._cut(self.cut, life)
