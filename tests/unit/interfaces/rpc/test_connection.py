@@ -40,6 +40,10 @@ class Nothing:
     async def catch_up(self) -> None:
         await trio.lowlevel.checkpoint()
 
+    async def refresh(self, paths: Collection[str]) -> bool:  # noqa: ARG002
+        await trio.lowlevel.checkpoint()
+        return False
+
 
 NOTHING = Nothing()
 HOST = Host(

@@ -71,6 +71,9 @@ class Loaded:
     async def catch_up(self) -> None:
         pass
 
+    async def refresh(self, paths: Collection[str]) -> bool:  # noqa: ARG002
+        return False
+
 
 @pytest.fixture
 async def stored(tmp_path: Path, folder: StateFolder) -> AsyncIterator[StoredThreads]:
