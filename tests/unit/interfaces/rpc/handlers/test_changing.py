@@ -1,6 +1,6 @@
 """The methods that change a stored thread: the words, shapes and news of Codex 0.169.0, also for threads that live."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,9 @@ class Loaded:
 
     async def catch_up(self) -> None:
         pass
+
+    async def refresh(self, paths: Collection[str]) -> bool:  # noqa: ARG002
+        return False
 
 
 @pytest.fixture
