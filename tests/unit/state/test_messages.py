@@ -36,8 +36,8 @@ from state.messages.jobs import GetBackOffs, GetJob, JobKind, ListJobs
 from state.messages.memories import GetMemories, ListMemories, MemoryAnchor
 from state.messages.memory_rows import GetNewestMemory, LastMemories
 from state.messages.service import ListProcesses, ListWorkers
-from state.messages.thread_places import FindRolloutPath
 from state.messages.thread_family import FindThreadFamily
+from state.messages.thread_places import FindRolloutPath
 from state.messages.thread_tools import GetDynamicTools
 from state.messages.threads import GetThread, ListThreadIds, ListThreads, ThreadAnchor
 from state.rules.registry import RULES
