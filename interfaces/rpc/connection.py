@@ -22,7 +22,7 @@ from interfaces.rpc.errors import INTERNAL, RpcError
 from interfaces.rpc.host import Host
 from interfaces.rpc.lines import Source, TooLong, lines
 from interfaces.rpc.messages import Call, NoMessageError
-from interfaces.rpc.session import Session
+from interfaces.rpc.session import Session, current_request
 from state.errors import StateError, first_cause
 
 log = structlog.get_logger(__name__)
@@ -65,11 +65,14 @@ class Connection:
 
     async def serve(self) -> None:
         """Answer until the client ends its input or goes away. Never raises for what the client does."""
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._write, nursery.cancel_scope)
-            async with self._out_send:
-                with contextlib.suppress(trio.BrokenResourceError):
-                    await self._read()
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._write, nursery.cancel_scope)
+                async with self._out_send:
+                    with contextlib.suppress(trio.BrokenResourceError):
+                        await self._read()
+        finally:
+            self.session.end()
 
     async def notify(self, method: str, params: Any) -> None:
         """Tell the client something; waits while it reads nothing."""
@@ -113,6 +116,7 @@ class Connection:
     async def _answer(
         self, call: Call, work: Work, lane: str | None, before: trio.Event | None, done: trio.Event
     ) -> None:
+        current_request.set(call.id)
         try:
             if before is not None:
                 await before.wait()
@@ -120,6 +124,8 @@ class Connection:
             for method, params in self.session.take_notices(call.id):
                 await self.notify(method, params)
         finally:
+            for action in self.session.take_actions(call.id):
+                action()
             done.set()
             if lane is not None and self._lanes.get(lane) is done:
                 del self._lanes[lane]

@@ -8,7 +8,7 @@ import attrs
 
 from interfaces.rpc import shapes
 from interfaces.rpc.errors import RpcError
-from interfaces.rpc.handlers import handshake, loaded, reading
+from interfaces.rpc.handlers import forking, handshake, loaded, reading, resuming, starting, turning
 from interfaces.rpc.host import Host
 from interfaces.rpc.messages import Call
 from interfaces.rpc.session import Session
@@ -36,6 +36,22 @@ INITIALIZE = "initialize"
 METHODS: dict[str, Method] = {
     INITIALIZE: Method(params=handshake.InitializeParams, handle=handshake.initialize),
     "thread/loaded/list": Method(params=loaded.ThreadLoadedListParams, handle=loaded.list_loaded),
+    "thread/start": Method(
+        params=starting.ThreadStartParams,
+        handle=starting.start_thread,
+        experimental=("historyMode", "dynamicTools", "environments", "permissions"),
+    ),
+    "thread/resume": Method(
+        params=resuming.ThreadResumeParams,
+        handle=resuming.resume_thread,
+        experimental=("history", "path", "permissions"),
+    ),
+    "thread/fork": Method(
+        params=forking.ThreadForkParams, handle=forking.fork_thread, experimental=("path", "permissions")
+    ),
+    "thread/unsubscribe": Method(params=starting.ThreadUnsubscribeParams, handle=starting.unsubscribe),
+    "turn/start": Method(params=turning.TurnStartParams, handle=turning.start_turn),
+    "turn/interrupt": Method(params=turning.TurnInterruptParams, handle=turning.interrupt_turn),
     "thread/read": Method(params=reading.ThreadReadParams, handle=reading.read_thread),
 }
 

@@ -1,9 +1,13 @@
 """What is known of one client: who it is, and what it is told beside its answers."""
 
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import Any
 
 from interfaces.rpc.messages import RequestId
+
+current_request: ContextVar[RequestId] = ContextVar("current_request")
+"""The request that the running task answers; each has a task of its own."""
 
 Notify = Callable[[str, Any], Awaitable[None]]
 
@@ -23,6 +27,8 @@ class Session:
         self.client_version: str | None = None
         self.is_experimental = False
         self._after: dict[RequestId, list[tuple[str, Any]]] = {}
+        self._actions: dict[RequestId, list[Callable[[], None]]] = {}
+        self._farewells: dict[str, Callable[[], None]] = {}
 
     @property
     def is_initialized(self) -> bool:
@@ -36,3 +42,25 @@ class Session:
     def take_notices(self, request: RequestId) -> list[tuple[str, Any]]:
         """What is to be told after that request's answer; asked once."""
         return self._after.pop(request, [])
+
+    def notify_next(self, method: str, params: Any) -> None:
+        """Have the client told something right after the answer that is being worked on."""
+        self.notify_after(current_request.get(), method, params)
+
+    def do_next(self, action: Callable[[], None]) -> None:
+        """Have something done once the answer that is being worked on has been sent, or cannot be."""
+        self._actions.setdefault(current_request.get(), []).append(action)
+
+    def take_actions(self, request: RequestId) -> list[Callable[[], None]]:
+        """What is to be done after that request's answer; asked once."""
+        return self._actions.pop(request, [])
+
+    def do_at_end(self, what: str, action: Callable[[], None]) -> None:
+        """Have something done when the client is gone. Asking again with the same word is safe."""
+        self._farewells[what] = action
+
+    def end(self) -> None:
+        """The client is gone."""
+        for action in self._farewells.values():
+            action()
+        self._farewells.clear()

@@ -5,6 +5,7 @@ from typing import Any
 import attrs
 
 from interfaces.rpc.errors import RpcError
+from interfaces.rpc.handlers.loaded import read_loaded
 from interfaces.rpc.host import Host
 from interfaces.rpc.session import Session
 from interfaces.rpc.shapes import boolean, member, member_or, text
@@ -24,6 +25,9 @@ class ThreadReadParams:
 async def read_thread(host: Host, session: Session, params: ThreadReadParams) -> dict[str, Any]:
     """The thread as it is stored."""
     wanted = thread_id(params.thread_id)
+    live = await read_loaded(host, wanted, include_turns=params.include_turns)
+    if live is not None:
+        return live
     found = await host.handle.ask(GetThread(thread_id=wanted)) if host.handle is not None else None
     if not isinstance(found, ThreadFound):
         raise RpcError(f"thread not loaded: {wanted}")

@@ -17,13 +17,11 @@ from interfaces.rpc.messages import Call
 from interfaces.rpc.methods import dispatch
 from interfaces.rpc.session import Session
 from state.errors import StoreBusyError
+from tests.fakes.live_threads import NoLiveThreads
 
 
 class Nothing:
-    """No live threads, and an index with nothing to catch up with."""
-
-    def ids(self) -> list[str]:
-        return []
+    """An index with nothing to catch up with."""
 
     async def catch_up(self) -> None:
         await trio.lowlevel.checkpoint()
@@ -35,7 +33,7 @@ HOST = Host(
     codex_home=Path("/home/ann/.codex"),
     defaults=Defaults(model_provider="openai"),
     index=NOTHING,
-    loaded=NOTHING,
+    loaded=NoLiveThreads(),
     version="1.2.3",
 )
 Answer = Callable[[Session, Call], Awaitable[Any]]

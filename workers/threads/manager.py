@@ -1,0 +1,414 @@
+"""Which threads are loaded in this process, and the one turn that each of them may be in.
+
+    start, fork, resume -> loaded, idle -> turn -> idle, or systemError -> unloaded
+
+A turn goes on when the client that asked for it has left; what is still running when the manager closes is stopped and
+recorded as stopped, within a bound.
+"""
+
+import functools
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+import trio
+
+from config.version import VERSION
+from state.ids import ThreadId
+from state.live import ForkCut, LiveError, LiveSettings, LiveThread, NewThread, Tell, TurnInput
+from state.messages.threads import Thread
+from state.rollouts import Redact, locate_rollout, thread_id_of
+from state.rollouts.permissions import READ_ONLY
+from state.store import StateHandle
+from workers.models.turns.choose import TurnModels
+from workers.threads import payloads
+from workers.threads.forking import ForkSource, fork_lines
+from workers.threads.git import git_of
+from workers.threads.history import History, read_history
+from workers.threads.identifiers import uuid7
+from workers.threads.indexing import ThreadIndexer
+from workers.threads.recording import Recorder, RolloutLines, rollout_path
+from workers.threads.thread import ActiveTurn, LoadedThread
+from workers.threads.turn import TurnRun
+
+SHUTDOWN_SECONDS_MAX = 10.0
+"""What runs is given so long to be stopped and recorded."""
+
+LOADED_MAX = 1_000
+"""More loaded threads than this, and the one that was used the longest ago, is idle and has no listener is unloaded."""
+
+
+@attrs.define(eq=False)
+class ThreadManager:
+    """The loaded threads of a process."""
+
+    nursery: trio.Nursery
+    codex_home: Path
+    handle: StateHandle | None
+    models: TurnModels
+    indexer: ThreadIndexer
+    now_ms: Callable[[], int]
+    is_closing: bool = False
+    _threads: OrderedDict[str, LoadedThread] = attrs.field(factory=OrderedDict)
+    _loading: trio.Lock = attrs.field(factory=trio.Lock)
+
+    def ids(self) -> list[str]:
+        """The ids of the loaded threads, in no order."""
+        return list(self._threads)
+
+    def look(self, thread_id: str) -> LiveThread | None:
+        """A loaded thread as it is now; None for one that is not loaded."""
+        thread = self._threads.get(thread_id)
+        return None if thread is None else thread.look()
+
+    def default_model(self, provider: str) -> str:
+        """The model that is asked where nobody names one."""
+        return self.models.model_default(provider)
+
+    async def start(self, new: NewThread) -> LiveThread:
+        """Load a new thread. Nothing of it is on disk before something is said in it. Asking again makes another."""
+        at_ms = self.now_ms()
+        thread_id = uuid7(at_ms)
+        path = None if new.ephemeral else rollout_path(thread_id, at_ms)
+        git = await trio.to_thread.run_sync(git_of, new.settings.cwd)
+        row = _new_row(new, thread_id, path or "", at_ms, git)
+        thread = LoadedThread(
+            row=row,
+            path=path,
+            settings=new.settings,
+            recorder=self._recorder(path, 0 if row.history_mode == "paginated" else None),
+            items=[],
+            window_id=uuid7(at_ms),
+            git=git,
+        )
+        self._load(thread)
+        return thread.look()
+
+    async def resume(self, row: Thread, changes: Mapping[str, Any], defaults: LiveSettings) -> LiveThread:
+        """Load a thread from its rollout, or give the one that is loaded. Asking again is safe.
+
+        Args:
+          row: the thread as the index has it, with the path of its rollout.
+          changes, defaults: as for `LiveSettings.changed`; the defaults count where the rollout says nothing.
+
+        Raises:
+          OSError: the rollout cannot be read or written.
+        """
+        async with self._loading:
+            loaded = self._threads.get(row.id)
+            if loaded is not None:
+                return loaded.look()
+            path = row.rollout_path
+            history = await self._history(path)
+            settings = attrs.evolve(
+                defaults,
+                model=history.model or defaults.model,
+                reasoning_effort=history.reasoning_effort or defaults.reasoning_effort,
+                model_provider=row.model_provider or defaults.model_provider,
+                cwd=row.cwd or defaults.cwd,
+            ).changed(changes)
+            thread = self._of_history(row, path, history, settings)
+            if not history.settings_known:
+                await thread.recorder.write(payloads.settings_applied(row.id, settings))
+                thread.settings_known = True
+                await self.indexer.index(path)
+                thread.recorded_bytes = await self._size(path)
+            self._load(thread)
+            return thread.look()
+
+    async def fork(self, source: Thread, new: NewThread, changes: Mapping[str, Any], cut: ForkCut) -> LiveThread:
+        """Load a new thread that begins with the history of another. Its rollout is there at once.
+
+        Raises:
+          LiveError: there is no such turn to cut at.
+          OSError: the source cannot be read, or the rollout not be written.
+        """
+        history = await self._history(source.rollout_path)
+        settings = attrs.evolve(
+            new.settings,
+            model=history.model or new.settings.model,
+            reasoning_effort=history.reasoning_effort or new.settings.reasoning_effort,
+            model_provider=source.model_provider or new.settings.model_provider,
+            cwd=source.cwd or new.settings.cwd,
+        ).changed(changes)
+        at_ms = self.now_ms()
+        thread_id = uuid7(at_ms)
+        path = None if new.ephemeral else rollout_path(thread_id, at_ms)
+        new = attrs.evolve(new, settings=settings, history_mode=history.history_mode)
+        git = await trio.to_thread.run_sync(git_of, settings.cwd)
+        row = attrs.evolve(
+            _new_row(new, thread_id, path or "", at_ms, git),
+            forked_from_id=source.id,
+            preview=source.preview,
+            first_user_message=source.first_user_message,
+            title=source.title,
+        )
+        thread = LoadedThread(
+            row=row,
+            path=path,
+            settings=settings,
+            recorder=self._recorder(path, None),
+            items=history.items,
+            window_id=uuid7(at_ms),
+            git=git,
+        )
+        taken = await trio.to_thread.run_sync(
+            fork_lines, ForkSource(self.codex_home, source.rollout_path, source.id, history.history_mode), cut
+        )
+        if taken.is_cut:
+            thread.items = list(taken.items)
+        else:
+            thread.usage = history.usage
+        thread.recorder.next_ordinal = taken.next_ordinal
+        first = payloads.session_meta(thread.look(), thread.window_id, taken.meta, git)
+        if thread.path is not None:
+            lines = [first, *taken.copied, *taken.ended, payloads.settings_applied(thread_id, settings)]
+            await thread.recorder.write(*lines)
+            thread.is_recorded = thread.settings_known = True
+            await self.indexer.index(thread.path)
+            thread.recorded_bytes = await self._size(thread.path)
+        self._load(thread)
+        return thread.look()
+
+    def listen(self, thread_id: str, key: object, tell: Tell) -> bool:
+        """Have somebody told of what happens in a thread; False when it is not loaded. Asking again is safe."""
+        thread = self._threads.get(thread_id)
+        if thread is not None:
+            thread.listeners[key] = tell
+        return thread is not None
+
+    def leave(self, thread_id: str, key: object) -> bool | None:
+        """Tell somebody no more. None when the thread is not loaded; False for one who did not listen."""
+        thread = self._threads.get(thread_id)
+        return None if thread is None else thread.listeners.pop(key, None) is not None
+
+    def leave_all(self, key: object) -> None:
+        """Somebody is gone. The turns that they asked for go on."""
+        for thread in self._threads.values():
+            thread.listeners.pop(key, None)
+
+    async def start_turn(self, thread_id: str, said: TurnInput) -> tuple[str, Callable[[], None]]:
+        """Say something in a thread: a turn of its own, or part of the one that runs.
+
+        Returns:
+          The turn's id, and what lets it begin; call that once whoever asked has been answered.
+
+        Raises:
+          LiveError: the thread is not loaded.
+        """
+        while True:
+            thread = self._threads.get(thread_id)
+            if thread is None or self.is_closing:
+                raise LiveError(f"thread not found: {thread_id}")
+            running = thread.turn
+            if running is None:
+                break
+            if running.takes_more:
+                running.waiting.append(said)
+                return running.id, _nothing
+            await running.done.wait()
+        self._threads.move_to_end(thread_id)
+        thread.settings = thread.settings.changed(said.settings)
+        if said.settings:
+            thread.settings_known = False
+        turn = ActiveTurn(id=uuid7(self.now_ms()), said=said)
+        thread.turn = turn
+        self.nursery.start_soon(self._run, thread, turn)
+        return turn.id, turn.begin.set
+
+    def active_turn(self, thread_id: str) -> str | None:
+        """The id of the turn that a thread is in.
+
+        Raises:
+          LiveError: the thread is not loaded.
+        """
+        thread = self._threads.get(thread_id)
+        if thread is None:
+            raise LiveError(f"thread not found: {thread_id}")
+        return thread.turn.id if thread.turn is not None else None
+
+    def stop_turn(self, thread_id: str) -> None:
+        """Stop the turn that a thread is in, if it is in one. Asking again is safe."""
+        thread = self._threads.get(thread_id)
+        if thread is not None and thread.turn is not None:
+            thread.turn.begin.set()
+            thread.turn.asking.cancel()
+
+    async def wait_for_turn(self, thread_id: str) -> str | None:
+        """Return once the thread is in no turn; with the reason if the last one failed."""
+        thread = self._threads.get(thread_id)
+        turn = thread.turn if thread is not None else None
+        if turn is None:
+            return None
+        await turn.done.wait()
+        return turn.failure
+
+    async def unload(self, thread_id: str) -> bool:
+        """Stop what runs in a thread and forget it here; its rollout stays. False when it is not loaded."""
+        thread = self._threads.get(thread_id)
+        if thread is None:
+            return False
+        await self._stop(thread)
+        self._threads.pop(thread_id, None)
+        if thread.path is not None:
+            self.indexer.forget(thread.path)
+        return True
+
+    async def close(self) -> None:
+        """Stop all turns and wait until they are recorded, within SHUTDOWN_SECONDS_MAX. Asking again is safe."""
+        self.is_closing = True
+        with trio.CancelScope(shield=True):
+            async with trio.open_nursery() as stopping:
+                for thread in self._threads.values():
+                    stopping.start_soon(self._stop, thread)
+
+    async def _stop(self, thread: LoadedThread) -> None:
+        turn = thread.turn
+        if turn is None:
+            return
+        self.stop_turn(thread.id)
+        with trio.move_on_after(SHUTDOWN_SECONDS_MAX) as patience:
+            await turn.done.wait()
+        if patience.cancelled_caught:
+            turn.everything.cancel()
+
+    async def _run(self, thread: LoadedThread, turn: ActiveTurn) -> None:
+        try:
+            with turn.everything:
+                await turn.begin.wait()
+                await self._catch_up(thread)
+                run = TurnRun(thread, turn, self.models, self.indexer.index, self.now_ms)
+                await run.run()
+                if thread.path is not None:
+                    thread.recorded_bytes = await self._size(thread.path)
+        finally:
+            thread.turn = None
+            turn.done.set()
+
+    async def _catch_up(self, thread: LoadedThread) -> None:
+        """Take in what another program has recorded in the thread's rollout since we did."""
+        if thread.path is None or not thread.is_recorded or await self._size(thread.path) == thread.recorded_bytes:
+            return
+        try:
+            history = await self._history(thread.path)
+        except (OSError, LiveError):
+            return
+        thread.items = history.items
+        thread.recorder.next_ordinal = history.next_ordinal
+
+    def _of_history(self, row: Thread, path: str, history: History, settings: LiveSettings) -> LoadedThread:
+        return LoadedThread(
+            row=attrs.evolve(row, updated_at_ms=history.last_at_ms or row.updated_at_ms),
+            path=path,
+            settings=settings,
+            recorder=self._recorder(path, history.next_ordinal),
+            items=history.items,
+            usage=history.usage,
+            is_recorded=True,
+            settings_known=history.settings_known,
+            recorded_bytes=history.size_bytes,
+            last_turn_ordinal=history.last_turn_ordinal,
+            last_item_ordinal=history.last_item_ordinal,
+        )
+
+    def _load(self, thread: LoadedThread) -> None:
+        self._threads[thread.id] = thread
+        for thread_id, other in list(self._threads.items()):
+            if len(self._threads) <= LOADED_MAX:
+                return
+            if other.turn is None and not other.listeners and other is not thread:
+                del self._threads[thread_id]
+                if other.path is not None:
+                    self.indexer.forget(other.path)
+
+    def _recorder(self, path: str | None, next_ordinal: int | None) -> Recorder:
+        lines = None if path is None else RolloutLines(self.codex_home, path)
+        return Recorder(lines=lines, next_ordinal=next_ordinal, now_ms=self.now_ms)
+
+    async def _history(self, path: str) -> History:
+        return await trio.to_thread.run_sync(read_history, self.codex_home, path, self._locate)
+
+    def _locate(self, thread_id: str) -> str | None:
+        wanted = thread_id_of(thread_id)
+        located = None if wanted is None else locate_rollout(self.codex_home, wanted)
+        return None if located is None else located.found.path
+
+    async def _size(self, path: str) -> int:
+        try:
+            status = await trio.Path(self.codex_home / path).stat()
+        except OSError:
+            return -1
+        return status.st_size
+
+
+@asynccontextmanager
+async def thread_manager(
+    codex_home: Path,
+    handle: StateHandle | None,
+    models: TurnModels,
+    *,
+    redact: Redact,
+    provider_default: str,
+    now_ms: Callable[[], int],
+) -> AsyncIterator[ThreadManager]:
+    """Manage threads for the block; at its end what runs is stopped and recorded as stopped."""
+    indexer = ThreadIndexer(handle, codex_home, redact, provider_default)
+    async with trio.open_nursery() as nursery:
+        manager = ThreadManager(nursery, codex_home, handle, models, indexer, now_ms)
+        try:
+            yield manager
+        finally:
+            await manager.close()
+
+
+def _nothing() -> None:
+    """The turn runs already."""
+
+
+_row = functools.partial(
+    Thread,
+    archived_at_ms=None,
+    parent_thread_id=None,
+    agent_nickname=None,
+    agent_role=None,
+    agent_path=None,
+    memory_mode="enabled",
+    name=None,
+    tokens_used=0,
+    content_at_ms=None,
+    content_revision=0,
+)
+
+
+def _new_row(new: NewThread, thread_id: str, path: str, at_ms: int, git: Mapping[str, str | None] | None) -> Thread:
+    """The row that a new thread will have, as far as that is known."""
+    settings = new.settings
+    policy = settings.approval_policy
+    return _row(
+        id=ThreadId(thread_id),
+        rollout_path=path,
+        created_at_ms=at_ms,
+        updated_at_ms=at_ms,
+        recency_at_ms=at_ms,
+        source=new.source,
+        originator=new.originator,
+        thread_source=new.thread_source,
+        forked_from_id=None,
+        model_provider=settings.model_provider,
+        model=settings.model,
+        reasoning_effort=settings.reasoning_effort,
+        cwd=settings.cwd,
+        cli_version=VERSION,
+        history_mode=new.history_mode,
+        title="",
+        preview="",
+        first_user_message="",
+        sandbox_policy=READ_ONLY,
+        approval_mode=policy if isinstance(policy, str) else "on-request",
+        git_sha=git.get("commit_hash") if git else None,
+        git_branch=git.get("branch") if git else None,
+        git_origin_url=git.get("repository_url") if git else None,
+    )
