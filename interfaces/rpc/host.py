@@ -89,7 +89,7 @@ class LoadedThreads(Protocol):
         ...
 
     async def unload(self, thread_id: str) -> bool:
-        """Stop what runs in a thread and forget it here; its rollout stays. False when it is not loaded."""
+        """Stop what runs in a thread and forget it here; its rollout stays. False when it did not stop in time."""
         ...
 
 

@@ -32,7 +32,7 @@ class Taken:
       copied: the lines of a legacy source.
       ended: the end of a turn that was still running in the source.
       next_ordinal: of its first line; None in a legacy rollout.
-      is_cut: it leaves its source before the source's end; `items` is its conversation then.
+      is_cut: it leaves its source before the source's end.
     """
 
     meta: dict[str, Any]
@@ -40,7 +40,6 @@ class Taken:
     ended: Sequence[Entry]
     next_ordinal: int | None
     is_cut: bool
-    items: Sequence[dict[str, Any]]
 
 
 def fork_lines(source: ForkSource, cut: ForkCut) -> Taken:
@@ -72,7 +71,6 @@ def fork_lines(source: ForkSource, cut: ForkCut) -> Taken:
         ended=_ended(kept),
         next_ordinal=next_ordinal,
         is_cut=len(kept) < len(lines),
-        items=[line.payload for line in kept if line.kind == "response_item"],
     )
 
 

@@ -47,6 +47,7 @@ class AnswerItems:
     last_shown: dict[str, Any] | None = None
     first_token_at_ms: int | None = None
     _started_ms: dict[str, int] = attrs.field(factory=dict)
+    _halves: dict[str, str] = attrs.field(factory=dict)
 
     async def take(self, piece: Piece) -> None:
         """Take in one piece.
@@ -62,15 +63,15 @@ class AnswerItems:
             case MessageDelta(item_id, text):
                 if item_id not in self._started_ms:
                     await self._start(notices.message_shown(item_id, ""))
-                await self._delta("agentMessage/delta", item_id, delta=text)
+                await self._text_delta("agentMessage/delta", item_id, text)
             case ThoughtStarted(item_id, summary):
                 await self._start(notices.thought_shown(item_id, summary))
             case ThoughtPart(item_id, index):
                 await self._delta("reasoning/summaryPartAdded", item_id, summaryIndex=index)
             case ThoughtDelta(item_id, index, text):
-                await self._delta("reasoning/summaryTextDelta", item_id, delta=text, summaryIndex=index)
+                await self._text_delta("reasoning/summaryTextDelta", item_id, text, summaryIndex=index)
             case RawThoughtDelta(item_id, index, text):
-                await self._delta("reasoning/textDelta", item_id, delta=text, contentIndex=index)
+                await self._text_delta("reasoning/textDelta", item_id, text, contentIndex=index)
             case Retrying(reason, attempt, attempts_max):
                 what = notices.error_object(
                     f"Reconnecting... {attempt}/{attempts_max}",
@@ -132,6 +133,15 @@ class AnswerItems:
         at_ms = self.now_ms()
         self._started_ms[shown["id"]] = at_ms
         await self.tell(notices.item_started(self.thread_id, self.turn_id, shown, at_ms))
+
+    async def _text_delta(self, kind: str, item_id: str, text: str, **members: int) -> None:
+        """Tell a piece of text. A character that was cut in two is told with its second half."""
+        text = self._halves.pop(item_id, "") + text
+        if text and "\ud800" <= text[-1] <= "\udbff":
+            self._halves[item_id], text = text[-1], text[:-1]
+        if text:
+            whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+            await self._delta(kind, item_id, delta=whole, **members)
 
     async def _delta(self, kind: str, item_id: str, **members: Any) -> None:
         await self.tell(notices.delta(kind, self.thread_id, self.turn_id, item_id, **members))

@@ -123,9 +123,11 @@ class ThreadManager:
         """Load a new thread that begins with the history of another. Its rollout is there at once.
 
         Raises:
-          LiveError: there is no such turn to cut at.
+          LiveError: there is no such turn to cut at, or the cut is of one that leaves nothing behind.
           OSError: the source cannot be read, or the rollout not be written.
         """
+        if new.ephemeral and cut != ForkCut():
+            raise LiveError("an ephemeral fork takes all of its source")
         history = await self._history(source.rollout_path)
         settings = attrs.evolve(
             new.settings,
@@ -158,9 +160,7 @@ class ThreadManager:
         taken = await trio.to_thread.run_sync(
             fork_lines, ForkSource(self.codex_home, source.rollout_path, source.id, history.history_mode), cut
         )
-        if taken.is_cut:
-            thread.items = list(taken.items)
-        else:
+        if not taken.is_cut:
             thread.usage = history.usage
         thread.recorder.next_ordinal = taken.next_ordinal
         first = payloads.session_meta(thread.look(), thread.window_id, taken.meta, git)
@@ -170,6 +170,8 @@ class ThreadManager:
             thread.is_recorded = thread.settings_known = True
             await self.indexer.index(thread.path)
             thread.recorded_bytes = await self._size(thread.path)
+            if taken.is_cut:
+                thread.items = (await self._history(thread.path)).items
         self._load(thread)
         return thread.look()
 
@@ -247,15 +249,19 @@ class ThreadManager:
         return turn.failure
 
     async def unload(self, thread_id: str) -> bool:
-        """Stop what runs in a thread and forget it here; its rollout stays. False when it is not loaded."""
+        """Stop what runs in a thread and forget it here; its rollout stays. Asking again is safe.
+
+        Returns:
+          False when what ran did not end within SHUTDOWN_SECONDS_MAX.
+        """
         thread = self._threads.get(thread_id)
         if thread is None:
-            return False
-        await self._stop(thread)
+            return True
+        has_ended = await self._stop(thread)
         self._threads.pop(thread_id, None)
         if thread.path is not None:
             self.indexer.forget(thread.path)
-        return True
+        return has_ended
 
     async def close(self) -> None:
         """Stop all turns and wait until they are recorded, within SHUTDOWN_SECONDS_MAX. Asking again is safe."""
@@ -265,15 +271,16 @@ class ThreadManager:
                 for thread in self._threads.values():
                     stopping.start_soon(self._stop, thread)
 
-    async def _stop(self, thread: LoadedThread) -> None:
+    async def _stop(self, thread: LoadedThread) -> bool:
         turn = thread.turn
         if turn is None:
-            return
+            return True
         self.stop_turn(thread.id)
         with trio.move_on_after(SHUTDOWN_SECONDS_MAX) as patience:
             await turn.done.wait()
         if patience.cancelled_caught:
             turn.everything.cancel()
+        return not patience.cancelled_caught
 
     async def _run(self, thread: LoadedThread, turn: ActiveTurn) -> None:
         try:
