@@ -120,7 +120,7 @@ class TurnRun:
         )
         await thread.recorder.write(payloads.response_item(message, turn.id), event)
         thread.items.append(message)
-        if not thread.row.preview:
+        if thread.path is not None and not thread.row.preview:
             text = "".join(part["text"] for part in said.content if part["type"] == "text").strip()
             thread.row = attrs.evolve(thread.row, preview=text or "[Image]", first_user_message=text or "[Image]")
         shown = notices.user_item(item_id, said.content, said.client_id)

@@ -123,6 +123,8 @@ async def interrupt_turn(host: Host, session: Session, params: TurnInterruptPara
     except LiveError as error:
         raise RpcError(str(error)) from None
     if running is None:
+        if not params.turn_id:
+            return {}
         raise RpcError("no active turn to interrupt")
     if params.turn_id and params.turn_id != running:
         raise RpcError(f"expected active turn id {params.turn_id} but found {running}")
