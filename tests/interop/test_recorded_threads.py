@@ -1,4 +1,4 @@
-"""Threads that memoryd recorded are the real binary's own: it lists, reads, resumes and forks them, and goes on in them.
+"""Threads that memoryd recorded are the real binary's own: it lists, reads and resumes them, and goes on in them.
 
 What it then adds is memoryd's again: either program goes on where the other one stopped.
 """
@@ -107,9 +107,7 @@ def test_real_binary_lists_reads_and_goes_on_in_a_thread_of_ours_and_we_in_its(
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_real_binary_reads_a_fork_of_ours_with_what_it_forked(
-    codex_program: Path, tmp_path: Path, mode: str
-) -> None:
+def test_real_binary_reads_a_fork_of_ours_with_what_it_forked(codex_program: Path, tmp_path: Path, mode: str) -> None:
     with fake_model_server() as model:
         _scripted(model)
         codex = Codex.settle(codex_program, tmp_path, model.url)

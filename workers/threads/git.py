@@ -68,6 +68,8 @@ def _commit(common: Path, head: str) -> str | None:
 
 
 def _origin(common: Path) -> str | None:
+    if not (common / "config").is_file():
+        return None
     parser = configparser.RawConfigParser(strict=False, allow_no_value=True, delimiters=("=",))
     try:
         parser.read_string(_text(common / "config"))

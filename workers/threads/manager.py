@@ -74,7 +74,7 @@ class ThreadManager:
         thread_id = uuid7(at_ms)
         path = None if new.ephemeral else rollout_path(thread_id, at_ms)
         git = await trio.to_thread.run_sync(git_of, new.settings.cwd)
-        row = _new_row(new, thread_id, path or "", at_ms, git)
+        row = _new_row(new, thread_id, path or "", at_ms)
         thread = LoadedThread(
             row=row,
             path=path,
@@ -142,7 +142,7 @@ class ThreadManager:
         new = attrs.evolve(new, settings=settings, history_mode=history.history_mode)
         git = await trio.to_thread.run_sync(git_of, settings.cwd)
         row = attrs.evolve(
-            _new_row(new, thread_id, path or "", at_ms, git),
+            _new_row(new, thread_id, path or "", at_ms),
             forked_from_id=source.id,
             preview=source.preview,
             first_user_message=source.first_user_message,
@@ -167,7 +167,7 @@ class ThreadManager:
         if thread.path is not None:
             lines = [first, *taken.copied, *taken.ended, payloads.settings_applied(thread_id, settings)]
             await thread.recorder.write(*lines)
-            thread.is_recorded = thread.settings_known = True
+            thread.begin_recorded()
             await self.indexer.index(thread.path)
             thread.recorded_bytes = await self._size(thread.path)
             if taken.is_cut:
@@ -390,7 +390,7 @@ _row = functools.partial(
 )
 
 
-def _new_row(new: NewThread, thread_id: str, path: str, at_ms: int, git: Mapping[str, str | None] | None) -> Thread:
+def _new_row(new: NewThread, thread_id: str, path: str, at_ms: int) -> Thread:
     """The row that a new thread will have, as far as that is known."""
     settings = new.settings
     policy = settings.approval_policy
@@ -415,7 +415,7 @@ def _new_row(new: NewThread, thread_id: str, path: str, at_ms: int, git: Mapping
         first_user_message="",
         sandbox_policy=READ_ONLY,
         approval_mode=policy if isinstance(policy, str) else "on-request",
-        git_sha=git.get("commit_hash") if git else None,
-        git_branch=git.get("branch") if git else None,
-        git_origin_url=git.get("repository_url") if git else None,
+        git_sha=None,
+        git_branch=None,
+        git_origin_url=None,
     )

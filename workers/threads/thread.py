@@ -101,6 +101,17 @@ class LoadedThread:
             last_item_ordinal=self.last_item_ordinal,
         )
 
+    def begin_recorded(self) -> None:
+        """Its rollout is there, and says how its turns are run and which commit its folder was at."""
+        if not self.is_recorded and self.git is not None:
+            self.row = attrs.evolve(
+                self.row,
+                git_sha=self.git.get("commit_hash"),
+                git_branch=self.git.get("branch"),
+                git_origin_url=self.git.get("repository_url"),
+            )
+        self.is_recorded = self.settings_known = True
+
     async def tell(self, notice: Notice) -> None:
         """Tell everybody who listens. One who cannot be told hears no more."""
         method, params = notice

@@ -104,7 +104,7 @@ class TurnRun:
         if not thread.settings_known:
             entries.append(payloads.settings_applied(thread.id, thread.settings))
         await thread.recorder.write(*entries)
-        thread.is_recorded = thread.settings_known = True
+        thread.begin_recorded()
         await self._say(turn.said)
 
     async def _say(self, said: TurnInput) -> None:

@@ -31,12 +31,18 @@ class AnswerInPieces:
         self.has_items = False
         self._failures = failures
 
-    def take(self, event: dict[str, Any]) -> Piece | None:
-        """What this event tells; None for one that tells nothing.
+    def take(self, event: dict[str, Any]) -> list[Piece]:
+        """What this event tells, in order; mostly one piece, or nothing.
 
         Raises:
           TurnFailedError: the server gave up.
         """
+        if event.get("type") == "response.completed":
+            return self._complete(_object(event.get("response")))
+        piece = self._piece(event)
+        return [] if piece is None else [piece]
+
+    def _piece(self, event: dict[str, Any]) -> Piece | None:
         item_id = _text(event.get("item_id"))
         match event.get("type"):
             case "response.output_item.added":
@@ -53,21 +59,28 @@ class AnswerInPieces:
                 item = _object(event.get("item"))
                 self.has_items = self.has_items or bool(item)
                 return ItemDone(item) if item else None
-            case "response.completed":
-                response = _object(event.get("response"))
-                self.answered = Answered(response_id=_text(response.get("id")), usage=_usage(response))
             case "response.incomplete":
-                response = _object(event.get("response"))
-                failed = self._failures.incomplete(_text(_object(response.get("incomplete_details")).get("reason")))
-                failed.usage = _usage(response)
-                raise failed
+                self._give_up(_object(event.get("response")), is_incomplete=True)
             case "response.failed":
-                response = _object(event.get("response"))
-                error = _object(response.get("error"))
-                failed = self._failures.named(_text(error.get("code")), _text(error.get("message")))
-                failed.usage = _usage(response)
-                raise failed
+                self._give_up(_object(event.get("response")), is_incomplete=False)
         return None
+
+    def _complete(self, response: dict[str, Any]) -> list[Piece]:
+        self.answered = Answered(response_id=_text(response.get("id")), usage=_usage(response))
+        output = response.get("output")
+        if self.has_items or not isinstance(output, list):
+            return []
+        # Some servers send an answer whole, with its completion.
+        return [ItemDone(item) for item in output if isinstance(item, dict) and item]
+
+    def _give_up(self, response: dict[str, Any], *, is_incomplete: bool) -> None:
+        if is_incomplete:
+            failed = self._failures.incomplete(_text(_object(response.get("incomplete_details")).get("reason")))
+        else:
+            error = _object(response.get("error"))
+            failed = self._failures.named(_text(error.get("code")), _text(error.get("message")))
+        failed.usage = _usage(response)
+        raise failed
 
 
 def _started(item: dict[str, Any]) -> Piece | None:

@@ -4,7 +4,6 @@ Spoken over plain HTTP and not by the SDK: a turn passes the server's items on a
 words of the app-server. Like every client here it follows nobody to another address and takes no more than an answer.
 """
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -109,22 +108,25 @@ class ResponsesTurnModel:
     async def _take(self, response: "httpx2.Response", answer: AnswerInPieces, tell: Tell) -> None:
         import httpx2
 
-        events = EventStream()
-        left = ANSWER_BYTES_MAX
+        feed = _Feed(answer, tell)
+        problem: Exception | None = None
         try:
-            async with contextlib.aclosing(response.aiter_raw()) as chunks:
-                async for chunk in chunks:
-                    left -= len(chunk)
-                    if left < 0:
-                        raise TooLongError(f"its answer is longer than {ANSWER_BYTES_MAX} bytes")
-                    for event in events.feed(chunk):
-                        piece = answer.take(event)
-                        if piece is not None:
-                            await tell(piece)
-                        if answer.answered is not None:
-                            return
+            with trio.CancelScope() as reading:
+                # Read to its end, or cancelled: the client's generators do not like to be left in the middle.
+                async for chunk in response.aiter_raw():
+                    if reading.cancel_called:
+                        continue
+                    try:
+                        await feed.take(chunk)
+                    except Exception as error:
+                        problem = error
+                    if problem is not None or answer.answered is not None:
+                        reading.cancel()
         except httpx2.RemoteProtocolError:
-            raise self._failures.cut() from None
+            if problem is None and answer.answered is None:
+                raise self._failures.cut() from None
+        if problem is not None:
+            raise problem
 
     async def _open(self) -> "httpx2.AsyncClient":
         async with self._opening:
@@ -151,14 +153,41 @@ def _new_client(server: TurnServer) -> "httpx2.AsyncClient":
     )
 
 
+class _Feed:
+    """Turns the bytes of an answer into pieces, and tells them."""
+
+    def __init__(self, answer: AnswerInPieces, tell: Tell) -> None:
+        self._answer = answer
+        self._tell = tell
+        self._events = EventStream()
+        self._bytes_left = ANSWER_BYTES_MAX
+
+    async def take(self, chunk: bytes) -> None:
+        """Take in what came.
+
+        Raises:
+          TooLongError: more came than an answer can have.
+          TurnFailedError: the server gave up. What is told may raise, too.
+        """
+        self._bytes_left -= len(chunk)
+        if self._bytes_left < 0:
+            raise TooLongError(f"its answer is longer than {ANSWER_BYTES_MAX} bytes")
+        for event in self._events.feed(chunk):
+            for piece in self._answer.take(event):
+                await self._tell(piece)
+            if self._answer.answered is not None:
+                return
+
+
 async def _bounded(response: "httpx2.Response") -> bytes:
+    """What a refusal says, as far as that is of use."""
     body = bytearray()
-    async with contextlib.aclosing(response.aiter_raw()) as chunks:
-        async for chunk in chunks:
-            body += chunk
-            if len(body) > ERROR_BYTES_MAX:
-                break
-    return bytes(body[:ERROR_BYTES_MAX])
+    with trio.CancelScope() as reading:
+        async for chunk in response.aiter_raw():
+            body += chunk[: max(ERROR_BYTES_MAX - len(body), 0)]
+            if len(body) >= ERROR_BYTES_MAX:
+                reading.cancel()
+    return bytes(body)
 
 
 def _request(question: Question) -> dict[str, Any]:
