@@ -47,12 +47,14 @@ def add_to(app: App, service: Service) -> None:
         output = TurnOutput(write_out)
 
         async def tell(method: str, params: Any) -> None:
-            await trio.to_thread.run_sync(output.take, method, params, abandon_on_cancel=True)
+            try:
+                await trio.to_thread.run_sync(output.take, method, params, abandon_on_cancel=True)
+            except BrokenPipeError as error:
+                raise TurnError("stdout was closed before the turn ended") from error
+            except OSError as error:
+                raise TurnError(f"stdout cannot be written: {error.strerror or error}") from error
 
-        try:
-            await service.turn(paths, settings, text, model, cwd, tell)
-        except BrokenPipeError as error:
-            raise TurnError("stdout was closed before the turn ended") from error
+        await service.turn(paths, settings, text, model, cwd, tell)
         if not output.is_complete:
             raise TurnError("read Codex event: the turn ended without a word")
         return EXIT_OK
