@@ -6,7 +6,6 @@ A turn goes on when the client that asked for it has left; what is still running
 recorded as stopped, within a bound.
 """
 
-import functools
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -16,12 +15,9 @@ from typing import Any
 import attrs
 import trio
 
-from config.version import VERSION
-from state.ids import ThreadId
 from state.live import ForkCut, LiveError, LiveSettings, LiveThread, NewThread, Tell, TurnInput
 from state.messages.threads import Thread
 from state.rollouts import Redact, locate_rollout, thread_id_of
-from state.rollouts.permissions import READ_ONLY
 from state.store import StateHandle
 from workers.models.turns.choose import TurnModels
 from workers.threads import payloads
@@ -31,6 +27,7 @@ from workers.threads.history import History, read_history
 from workers.threads.identifiers import uuid7
 from workers.threads.indexing import ThreadIndexer
 from workers.threads.recording import Recorder, RolloutLines, rollout_path
+from workers.threads.rows import new_row
 from workers.threads.thread import ActiveTurn, LoadedThread
 from workers.threads.turn import TurnRun
 
@@ -74,7 +71,7 @@ class ThreadManager:
         thread_id = uuid7(at_ms)
         path = None if new.ephemeral else rollout_path(thread_id, at_ms)
         git = await trio.to_thread.run_sync(git_of, new.settings.cwd)
-        row = _new_row(new, thread_id, path or "", at_ms)
+        row = new_row(new, thread_id, path or "", at_ms)
         thread = LoadedThread(
             row=row,
             path=path,
@@ -142,7 +139,7 @@ class ThreadManager:
         new = attrs.evolve(new, settings=settings, history_mode=history.history_mode)
         git = await trio.to_thread.run_sync(git_of, settings.cwd)
         row = attrs.evolve(
-            _new_row(new, thread_id, path or "", at_ms),
+            new_row(new, thread_id, path or "", at_ms),
             forked_from_id=source.id,
             preview=source.preview,
             first_user_message=source.first_user_message,
@@ -266,10 +263,9 @@ class ThreadManager:
     async def close(self) -> None:
         """Stop all turns and wait until they are recorded, within SHUTDOWN_SECONDS_MAX. Asking again is safe."""
         self.is_closing = True
-        with trio.CancelScope(shield=True):
-            async with trio.open_nursery() as stopping:
-                for thread in self._threads.values():
-                    stopping.start_soon(self._stop, thread)
+        async with trio.open_nursery() as stopping:
+            for thread in self._threads.values():
+                stopping.start_soon(self._stop, thread)
 
     async def _stop(self, thread: LoadedThread) -> bool:
         turn = thread.turn
@@ -368,54 +364,9 @@ async def thread_manager(
         try:
             yield manager
         finally:
-            await manager.close()
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + 2 * SHUTDOWN_SECONDS_MAX):
+                await manager.close()
 
 
 def _nothing() -> None:
     """The turn runs already."""
-
-
-_row = functools.partial(
-    Thread,
-    archived_at_ms=None,
-    parent_thread_id=None,
-    agent_nickname=None,
-    agent_role=None,
-    agent_path=None,
-    memory_mode="enabled",
-    name=None,
-    tokens_used=0,
-    content_at_ms=None,
-    content_revision=0,
-)
-
-
-def _new_row(new: NewThread, thread_id: str, path: str, at_ms: int) -> Thread:
-    """The row that a new thread will have, as far as that is known."""
-    settings = new.settings
-    policy = settings.approval_policy
-    return _row(
-        id=ThreadId(thread_id),
-        rollout_path=path,
-        created_at_ms=at_ms,
-        updated_at_ms=at_ms,
-        recency_at_ms=at_ms,
-        source=new.source,
-        originator=new.originator,
-        thread_source=new.thread_source,
-        forked_from_id=None,
-        model_provider=settings.model_provider,
-        model=settings.model,
-        reasoning_effort=settings.reasoning_effort,
-        cwd=settings.cwd,
-        cli_version=VERSION,
-        history_mode=new.history_mode,
-        title="",
-        preview="",
-        first_user_message="",
-        sandbox_policy=READ_ONLY,
-        approval_mode=policy if isinstance(policy, str) else "on-request",
-        git_sha=None,
-        git_branch=None,
-        git_origin_url=None,
-    )

@@ -18,7 +18,7 @@ from state.live import LiveError, LiveSettings, NewThread, TurnInput
 from state.store import StateHandle
 from workers.models.turns.choose import TurnModels
 from workers.redaction import redact
-from workers.threads.manager import ThreadManager, thread_manager
+from workers.threads.manager import SHUTDOWN_SECONDS_MAX, ThreadManager, thread_manager
 from workers.threads.remembered import RememberedOfFolder
 
 ORIGINATOR = "codex_thread_manager_sample"
@@ -78,12 +78,13 @@ async def run_turn(
             thread = await manager.start(new)
         except OSError as error:
             raise TurnRunError(f"start Codex thread: {error.strerror or error}") from error
+        has_ended = True
         try:
             await _one_turn(manager, thread.id, request.prompt, tell)
-        except BaseException:
-            await _shut_down(manager, thread.id)
-            raise
-        if not await _shut_down(manager, thread.id):
+        finally:
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + 2 * SHUTDOWN_SECONDS_MAX):
+                has_ended = await manager.unload(thread.id)
+        if not has_ended:
             raise TurnRunError("shut down Codex thread: the turn did not end in time")
 
 
@@ -110,11 +111,3 @@ async def _one_turn(manager: ThreadManager, thread_id: str, prompt: str, tell: T
     await manager.wait_for_turn(thread_id)
     if broken:
         raise broken[0]
-
-
-async def _shut_down(manager: ThreadManager, thread_id: str) -> bool:
-    """Stop what runs and forget the thread; False when it did not end within its bound."""
-    ended: list[bool] = []
-    with trio.CancelScope(shield=True):
-        ended.append(await manager.unload(thread_id))
-    return ended == [True]

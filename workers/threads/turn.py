@@ -151,12 +151,14 @@ class TurnRun:
                     items=[*thread.items, *items.items],
                     reasoning_effort=thread.settings.reasoning_effort,
                 )
+                failed: TurnFailedError | None = None
                 try:
                     answered = await model.answer(question, items.take)
-                except TurnFailedError as failed:
-                    await self._count(Answered(response_id="", usage=failed.usage))
-                    raise
+                except TurnFailedError as error:
+                    failed, answered = error, Answered(response_id="", usage=error.usage)
                 await self._count(answered)
+                if failed is not None:
+                    raise failed
                 if items.called:
                     await items.refuse_calls()
                     rounds += 1
