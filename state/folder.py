@@ -101,6 +101,11 @@ class StateFolder:
         return self.path / "edits.jsonl"
 
     @property
+    def deletions_dir(self) -> Path:
+        """Threads whose deletion was begun and is not done, one empty file each."""
+        return self.path / "deletions"
+
+    @property
     def quarantine_dir(self) -> Path:
         return self.path / "quarantine"
 
@@ -149,7 +154,7 @@ def prepare(folder: StateFolder, *, codex_home: Path | None = None) -> None:
 _OTHER_FOLDER = "name another folder with --state-dir or MEMORYD_HOME"
 
 _OWN_ENTRIES = frozenset(
-    {"memories", "processes", "logs", "publish", "quarantine", "state.lock", "migrate.lock", "suspect",
+    {"memories", "processes", "logs", "publish", "deletions", "quarantine", "state.lock", "migrate.lock", "suspect",
      "state.sqlite", "state.sqlite-wal", "state.sqlite-shm", "logs.sqlite", "logs.sqlite-wal", "logs.sqlite-shm",
      "logs.lock", "logs-migrate.lock", "logs-suspect",
      "edits.jsonl", "edits.jsonl.new"}

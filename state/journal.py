@@ -5,8 +5,8 @@
 One line is one request: appended and synced while the database's write lock is held, before the transaction commits.
 The last line about a field wins, so a line that is there twice, because its batch ran again, says nothing new. A line
 that is not understood costs that line; the one that a dying writer tore is ended by whoever appends next. Keys and
-fields that are not known are left to a newer version. When a thread is deleted, the file is written anew without its
-lines, so that nothing of what was said of it stays.
+fields that are not known are left to a newer version. When a thread is forgotten, after its row was deleted, the file
+is written anew without its lines, so that nothing of what was said of it stays.
 
 When the database is new, or is rebuilt, each thread's row takes its edits from here at the moment that it appears,
 however late that is.

@@ -52,7 +52,7 @@ class LiveUsage:
 
 
 @attrs.frozen(kw_only=True)
-class LiveThread:
+class LiveView:
     """What a loaded thread looks like at one moment.
 
     Attributes:

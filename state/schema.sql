@@ -35,10 +35,16 @@ CREATE TABLE extraction_jobs (
     lease_until_boot_ms INTEGER,
     renewed_boot_ms     INTEGER,
     started_at_ms       INTEGER,
-    finished_at_ms      INTEGER, input_tokens        INTEGER NOT NULL DEFAULT 0, cached_input_tokens INTEGER NOT NULL DEFAULT 0, output_tokens       INTEGER NOT NULL DEFAULT 0, model_calls         INTEGER NOT NULL DEFAULT 0,
+    finished_at_ms      INTEGER, input_tokens        INTEGER NOT NULL DEFAULT 0, cached_input_tokens INTEGER NOT NULL DEFAULT 0, output_tokens       INTEGER NOT NULL DEFAULT 0, model_calls         INTEGER NOT NULL DEFAULT 0, eligible_source TEXT,
     PRIMARY KEY (thread_id, scope_kind, scope_key),
     CHECK ((status = 'running') = (ownership_token IS NOT NULL))
 ) STRICT;
+
+CREATE TRIGGER extraction_jobs_eligible_insert AFTER INSERT ON extraction_jobs
+BEGIN
+    UPDATE extraction_jobs SET eligible_source = (SELECT source FROM threads t WHERE t.id = NEW.thread_id
+        AND t.archived_at_ms IS NULL AND t.memory_mode = 'enabled') WHERE rowid = NEW.rowid;
+END;
 
 CREATE TABLE home (
     id            INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
@@ -107,6 +113,22 @@ CREATE TABLE rollout_files (
     registered_at_ms   INTEGER NOT NULL,
     read_at_ms         INTEGER
 ) STRICT;
+
+CREATE TRIGGER rollout_files_gone_delete AFTER DELETE ON rollout_files WHEN OLD.status = 'vanished'
+BEGIN
+    UPDATE threads SET is_file_gone = 0 WHERE rollout_path = OLD.path;
+END;
+
+CREATE TRIGGER rollout_files_gone_insert AFTER INSERT ON rollout_files WHEN NEW.status = 'vanished'
+BEGIN
+    UPDATE threads SET is_file_gone = 1 WHERE rollout_path = NEW.path;
+END;
+
+CREATE TRIGGER rollout_files_gone_update AFTER UPDATE OF status ON rollout_files
+WHEN (OLD.status = 'vanished') <> (NEW.status = 'vanished')
+BEGIN
+    UPDATE threads SET is_file_gone = (NEW.status = 'vanished') WHERE rollout_path = NEW.path;
+END;
 
 CREATE TABLE scopes (
     scope_kind          TEXT    NOT NULL,
@@ -190,7 +212,31 @@ CREATE TABLE threads (
     content_at_ms       INTEGER,            -- time of the last meaningful line
     content_digest      TEXT    NOT NULL,
     content_revision    INTEGER NOT NULL    -- grows by one whenever content_digest changes
-) STRICT;
+, source_class TEXT GENERATED ALWAYS AS (CASE WHEN substr(source, 1, 1) = '{' AND
+    instr(substr(source, 2), '{') > 0 THEN substr(source, 1, 1 + instr(substr(source, 2), '{')) ELSE source END) VIRTUAL, listing_group TEXT GENERATED ALWAYS AS
+    ((archived_at_ms IS NOT NULL) || ':' || length(model_provider) || ':' || model_provider || source_class) VIRTUAL, is_file_gone INTEGER NOT NULL DEFAULT 0 CHECK (is_file_gone IN (0, 1))) STRICT;
+
+CREATE TRIGGER threads_eligible_update AFTER UPDATE OF archived_at_ms, memory_mode, source ON threads
+WHEN (OLD.archived_at_ms IS NULL) <> (NEW.archived_at_ms IS NULL) OR OLD.memory_mode <> NEW.memory_mode
+    OR OLD.source <> NEW.source
+BEGIN
+    UPDATE extraction_jobs SET eligible_source =
+        CASE WHEN NEW.archived_at_ms IS NULL AND NEW.memory_mode = 'enabled' THEN NEW.source END
+        WHERE thread_id = NEW.id;
+END;
+
+CREATE TRIGGER threads_is_file_gone_insert AFTER INSERT ON threads
+WHEN EXISTS (SELECT 1 FROM rollout_files f WHERE f.path = NEW.rollout_path AND f.status = 'vanished')
+BEGIN
+    UPDATE threads SET is_file_gone = 1 WHERE id = NEW.id;
+END;
+
+CREATE TRIGGER threads_is_file_gone_move AFTER UPDATE OF rollout_path ON threads
+WHEN OLD.rollout_path <> NEW.rollout_path
+BEGIN
+    UPDATE threads SET is_file_gone = EXISTS (SELECT 1 FROM rollout_files f
+        WHERE f.path = NEW.rollout_path AND f.status = 'vanished') WHERE id = NEW.id;
+END;
 
 CREATE TABLE workers (
     process_uuid TEXT    NOT NULL REFERENCES processes (process_uuid) ON DELETE CASCADE,
@@ -202,31 +248,86 @@ CREATE TABLE workers (
     PRIMARY KEY (process_uuid, worker)
 ) STRICT;
 
-CREATE INDEX extraction_jobs_by_status ON extraction_jobs (status);
+CREATE INDEX extraction_jobs_backing_off
+    ON extraction_jobs (eligible_source, next_attempt_at_ms, content_at_ms, status)
+    WHERE status IN ('pending', 'retry') AND next_attempt_at_ms IS NOT NULL;
+
+CREATE INDEX extraction_jobs_by_status ON extraction_jobs (status, thread_id, scope_kind, scope_key);
 
 CREATE UNIQUE INDEX extraction_jobs_by_token ON extraction_jobs (ownership_token) WHERE ownership_token IS NOT NULL;
 
+CREATE INDEX extraction_jobs_done ON extraction_jobs (done_extractor, done_version)
+    WHERE status IN ('succeeded', 'empty', 'dead');
+
+CREATE INDEX extraction_jobs_paid ON extraction_jobs (input_tokens, cached_input_tokens, output_tokens, model_calls)
+    WHERE input_tokens + cached_input_tokens + output_tokens + model_calls > 0;
+
 CREATE INDEX extraction_jobs_running ON extraction_jobs (owner_process) WHERE status = 'running';
 
-CREATE INDEX extraction_jobs_waiting ON extraction_jobs (content_at_ms DESC, thread_id DESC)
+CREATE INDEX extraction_jobs_waiting
+    ON extraction_jobs (status, eligible_source, content_at_ms DESC, thread_id DESC, scope_kind, scope_key,
+        next_attempt_at_ms)
     WHERE status IN ('pending', 'retry');
+
+CREATE INDEX memories_by_age ON memories
+    (coalesce(last_used_at_ms, source_at_ms), thread_id, scope_kind, scope_key);
+
+CREATE INDEX memories_by_rank ON memories (scope_kind, scope_key, usage_count DESC,
+    coalesce(last_used_at_ms, source_at_ms) DESC, source_at_ms DESC, thread_id DESC);
 
 CREATE INDEX memories_by_scope  ON memories (scope_kind, scope_key, updated_at_ms DESC, thread_id DESC);
 
-CREATE INDEX memories_by_update ON memories (updated_at_ms DESC, thread_id DESC);
+CREATE INDEX memories_by_update ON memories (updated_at_ms DESC, thread_id DESC, scope_kind DESC, scope_key DESC);
+
+CREATE INDEX memories_selected ON memories (scope_kind, scope_key, thread_id) WHERE selected_source_at_ms IS NOT NULL;
 
 CREATE INDEX rollout_files_by_status ON rollout_files (status, path DESC);
 
-CREATE INDEX rollout_files_by_thread ON rollout_files (thread_id);
+CREATE INDEX rollout_files_by_thread ON rollout_files (thread_id, status);
+
+CREATE INDEX rollout_files_troubled ON rollout_files (path DESC)
+    WHERE status IN ('shadowed', 'skipped', 'failed', 'vanished') OR (status = 'indexed' AND reason IS NOT NULL);
+
+CREATE INDEX scopes_backing_off ON scopes (next_attempt_at_ms)
+    WHERE inputs_mark > consolidated_mark AND next_attempt_at_ms IS NOT NULL;
+
+CREATE INDEX scopes_by_name ON scopes ('consolidation:' || scope_kind || ':' || scope_key);
+
+CREATE INDEX scopes_by_owner ON scopes (owner_process) WHERE owner_process IS NOT NULL;
 
 CREATE UNIQUE INDEX scopes_by_token ON scopes (ownership_token) WHERE ownership_token IS NOT NULL;
 
-CREATE INDEX scopes_dirty ON scopes (scope_kind, scope_key) WHERE inputs_mark > consolidated_mark;
+CREATE INDEX scopes_dirty ON scopes (scope_kind = 'home', coalesce(source_at_ms, 0) DESC, scope_kind, scope_key)
+    WHERE inputs_mark > consolidated_mark;
 
-CREATE INDEX threads_by_creation ON threads (created_at_ms DESC, id DESC);
+CREATE INDEX scopes_resting ON scopes (finished_at_ms) WHERE inputs_mark > consolidated_mark AND reason IS NULL;
 
-CREATE INDEX threads_by_cwd      ON threads (cwd, updated_at_ms DESC, id DESC);
+CREATE INDEX threads_by_nested_source ON threads (source) WHERE source_class <> source;
 
-CREATE INDEX threads_by_recency  ON threads (recency_at_ms DESC, id DESC);
+CREATE INDEX threads_by_path ON threads (rollout_path);
 
 CREATE INDEX threads_by_update   ON threads (updated_at_ms DESC, id DESC);
+
+CREATE INDEX threads_listed_by_creation
+    ON threads (listing_group, created_at_ms, id, title, name)
+    WHERE preview <> '' AND is_file_gone = 0;
+
+CREATE INDEX threads_listed_by_recency
+    ON threads (listing_group, recency_at_ms, id)
+    WHERE preview <> '' AND is_file_gone = 0;
+
+CREATE INDEX threads_listed_by_update
+    ON threads (listing_group, updated_at_ms, id)
+    WHERE preview <> '' AND is_file_gone = 0;
+
+CREATE INDEX threads_of_cwd_by_creation
+    ON threads (cwd, listing_group, created_at_ms, id)
+    WHERE preview <> '' AND is_file_gone = 0;
+
+CREATE INDEX threads_of_cwd_by_recency
+    ON threads (cwd, listing_group, recency_at_ms, id)
+    WHERE preview <> '' AND is_file_gone = 0;
+
+CREATE INDEX threads_of_cwd_by_update
+    ON threads (cwd, listing_group, updated_at_ms, id)
+    WHERE preview <> '' AND is_file_gone = 0;

@@ -27,7 +27,7 @@ class JournalEntry:
     """What one request said of a thread.
 
     Attributes:
-      values: by field; None clears the field. Empty: the thread was deleted, and what was said of it before with it.
+      values: by field; None clears the field. Empty: the thread is forgotten, and what was said of it before with it.
     """
 
     thread_id: str

@@ -49,7 +49,7 @@ def build_app(service: Service) -> App:
     status.add_to(app, service)
     doctor.add_to(app, service)
     paths.add_to(app)
-    threads.add_to(app)
+    threads.add_to(app, service)
     memories.add_to(app)
     jobs.add_to(app)
     chaos.add_to(app)

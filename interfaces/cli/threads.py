@@ -1,40 +1,41 @@
-"""`memoryd threads list|show`: the index of sessions."""
+"""`memoryd threads`: the index of sessions. `thread_changes` has what changes one."""
 
 import base64
 import json
 import sys
 import time
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import attrs
 from cyclopts import App, Parameter
 
+from interfaces.cli import thread_changes
 from interfaces.cli.errors import NotFoundError, UsageError
 from interfaces.cli.options import CommonOptions
 from interfaces.cli.output import ago, print_json, print_table
 from interfaces.cli.paging import LIMIT_DEFAULT, Limit, checked_limit
 from interfaces.cli.reading import nothing_indexed, reading
+from interfaces.cli.thread_json import thread_json
+from interfaces.service import Service
 from state.ids import ThreadId
 from state.messages.backfill import GetBackfillState
 from state.messages.threads import (
     GetThread,
     ListThreads,
-    Thread,
     ThreadAnchor,
     ThreadFound,
     ThreadNotFound,
     ThreadPage,
     ThreadSort,
 )
-from state.rollouts import DynamicTool
 
 CURSOR_VERSION = 1
 
 
-def add_to(app: App) -> None:
+def add_to(app: App, service: Service) -> None:
     """Add the commands."""
     threads = App(name="threads", help="Sessions that were found.")
     app.command(threads)
+    thread_changes.add_to(threads, service)
 
     @threads.command(name="list")
     async def list_(
@@ -113,19 +114,6 @@ def add_to(app: App) -> None:
                         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
                         sys.stdout.write(f"{name:<20} {text}\n")
         return 0
-
-
-def thread_json(thread: Thread, codex_home: str, tools: tuple[DynamicTool, ...] | None = None) -> dict[str, Any]:
-    """A thread as the interface shows it: absolute path, seconds beside milliseconds, archived as a truth value."""
-    row = attrs.asdict(thread)
-    row["rollout_path"] = f"{codex_home}/{thread.rollout_path}"
-    for name in ("created_at", "updated_at", "recency_at"):
-        row[name] = row[f"{name}_ms"] // 1000
-    row["archived"] = thread.archived_at_ms is not None
-    row["archived_at"] = thread.archived_at_ms // 1000 if thread.archived_at_ms is not None else None
-    if tools is not None:
-        row["dynamic_tools"] = [{**attrs.asdict(tool), "defer_loading": bool(tool.defer_loading)} for tool in tools]
-    return row
 
 
 def _cursor(anchor: ThreadAnchor | None, sort: str) -> str | None:

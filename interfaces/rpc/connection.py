@@ -31,6 +31,9 @@ REQUESTS_MAX = 64
 """So many requests of one client are worked on at a time; more wait in the client's pipe."""
 
 ANSWERS_MAX = 64
+NEWS_MAX = 1_024
+"""So much news of what other clients did waits for a client that is slow to read; more is not told to it."""
+
 WRITE_SECONDS_MAX = 30.0
 """A client that takes no byte for so long is gone, though its pipe is open."""
 
@@ -59,24 +62,41 @@ class Connection:
         self._source = source
         self._sink = sink
         self._out_send, self._out_receive = trio.open_memory_channel[bytes](ANSWERS_MAX)
+        self._news_send, self._news_receive = trio.open_memory_channel[tuple[str, Any]](NEWS_MAX)
         self._slots = trio.Semaphore(REQUESTS_MAX)
         self._lanes: dict[str, trio.Event] = {}
-        self.session = Session(self.notify)
+        self.session = Session(self.notify, self._post)
 
     async def serve(self) -> None:
         """Answer until the client ends its input or goes away. Never raises for what the client does."""
-        try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._write, nursery.cancel_scope)
-                async with self._out_send:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._write, nursery.cancel_scope)
+            nursery.start_soon(self._tell_news)
+            self._host.clients.enter(self.session)
+            try:
+                async with self._out_send, self._news_send:
                     with contextlib.suppress(trio.BrokenResourceError):
                         await self._read()
-        finally:
-            self.session.end()
+            finally:
+                self._host.clients.leave(self.session)
+                self.session.end()
 
     async def notify(self, method: str, params: Any) -> None:
         """Tell the client something; waits while it reads nothing."""
         await self._put(messages.notification(method, params, int(time.time() * 1000)))
+
+    def _post(self, method: str, params: Any) -> None:
+        try:
+            self._news_send.send_nowait((method, params))
+        except trio.WouldBlock:
+            log.warning("a client that reads too slowly misses news", method=method)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass  # it is leaving
+
+    async def _tell_news(self) -> None:
+        async with self._news_receive:
+            async for method, params in self._news_receive:
+                await self.notify(method, params)
 
     async def _read(self) -> None:
         deadline = trio.CancelScope()

@@ -1,6 +1,7 @@
 """What a request is refused with: a code and a sentence, as the Codex app-server words them where it has words."""
 
 INVALID_REQUEST = -32600
+METHOD_NOT_FOUND = -32601
 INVALID_PARAMS = -32602
 INTERNAL = -32603
 

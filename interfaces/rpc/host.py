@@ -1,15 +1,17 @@
 """What every connection shares, handed in by the entry point: the store, the home, and whoever keeps them in step."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import attrs
 
-from state.live import ForkCut, LiveSettings, LiveThread, NewThread, Tell, TurnInput
+from interfaces.rpc.session import Session
+from state.live import ForkCut, LiveSettings, LiveView, NewThread, Tell, TurnInput
 from state.messages.threads import Thread
 from state.rollouts import Redact
 from state.store import StateHandle
+from state.thread_storage import ThreadStorage
 
 
 class Index(Protocol):
@@ -17,6 +19,31 @@ class Index(Protocol):
 
     async def catch_up(self) -> None:
         """Return once every rollout that was there at the call is in the index. Asking again is cheap and safe."""
+        ...
+
+    async def refresh(self, paths: Collection[str]) -> bool:
+        """Look at these rollouts, and read those that are not what the index has; True when there was one."""
+        ...
+
+
+class LiveThread(Protocol):
+    """One thread that is live in this process. It holds the thread's writer lock as long as it is."""
+
+    @property
+    def is_ephemeral(self) -> bool:
+        """It has no rollout and never gets one."""
+        ...
+
+    def live_members(self) -> Mapping[str, Any]:
+        """The members of its object that only a live thread has, by name: its `status` at least."""
+        ...
+
+    async def materialize(self) -> None:
+        """Have its rollout on disk with all that was said so far, if it has one. Asking again is safe."""
+        ...
+
+    async def append(self, line: bytes) -> None:
+        """Append one line, given without its line feed, to its rollout, and have it on the disk. Raises OSError."""
         ...
 
 
@@ -27,7 +54,7 @@ class LoadedThreads(Protocol):
         """Their ids, in no order."""
         ...
 
-    def look(self, thread_id: str) -> LiveThread | None:
+    def look(self, thread_id: str) -> LiveView | None:
         """A loaded thread as it is now; None for one that is not loaded."""
         ...
 
@@ -35,11 +62,11 @@ class LoadedThreads(Protocol):
         """The model that is asked where nobody names one."""
         ...
 
-    async def start(self, new: NewThread) -> LiveThread:
+    async def start(self, new: NewThread) -> LiveView:
         """Load a new thread. Nothing of it is on disk before something is said in it. Asking again makes another."""
         ...
 
-    async def resume(self, row: Thread, changes: Mapping[str, Any], defaults: LiveSettings) -> LiveThread:
+    async def resume(self, row: Thread, changes: Mapping[str, Any], defaults: LiveSettings) -> LiveView:
         """Load a thread from its rollout, or give the one that is loaded. Asking again is safe.
 
         Raises:
@@ -47,7 +74,7 @@ class LoadedThreads(Protocol):
         """
         ...
 
-    async def fork(self, source: Thread, new: NewThread, changes: Mapping[str, Any], cut: ForkCut) -> LiveThread:
+    async def fork(self, source: Thread, new: NewThread, changes: Mapping[str, Any], cut: ForkCut) -> LiveView:
         """Load a new thread that begins with the history of another.
 
         Raises:
@@ -88,8 +115,12 @@ class LoadedThreads(Protocol):
         """Stop the turn that a thread is in, if it is in one. Asking again is safe."""
         ...
 
+    def get(self, thread_id: str) -> LiveThread | None:
+        """The live thread of this id."""
+        ...
+
     async def unload(self, thread_id: str) -> bool:
-        """Stop what runs in a thread and forget it here; its rollout stays. False when it did not stop in time."""
+        """End a thread that is live, its turn and its lock with it, and return when it has ended; False for another."""
         ...
 
 
@@ -107,13 +138,39 @@ class Defaults:
     sandbox_mode: str = "read-only"
 
 
+class Clients:
+    """Who is connected now."""
+
+    def __init__(self) -> None:
+        self._sessions: set[Session] = set()
+
+    def enter(self, session: Session) -> None:
+        """A client came."""
+        self._sessions.add(session)
+
+    def leave(self, session: Session) -> None:
+        """A client went."""
+        self._sessions.discard(session)
+
+    def tell(self, asker: Session, method: str, params: Any) -> None:
+        """Tell every client that has shaken hands; the one that asked, right after its answer. Waits for nobody."""
+        asker.after(method, params)
+        for session in self._sessions:
+            if session is not asker and session.is_initialized:
+                session.post(method, params)
+
+
+def _unchanged(text: str) -> str:
+    return text
+
+
 @attrs.frozen(kw_only=True)
 class Host:
     """What a connection answers from.
 
     Attributes:
       handle: None when there is no store; what can be said from the files is said then.
-      redact: goes over what is written into the index.
+      redact: goes over what clients have stored.
     """
 
     handle: StateHandle | None
@@ -122,4 +179,15 @@ class Host:
     index: Index
     loaded: LoadedThreads
     version: str
-    redact: Redact = str
+    redact: Redact = _unchanged
+    clients: Clients = attrs.field(factory=Clients)
+
+    @property
+    def storage(self) -> ThreadStorage:
+        """Where threads are stored, for what changes them."""
+        return ThreadStorage(
+            handle=self.handle,
+            codex_home=self.codex_home,
+            redact=self.redact,
+            model_provider_default=self.defaults.model_provider,
+        )

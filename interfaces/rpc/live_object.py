@@ -6,7 +6,7 @@ from typing import Any
 import attrs
 
 from interfaces.rpc.thread_object import thread_object
-from state.live import LiveSettings, LiveThread
+from state.live import LiveSettings, LiveView
 from state.messages.threads import Thread
 
 _SANDBOXES: dict[str, dict[str, Any]] = {
@@ -23,7 +23,7 @@ _SANDBOXES: dict[str, dict[str, Any]] = {
 
 
 def live_object(
-    live: LiveThread, stored: Thread | None, codex_home: Path, *, turns: list[dict[str, Any]] | None = None
+    live: LiveView, stored: Thread | None, codex_home: Path, *, turns: list[dict[str, Any]] | None = None
 ) -> dict[str, Any]:
     """The object of a thread that is loaded.
 

@@ -8,7 +8,22 @@ import attrs
 
 from interfaces.rpc import shapes
 from interfaces.rpc.errors import RpcError
-from interfaces.rpc.handlers import forking, handshake, loaded, reading, resuming, starting, turning
+from interfaces.rpc.handlers import (
+    archiving,
+    deleting,
+    forking,
+    handshake,
+    listing,
+    loaded,
+    memory_mode,
+    metadata,
+    naming,
+    reading,
+    resuming,
+    starting,
+    turning,
+    turns,
+)
 from interfaces.rpc.host import Host
 from interfaces.rpc.messages import Call
 from interfaces.rpc.session import Session
@@ -35,6 +50,17 @@ INITIALIZE = "initialize"
 
 METHODS: dict[str, Method] = {
     INITIALIZE: Method(params=handshake.InitializeParams, handle=handshake.initialize),
+    "thread/archive": Method(params=archiving.ThreadArchiveParams, handle=archiving.archive_thread),
+    "thread/delete": Method(params=deleting.ThreadDeleteParams, handle=deleting.delete_thread),
+    "thread/unarchive": Method(params=archiving.ThreadUnarchiveParams, handle=archiving.unarchive_thread),
+    "thread/name/set": Method(params=naming.ThreadSetNameParams, handle=naming.name_thread),
+    "thread/memoryMode/set": Method(params=memory_mode.ThreadMemoryModeSetParams, handle=memory_mode.set_mode),
+    "thread/metadata/update": Method(params=metadata.ThreadMetadataUpdateParams, handle=metadata.update_metadata),
+    "thread/list": Method(
+        params=listing.ThreadListParams,
+        handle=listing.list_threads,
+        experimental=("parentThreadId", "ancestorThreadId", "attachedToThreadId", "projectId"),
+    ),
     "thread/loaded/list": Method(params=loaded.ThreadLoadedListParams, handle=loaded.list_loaded),
     "thread/start": Method(
         params=starting.ThreadStartParams,
@@ -53,6 +79,8 @@ METHODS: dict[str, Method] = {
     "turn/start": Method(params=turning.TurnStartParams, handle=turning.start_turn),
     "turn/interrupt": Method(params=turning.TurnInterruptParams, handle=turning.interrupt_turn),
     "thread/read": Method(params=reading.ThreadReadParams, handle=reading.read_thread),
+    "thread/turns/list": Method(params=turns.ThreadTurnsListParams, handle=turns.list_turns),
+    "thread/items/list": Method(params=turns.ThreadItemsListParams, handle=turns.list_items),
 }
 
 

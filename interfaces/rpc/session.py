@@ -1,15 +1,16 @@
 """What is known of one client: who it is, and what it is told beside its answers."""
 
+import contextvars
 from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
 from typing import Any
 
 from interfaces.rpc.messages import RequestId
 
-current_request: ContextVar[RequestId] = ContextVar("current_request")
-"""The request that the running task answers; each has a task of its own."""
-
 Notify = Callable[[str, Any], Awaitable[None]]
+Post = Callable[[str, Any], None]
+
+current_request: contextvars.ContextVar[RequestId] = contextvars.ContextVar("current_request")
+"""The request that this task answers."""
 
 
 class Session:
@@ -18,11 +19,13 @@ class Session:
     Attributes:
       client_name, client_version: as the client introduced itself; None before the handshake.
       is_experimental: the client said that it understands what is not settled yet.
-      notify: tells the client something at once.
+      notify: tells the client something at once, and waits while it reads nothing.
+      post: tells it something soon, and never waits.
     """
 
-    def __init__(self, notify: Notify) -> None:
+    def __init__(self, notify: Notify, post: Post) -> None:
         self.notify = notify
+        self.post = post
         self.client_name: str | None = None
         self.client_version: str | None = None
         self.is_experimental = False
@@ -39,13 +42,13 @@ class Session:
         """Have the client told something right after the answer to that request."""
         self._after.setdefault(request, []).append((method, params))
 
+    def after(self, method: str, params: Any) -> None:
+        """Have the client told something right after the answer that this task is about to give."""
+        self.notify_after(current_request.get(), method, params)
+
     def take_notices(self, request: RequestId) -> list[tuple[str, Any]]:
         """What is to be told after that request's answer; asked once."""
         return self._after.pop(request, [])
-
-    def notify_next(self, method: str, params: Any) -> None:
-        """Have the client told something right after the answer that is being worked on."""
-        self.notify_after(current_request.get(), method, params)
 
     def do_next(self, action: Callable[[], None]) -> None:
         """Have something done once the answer that is being worked on has been sent, or cannot be."""

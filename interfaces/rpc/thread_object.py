@@ -26,9 +26,12 @@ def thread_object(
     """The object of a thread that is not loaded.
 
     Args:
-      parent_thread_id: shown where the listing was asked for somebody's children; elsewhere clients see null.
+      parent_thread_id: shown where the listing was asked for somebody's children. Elsewhere clients see the parent of
+        a thread that says who has started it; older ones name it inside their source alone.
       updated_at_ms: in the place of the row's.
     """
+    if parent_thread_id is None and thread.thread_source is not None:
+        parent_thread_id = thread.parent_thread_id
     updated_at_ms = thread.updated_at_ms if updated_at_ms is None else updated_at_ms
     return {
         "id": thread.id,

@@ -256,7 +256,7 @@ class TroubledRollout:
 
 
 @attrs.frozen(kw_only=True)
-class ListTroubledRollouts(SmallRead[tuple[TroubledRollout, ...]]):
+class ListTroubledRollouts(LongRead[tuple[TroubledRollout, ...]]):
     """Files that were skipped, failed, shadowed, vanished, or indexed with a remark; newest path first."""
 
     limit: int = 50

@@ -10,7 +10,7 @@ import attrs
 
 from state.errors import InvalidRequestError
 from state.ids import OwnershipToken, Scope, ThreadId
-from state.messages.base import Lane, Request, SmallRead
+from state.messages.base import Lane, LongRead, Request, SmallRead
 from state.messages.extraction import MemoryNote, RetryScheduled
 from state.messages.leases import (
     ClaimTerms,
@@ -189,7 +189,7 @@ class PublishedScope:
 
 
 @attrs.frozen(kw_only=True)
-class ListPublishedScopes(SmallRead[tuple[PublishedScope, ...]]):
+class ListPublishedScopes(LongRead[tuple[PublishedScope, ...]]):
     """Scopes with a current generation, the home left out; most recent content first."""
 
 
@@ -283,7 +283,7 @@ class ConsolidationTotals:
 
 
 @attrs.frozen(kw_only=True)
-class GetConsolidationTotals(SmallRead[ConsolidationTotals]):
+class GetConsolidationTotals(LongRead[ConsolidationTotals]):
     """How many scopes stand where?"""
 
 

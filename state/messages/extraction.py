@@ -10,7 +10,7 @@ import attrs
 
 from config.settings import ExtractionSettings
 from state.ids import OwnershipToken, Scope, ThreadId
-from state.messages.base import Lane, Request, SmallRead
+from state.messages.base import Lane, LongRead, Request
 from state.messages.leases import ClaimTerms, NotOwner, Released, Renewed, check_lease_ms, check_text
 
 
@@ -258,9 +258,14 @@ class FailExtraction(Request[RetryScheduled | DeadLettered | NotOwner]):
     usage: TokenUsage = NO_TOKENS
 
 
+REOPENED_MAX = 500
+"""How many jobs one request opens again at most, so that nobody waits behind it for long."""
+
+
 @attrs.frozen(kw_only=True)
 class ReopenForExtractor(Request[int]):
-    """Open again what an older version of the same extractor did or gave up. Replies how many jobs. Repeatable."""
+    """Open again what an older version of the same extractor did or gave up, REOPENED_MAX jobs at most. Replies how
+    many; to be asked again as long as they are as many as allowed. Asking again is safe."""
 
     extractor: ExtractorId
 
@@ -276,7 +281,7 @@ class ExtractionTotals:
 
 
 @attrs.frozen(kw_only=True)
-class GetExtractionTotals(SmallRead[ExtractionTotals]):
+class GetExtractionTotals(LongRead[ExtractionTotals]):
     """How many jobs stand where, and why the pending ones wait."""
 
     eligibility: Eligibility

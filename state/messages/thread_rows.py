@@ -148,10 +148,37 @@ class ThreadDeleted:
 
 @attrs.frozen(kw_only=True)
 class DeleteThread(Request[ThreadDeleted | InvalidThreadId]):
-    """Delete a thread's row with its tools, memories, jobs and edits. Asking again is safe.
+    """Delete a thread's row with its tools, memories and jobs. Asking again is safe.
 
-    Projects that had a memory of it become dirty. The rollout is not touched: a file that is still there is indexed
-    again by the next scan, without the edits.
+    Projects that had a memory of it become dirty. Neither the rollout nor the journal is touched: a file that is still
+    there is indexed again by the next scan, and what was said of the thread, above all that it must not be remembered,
+    is said of it again. ForgetThread is for a thread that is gone for good.
     """
 
+    thread_id: str
+
+
+@attrs.frozen(kw_only=True)
+class ThreadForgotten:
+    """The journal says nothing of the thread any more."""
+
+    thread_id: ThreadId
+
+
+@attrs.frozen(kw_only=True)
+class ThreadStillThere:
+    """The thread has a row, so what was said of it stays."""
+
+    thread_id: ThreadId
+
+
+@attrs.frozen(kw_only=True)
+class ForgetThread(Request[ThreadForgotten | ThreadStillThere | InvalidThreadId]):
+    """Take out of the journal what was said of a thread that has no row. Asking again is safe.
+
+    Asked after DeleteThread, and not part of it: the journal is written before a commit, and one that failed would
+    leave a row whose edits no rebuilt database has.
+    """
+
+    begins_batch = True
     thread_id: str

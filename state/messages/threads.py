@@ -65,6 +65,28 @@ class ThreadDirection(StrEnum):
     """Oldest first."""
 
 
+class SourceKind(StrEnum):
+    """What kind of program, or of sub-agent, a thread comes from; the words that clients of the app-server use."""
+
+    CLI = "cli"
+    VSCODE = "vscode"
+    EXEC = "exec"
+    APP_SERVER = "appServer"
+    SUB_AGENT = "subAgent"
+    """Any sub-agent, those of the next four kinds among them."""
+    SUB_AGENT_REVIEW = "subAgentReview"
+    SUB_AGENT_COMPACT = "subAgentCompact"
+    SUB_AGENT_THREAD_SPAWN = "subAgentThreadSpawn"
+    SUB_AGENT_OTHER = "subAgentOther"
+    UNKNOWN = "unknown"
+    NAMED_APP = "namedApp"
+    """The programs with names of their own that people talk to by themselves. Clients have no word for them."""
+
+
+INTERACTIVE_KINDS = frozenset({SourceKind.CLI, SourceKind.VSCODE, SourceKind.NAMED_APP})
+"""What a listing shows that does not say which kinds it wants."""
+
+
 @attrs.frozen(kw_only=True)
 class ThreadAnchor:
     """The row that a listing goes on behind: its sort time and its id, so that ties at a page border are not lost."""
@@ -98,6 +120,9 @@ class ThreadFilter:
         sources or providers meant all, and one of folders none; here it means none for each.)
       archived: the archived ones or the others, never both.
       title_contains: case-sensitive part of the title or name.
+      source_kinds: None allows all. A filter may name kinds and sources; a thread then passes both.
+      parent_thread_id, ancestor_thread_id: only sub-agents that this thread has started, or that these have, and so on.
+      excluded_ids: threads that are passed over; they do not count for the limit.
     """
 
     limit: int = 25
@@ -109,6 +134,10 @@ class ThreadFilter:
     model_providers: tuple[str, ...] | None = None
     cwds: tuple[str, ...] | None = None
     title_contains: str | None = None
+    source_kinds: frozenset[SourceKind] | None = None
+    parent_thread_id: ThreadId | None = None
+    ancestor_thread_id: ThreadId | None = None
+    excluded_ids: tuple[ThreadId, ...] = ()
 
 
 @attrs.frozen(kw_only=True)

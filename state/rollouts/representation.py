@@ -139,7 +139,7 @@ class CompressedRollout(RegularFile):
 
         def blocks() -> Iterator[bytes]:
             nonlocal block, begin
-            for block in self._text():
+            for block in self.text():
                 yield block
                 self._before = (self._before + block)[-PROOF_BYTES:]
                 begin += len(block)
@@ -157,7 +157,7 @@ class CompressedRollout(RegularFile):
         """The proof of the text before `offset`, which is the end of one of the last two pieces that `lines` gave."""
         return _digests(self._head[:offset], dict(self._tails)[offset])
 
-    def _text(self) -> Iterator[bytes]:
+    def text(self) -> Iterator[bytes]:
         """The text in pieces of at most PIECE_BYTES, none of them empty; up to where it is damaged."""
         left = self.size_bytes * EXPANSION_MAX + EXPANSION_BYTES_FREE
         try:

@@ -253,8 +253,8 @@ async def list_troubled_rollouts(
         await tx.all(
             TroubledRollout,
             "SELECT path, status, coalesce(reason, '') AS reason, attempts, next_attempt_at_ms FROM rollout_files"
-            " WHERE status IN ('shadowed', 'skipped', 'failed', 'vanished') OR (status = 'indexed'"
-            " AND reason IS NOT NULL) ORDER BY path DESC LIMIT :limit",
+            " INDEXED BY rollout_files_troubled WHERE status IN ('shadowed', 'skipped', 'failed', 'vanished')"
+            " OR (status = 'indexed' AND reason IS NOT NULL) ORDER BY path DESC LIMIT :limit",
             limit=request.limit,
         )
     )

@@ -16,6 +16,7 @@ import attrs
 from state.ids import Instant, ProcessUuid, Scope, ThreadId
 from state.messages.extraction import (
     ATTEMPTS_MAX,
+    REOPENED_MAX,
     DeadLettered,
     ExtractionFinished,
     FailExtraction,
@@ -179,10 +180,12 @@ async def reopen_for_extractor(tx: Transaction, request: ReopenForExtractor, at:
     """Open what an older version of the same extractor did; another extractor's work is left alone (it cost money)."""
     return await tx.execute(
         "UPDATE extraction_jobs SET status = 'pending', attempts = 0, given_back = 0, next_attempt_at_ms = NULL,"
-        " reason = NULL WHERE status IN ('succeeded', 'empty', 'dead') AND done_extractor = :name"
-        " AND done_version < :version",
+        " reason = NULL WHERE rowid IN (SELECT rowid FROM extraction_jobs INDEXED BY extraction_jobs_done"
+        " WHERE status IN ('succeeded', 'empty', 'dead') AND done_extractor = :name AND done_version < :version"
+        " LIMIT :limit)",
         name=request.extractor.name,
         version=request.extractor.version,
+        limit=REOPENED_MAX,
     )
 
 

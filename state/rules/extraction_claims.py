@@ -31,7 +31,8 @@ from state.messages.extraction_claims import (
 from state.messages.leases import ClaimTerms
 from state.messages.threads import UnknownThread
 from state.rules import leases
-from state.rules.eligibility import chosen_sources, eligible_clause
+from state.rules.eligibility import eligible_clause
+from state.rules.waiting_jobs import next_due_in_ms, next_waiting
 from state.transaction import SqlValue, Transaction
 
 
@@ -97,10 +98,6 @@ _JOB = (
     " j.renewed_boot_ms, t.rollout_path, t.content_revision FROM extraction_jobs j"
 )
 _CANDIDATE = _JOB + " JOIN threads t ON t.id = j.thread_id"
-_WAITING = _JOB + (
-    " INDEXED BY extraction_jobs_waiting JOIN threads t ON t.id = j.thread_id WHERE j.status IN ('pending', 'retry')"
-)
-"""Named, because SQLite would take the index of the status, and sort all that waits for every claim."""
 
 _CAN_BE_FENCED = f" AND j.{leases.CAN_BE_FENCED}"
 """A row whose fencing number cannot grow is passed by, so that it costs only itself; the doctor names it."""
@@ -120,11 +117,11 @@ async def claim_extraction(
         # What failed comes after what was not tried, so that a job that fails again and again is in nobody's way.
         candidate = (
             await _stale_job(tx, request, clause, parameters, at)
-            or await _waiting_job(tx, "pending", clause, parameters, at)
-            or await _waiting_job(tx, "retry", clause, parameters, at)
+            or await _waiting_job(tx, "pending", request.eligibility, at)
+            or await _waiting_job(tx, "retry", request.eligibility, at)
         )
         if candidate is None:
-            return NothingToExtract(next_due_in_ms=await _next_due_in_ms(tx, request.eligibility, at))
+            return NothingToExtract(next_due_in_ms=await next_due_in_ms(tx, request.eligibility, at))
         if not candidate.is_used_up:
             break
         await _bury(tx, candidate, at)
@@ -216,18 +213,17 @@ async def _grant(tx: Transaction, job: _Candidate, terms: ClaimTerms, at: Instan
     return job.claimed(job.fencing_number + 1, attempt)
 
 
-async def _waiting_job(
-    tx: Transaction, status: str, clause: str, parameters: dict[str, SqlValue], at: Instant
-) -> _Candidate | None:
+async def _waiting_job(tx: Transaction, status: str, eligibility: Eligibility, at: Instant) -> _Candidate | None:
     """The newest job of this status that is due."""
+    waiting = next_waiting(status, eligibility, at)
+    if waiting is None:
+        return None
+    sql, parameters = waiting
     return await tx.one(
         _Candidate,
-        _WAITING + f" AND j.status = :status AND {clause}{_CAN_BE_FENCED}"
-        " AND (j.next_attempt_at_ms IS NULL OR j.next_attempt_at_ms <= :wall_ms)"
+        f"{_CANDIDATE} WHERE j.rowid IN ({sql})"
         " ORDER BY j.content_at_ms DESC, j.thread_id DESC, j.scope_kind, j.scope_key LIMIT 1",
         **parameters,
-        status=status,
-        wall_ms=at.wall_ms,
     )
 
 
@@ -255,18 +251,3 @@ async def _bury(tx: Transaction, job: _Candidate, at: Instant) -> None:
         wall_ms=at.wall_ms,
         revision=job.content_revision,
     )
-
-
-async def _next_due_in_ms(tx: Transaction, eligibility: Eligibility, at: Instant) -> int | None:
-    """When the next waiting job may be due: idle long enough, and behind its back-off. None when none waits."""
-    sources, parameters = chosen_sources(eligibility)
-    due_at_ms = await tx.count(
-        "SELECT coalesce(min(max(coalesce(j.next_attempt_at_ms, 0), j.content_at_ms + :idle_ms)), 0)"
-        " FROM extraction_jobs j JOIN threads t ON t.id = j.thread_id WHERE j.status IN ('pending', 'retry')"
-        f" AND t.archived_at_ms IS NULL AND t.memory_mode = 'enabled' AND t.source {sources}"
-        " AND max(coalesce(j.next_attempt_at_ms, 0), j.content_at_ms + :idle_ms) > :wall_ms",
-        **parameters,
-        idle_ms=eligibility.idle_ms,
-        wall_ms=at.wall_ms,
-    )
-    return due_at_ms - at.wall_ms if due_at_ms else None

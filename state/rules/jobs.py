@@ -22,6 +22,7 @@ from state.rules.consolidation_claims import scope_row, why_not_now
 from state.rules.eligibility import stored_sources
 from state.rules.prefixes import SIMILAR_MAX
 from state.rules.scopes import CWD_KIND
+from state.rules.source_classes import why_not_chosen
 from state.transaction import SqlValue, Transaction
 
 _EXTRACTION_ID, _CONSOLIDATION_ID = "extraction:", "consolidation:"
@@ -34,8 +35,7 @@ _EXTRACTION_NAME = (
 """A thread's own job, in the scope of its working folder, has the thread's name; one in another scope adds that."""
 EXTRACTION_ID = f"'{_EXTRACTION_ID}' || {_EXTRACTION_NAME}"
 """The id of a row of extraction_jobs, as SQL."""
-_CONSOLIDATION_NAME = "scope_kind || ':' || scope_key"
-CONSOLIDATION_ID = f"'{_CONSOLIDATION_ID}' || {_CONSOLIDATION_NAME}"
+CONSOLIDATION_ID = f"'{_CONSOLIDATION_ID}' || scope_kind || ':' || scope_key"
 """The id of a row of scopes, as SQL."""
 
 _EXTRACTIONS = (
@@ -43,10 +43,13 @@ _EXTRACTIONS = (
     f" attempts, given_back, fencing_number, {leases.COLUMNS}, started_at_ms, finished_at_ms, next_attempt_at_ms,"
     " reason, input_tokens, cached_input_tokens, output_tokens, model_calls FROM extraction_jobs"
 )
+_SCOPE_STATUS = (
+    "CASE WHEN ownership_token IS NOT NULL THEN 'running' WHEN attempts > 0 THEN 'retry'"
+    " WHEN inputs_mark > consolidated_mark THEN 'pending' ELSE 'succeeded' END"
+)
 _CONSOLIDATIONS = (
     f"SELECT {CONSOLIDATION_ID} AS job_id, 'consolidation' AS kind,"
-    " CASE WHEN ownership_token IS NOT NULL THEN 'running' WHEN attempts > 0 THEN 'retry'"
-    " WHEN inputs_mark > consolidated_mark THEN 'pending' ELSE 'succeeded' END AS status,"
+    f" {_SCOPE_STATUS} AS status,"
     " scope_kind, scope_key, NULL AS thread_id, attempts, 0 AS given_back, fencing_number,"
     f" {leases.COLUMNS}, started_at_ms,"
     # A running scope still knows when it last ended, since its cool-down is counted from there.
@@ -54,11 +57,12 @@ _CONSOLIDATIONS = (
     " 0 AS input_tokens, 0 AS cached_input_tokens, 0 AS output_tokens, 0 AS model_calls FROM scopes"
 )
 _LISTED = {
-    JobKind.CONSOLIDATION: (_CONSOLIDATIONS, "job_id"),
+    JobKind.CONSOLIDATION: (_CONSOLIDATIONS, CONSOLIDATION_ID, CONSOLIDATION_ID),
     # By the key of the table first, which is the same order, so that a page does not name all jobs.
-    JobKind.EXTRACTION: (_EXTRACTIONS, "thread_id, job_id"),
+    JobKind.EXTRACTION: (_EXTRACTIONS, EXTRACTION_ID, "thread_id, job_id"),
 }
-"""In the order of their ids: the rows of each kind, and how they are ordered."""
+"""In the order of their ids: the rows of each kind, their id, and how they are ordered. The id of a scope is written as
+its index is."""
 
 _AFTER_ALL = "\U0010ffff"
 """Behind a beginning: greater than all that begins so."""
@@ -119,23 +123,26 @@ class JobRow(leases.LeaseRow):
 
 async def list_jobs(tx: Transaction, request: ListJobs, at: Instant) -> JobPage:
     """One page in job_id order."""
-    where = ["job_id > :after"]
-    parameters: dict[str, SqlValue] = {"after": request.after}
-    if request.status is not None:
-        where.append("status = :status")
-        parameters["status"] = request.status
     kinds = [kind for kind in _LISTED if request.kind in (None, kind)]
+    after_thread = ""
     if request.after.startswith(_EXTRACTION_ID):
         # Whatever comes after it is an extraction, of this thread or a later one.
         kinds = [kind for kind in kinds if kind is JobKind.EXTRACTION]
-        where.append("thread_id >= :after_thread")
-        parameters["after_thread"] = request.after.removeprefix(_EXTRACTION_ID).partition(":")[0]
+        after_thread = request.after.removeprefix(_EXTRACTION_ID).partition(":")[0]
     rows: list[JobRow] = []
     for kind in kinds:
-        sql, order = _LISTED[kind]
+        sql, name, order = _LISTED[kind]
+        parameters: dict[str, SqlValue] = {"after": request.after}
+        where = f"{name} > :after"
+        if kind is JobKind.EXTRACTION:
+            where += " AND thread_id >= :after_thread"
+            parameters["after_thread"] = after_thread
+        if request.status is not None:
+            where += f" AND {_SCOPE_STATUS if kind is JobKind.CONSOLIDATION else 'status'} = :status"
+            parameters["status"] = request.status
         rows += await tx.all(
             JobRow,
-            f"SELECT * FROM ({sql}) WHERE {' AND '.join(where)} ORDER BY {order} LIMIT :limit",
+            f"{sql} WHERE {where} ORDER BY {order} LIMIT :limit",
             **parameters,
             limit=request.limit + 1 - len(rows),
         )
@@ -159,24 +166,26 @@ async def find_job(tx: Transaction, text: str) -> JobRow | JobNotFound:
     wanted = text.strip()
     parameters: dict[str, SqlValue] = {}
     if wanted.startswith(_CONSOLIDATION_ID):
-        wanted = wanted.removeprefix(_CONSOLIDATION_ID)
-        sql, name, narrowed = _CONSOLIDATIONS, _CONSOLIDATION_NAME, ""
+        sql, name, narrowed, order = _CONSOLIDATIONS, CONSOLIDATION_ID, "", CONSOLIDATION_ID
+        is_a_kind_alone = wanted == _CONSOLIDATION_ID
     else:
         thread_id, colon, scope = wanted.removeprefix(_EXTRACTION_ID).partition(":")
         wanted = thread_id.lower() + colon + scope
-        sql, name = _EXTRACTIONS, _EXTRACTION_NAME
         # By the key of the table, so that one job is found without naming all.
-        narrowed = "thread_id >= :thread_id AND thread_id < :thread_end AND "
+        sql, name, narrowed = _EXTRACTIONS, _EXTRACTION_NAME, "thread_id >= :thread_id AND thread_id < :thread_end AND "
+        order = f"thread_id, {name}"
         parameters = {"thread_id": thread_id.lower(), "thread_end": thread_id.lower() + _AFTER_ALL}
-    if not wanted:
+        is_a_kind_alone = not wanted
+    if is_a_kind_alone:
         return JobNotFound()
     rows = await tx.all(
         JobRow,
-        f"{sql} WHERE {narrowed}{name} >= :wanted AND {name} < :end ORDER BY {name} LIMIT {SIMILAR_MAX}",
+        f"{sql} WHERE {narrowed}{name} >= :wanted AND {name} < :end ORDER BY {order} LIMIT {SIMILAR_MAX}",
         **parameters,
         wanted=wanted,
         end=wanted + _AFTER_ALL,
     )
+    wanted = wanted.removeprefix(_CONSOLIDATION_ID)
     exact = [row for row in rows if row.job_id.partition(":")[2] == wanted]
     if len(exact or rows) == 1:
         return (exact or rows)[0]
@@ -230,7 +239,7 @@ async def _why_thread_waits(tx: Transaction, row: JobRow, eligibility: Eligibili
     if thread.memory_mode != "enabled":
         return f"memory is {thread.memory_mode}"
     if thread.source not in stored_sources(eligibility):
-        return f"source {thread.source} is not chosen"
+        return why_not_chosen(thread.source)
     if age_ms < eligibility.idle_ms:
         return "not idle long enough"
     if eligibility.age_ms_max is not None and age_ms > eligibility.age_ms_max:
@@ -250,9 +259,9 @@ async def get_back_offs(tx: Transaction, request: GetBackOffs, at: Instant) -> B
     """Count what waits for its next attempt, and say when the first one is."""
     extractions = await tx.one(
         _BackOff,
-        "SELECT count(*) AS jobs, min(j.next_attempt_at_ms) AS next_attempt_at_ms FROM extraction_jobs j"
-        " JOIN threads t ON t.id = j.thread_id WHERE j.status IN ('pending', 'retry') AND j.status = 'retry'"
-        " AND j.next_attempt_at_ms > :wall_ms AND t.archived_at_ms IS NULL AND t.memory_mode = 'enabled'",
+        "SELECT count(*) AS jobs, min(next_attempt_at_ms) AS next_attempt_at_ms FROM extraction_jobs"
+        " INDEXED BY extraction_jobs_backing_off WHERE status IN ('pending', 'retry') AND status = 'retry'"
+        " AND next_attempt_at_ms IS NOT NULL AND next_attempt_at_ms > :wall_ms AND eligible_source IS NOT NULL",
         wall_ms=at.wall_ms,
     )
     consolidations = await tx.one(

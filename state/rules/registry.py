@@ -22,6 +22,7 @@ from state.messages import (
     retention,
     service,
     thread_edits,
+    thread_family,
     thread_places,
     thread_rows,
     thread_tools,
@@ -45,6 +46,7 @@ from state.rules import recording as recording_rules
 from state.rules import retention as retention_rules
 from state.rules import service as service_rules
 from state.rules import thread_edits as thread_edit_rules
+from state.rules import thread_family as thread_family_rules
 from state.rules import thread_names as thread_name_rules
 from state.rules import thread_places as thread_place_rules
 from state.rules import thread_rows as thread_row_rules
@@ -125,12 +127,14 @@ RULES: Mapping[type[Request[Any]], Rule] = {
     thread_edits.SetThreadMemoryMode: thread_edit_rules.set_thread_memory_mode,
     thread_edits.SetThreadName: thread_edit_rules.set_thread_name,
     thread_edits.SetThreadTitle: thread_edit_rules.set_thread_title,
+    thread_family.FindThreadFamily: thread_family_rules.find_thread_family,
     thread_places.FindRolloutPath: thread_place_rules.find_rollout_path,
     thread_places.MarkThreadArchived: thread_place_rules.mark_thread_archived,
     thread_places.MarkThreadUnarchived: thread_place_rules.mark_thread_unarchived,
     thread_places.RepairRolloutPath: thread_place_rules.repair_rollout_path,
     thread_rows.ApplyRolloutItems: applying_rules.apply_rollout_items,
     thread_rows.DeleteThread: thread_row_rules.delete_thread,
+    thread_rows.ForgetThread: thread_row_rules.forget_thread,
     thread_rows.InsertThreadIfAbsent: thread_row_rules.insert_thread_if_absent,
     thread_rows.TouchThread: thread_row_rules.touch_thread,
     thread_rows.UpsertThread: thread_row_rules.upsert_thread,

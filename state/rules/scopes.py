@@ -28,13 +28,18 @@ async def mark_scope_dirty(tx: Transaction, scope: Scope) -> None:
 async def mark_scopes_of_thread_dirty(tx: Transaction, thread_id: ThreadId, cwd: str) -> None:
     """Say that what may be remembered of a thread has changed: its working folder's scope, if that is known, and
     every other scope that has a memory of the thread."""
-    await tx.execute(
-        "UPDATE scopes SET inputs_mark = inputs_mark + 1 WHERE (scope_kind = :kind AND scope_key = :key)"
-        " OR (scope_kind, scope_key) IN (SELECT scope_kind, scope_key FROM memories WHERE thread_id = :thread_id)",
-        kind=CWD_KIND,
-        key=cwd,
+    scopes = await tx.all(
+        Scope,
+        "SELECT DISTINCT scope_kind AS kind, scope_key AS key FROM memories WHERE thread_id = :thread_id",
         thread_id=thread_id,
     )
+    # One after the other by their keys: no single statement finds them all without looking at every scope.
+    for scope in dict.fromkeys((Scope(kind=CWD_KIND, key=cwd), *scopes)):
+        await tx.execute(
+            "UPDATE scopes SET inputs_mark = inputs_mark + 1 WHERE scope_kind = :kind AND scope_key = :key",
+            kind=scope.kind,
+            key=scope.key,
+        )
 
 
 def scope_folder(scope: Scope) -> str:

@@ -6,9 +6,12 @@ from state.ids import Instant, Scope, ThreadId
 from state.messages.thread_edits import InvalidThreadId, MemoryMode
 from state.messages.thread_rows import (
     DeleteThread,
+    ForgetThread,
     InsertThreadIfAbsent,
     ThreadDeleted,
     ThreadFields,
+    ThreadForgotten,
+    ThreadStillThere,
     ThreadTouched,
     ThreadWritten,
     TouchThread,
@@ -140,6 +143,18 @@ async def delete_thread(tx: Transaction, request: DeleteThread, at: Instant) -> 
         "UPDATE rollout_files SET status = 'pending' WHERE thread_id = :id AND status IN ('indexed', 'shadowed')",
         id=thread_id,
     )
+    return ThreadDeleted(rows=rows)
+
+
+async def forget_thread(
+    tx: Transaction, request: ForgetThread, at: Instant
+) -> ThreadForgotten | ThreadStillThere | InvalidThreadId:
+    """Take a thread's lines out of the journal, if it has no row that they belong to."""
+    thread_id = thread_id_of(request.thread_id)
+    if thread_id is None:
+        return InvalidThreadId(asked=request.thread_id)
+    if await tx.count("SELECT count(*) FROM threads WHERE id = :id", id=thread_id):
+        return ThreadStillThere(thread_id=thread_id)
     if await tx.journaled(thread_id):
         await tx.journal(JournalEntry(thread_id=thread_id, edited_at_ms=at.wall_ms, values={}))
-    return ThreadDeleted(rows=rows)
+    return ThreadForgotten(thread_id=thread_id)

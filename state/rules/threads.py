@@ -1,7 +1,5 @@
 """Reading thread rows: one by its id, or a page by (time, id) keys that never lose a tie."""
 
-import attrs
-
 from state.ids import Instant, ThreadId
 from state.messages.threads import (
     GetThread,
@@ -9,16 +7,15 @@ from state.messages.threads import (
     ListThreads,
     Thread,
     ThreadAnchor,
-    ThreadDirection,
     ThreadFilter,
     ThreadFound,
     ThreadNotFound,
     ThreadPage,
-    ThreadSort,
 )
 from state.rules.prefixes import ids_with_prefix
+from state.rules.thread_listing import SORT_COLUMN, listed_ids
 from state.rules.thread_tools import tools_of
-from state.transaction import SqlValue, Transaction, in_list
+from state.transaction import Transaction, in_list
 
 COLUMNS = ", ".join(
     (
@@ -29,73 +26,30 @@ COLUMNS = ", ".join(
         "content_at_ms, content_revision",
     )
 )
-_SORT_COLUMN = {
-    ThreadSort.CREATED: "created_at_ms",
-    ThreadSort.UPDATED: "updated_at_ms",
-    ThreadSort.RECENCY: "recency_at_ms",
-}
-
-
-@attrs.frozen(kw_only=True)
-class _Id:
-    id: ThreadId
 
 
 async def list_threads(tx: Transaction, request: ListThreads, at: Instant) -> ThreadPage:
     """One page; one row more than asked tells whether there is another page."""
-    query = _query(request, COLUMNS, request.limit + 1)
-    threads = await tx.all(Thread, query[0], **query[1]) if query is not None else []
-    page = tuple(threads[: request.limit])
+    ids = await listed_ids(tx, request, request.limit + 1)
+    text, parameters = in_list("id", ids[: request.limit])
+    rows = await tx.all(Thread, f"SELECT {COLUMNS} FROM threads WHERE id {text}", **parameters)
+    by_id = {row.id: row for row in rows}
+    page = tuple(by_id[one] for one in ids[: request.limit])
     return ThreadPage(
         threads=page,
-        next_anchor=_anchor(request, page[-1]) if len(threads) > request.limit and page else None,
+        next_anchor=_anchor(request, page[-1]) if len(ids) > request.limit and page else None,
         first_anchor=_anchor(request, page[0]) if page else None,
-        rows_scanned=len(threads),
+        rows_scanned=len(ids),
     )
 
 
 async def list_thread_ids(tx: Transaction, request: ListThreadIds, at: Instant) -> tuple[ThreadId, ...]:
     """The same rows, their ids alone."""
-    query = _query(request, "id", request.limit)
-    return tuple(row.id for row in await tx.all(_Id, query[0], **query[1])) if query is not None else ()
+    return tuple(await listed_ids(tx, request, request.limit))
 
 
 def _anchor(request: ThreadFilter, thread: Thread) -> ThreadAnchor:
-    return ThreadAnchor(at_ms=getattr(thread, _SORT_COLUMN[request.sort]), id=thread.id)
-
-
-def _query(request: ThreadFilter, columns: str, limit: int) -> tuple[str, dict[str, SqlValue]] | None:
-    """The statement and its parameters; None when a list that allows nothing makes asking needless."""
-    column = _SORT_COLUMN[request.sort]
-    order, behind = ("ASC", ">") if request.direction is ThreadDirection.ASCENDING else ("DESC", "<")
-    where = [
-        "preview <> ''",
-        f"archived_at_ms IS {'NOT ' if request.archived else ''}NULL",
-        # Hidden, not deleted: a file that is away for a moment takes no names or memories with it.
-        "NOT EXISTS (SELECT 1 FROM rollout_files f WHERE f.path = threads.rollout_path AND f.status = 'vanished')",
-    ]
-    parameters: dict[str, SqlValue] = {"limit": limit}
-    for name, values in (
-        ("source", request.sources),
-        ("model_provider", request.model_providers),
-        ("cwd", request.cwds),
-    ):
-        if values is not None:
-            if not values:
-                return None
-            text, more = in_list(name, values)
-            where.append(f"{name} {text}")
-            parameters.update(more)
-    if request.title_contains:
-        where.append("(instr(title, :part) > 0 OR instr(coalesce(name, ''), :part) > 0)")
-        parameters["part"] = request.title_contains
-    if request.anchor is not None:
-        where.append(f"({column}, id) {behind} (:anchor_at_ms, :anchor_id)")
-        parameters.update(anchor_at_ms=request.anchor.at_ms, anchor_id=request.anchor.id)
-    return (
-        f"SELECT {columns} FROM threads WHERE {' AND '.join(where)} ORDER BY {column} {order}, id {order} LIMIT :limit",
-        parameters,
-    )
+    return ThreadAnchor(at_ms=getattr(thread, SORT_COLUMN[request.sort]), id=thread.id)
 
 
 async def get_thread(tx: Transaction, request: GetThread, at: Instant) -> ThreadFound | ThreadNotFound:

@@ -5,7 +5,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from state.live import ForkCut, LiveError, LiveSettings, LiveThread, NewThread, Tell, TurnInput
+from interfaces.rpc.host import LiveThread
+from state.live import ForkCut, LiveError, LiveSettings, LiveView, NewThread, Tell, TurnInput
 from state.messages.threads import Thread
 
 
@@ -15,19 +16,22 @@ class NoLiveThreads:
     def ids(self) -> list[str]:
         return []
 
-    def look(self, thread_id: str) -> LiveThread | None:
+    def get(self, thread_id: str) -> LiveThread | None:
+        return None
+
+    def look(self, thread_id: str) -> LiveView | None:
         return None
 
     def default_model(self, provider: str) -> str:
         return "builtin"
 
-    async def start(self, new: NewThread) -> LiveThread:
+    async def start(self, new: NewThread) -> LiveView:
         raise LiveError("nothing can be loaded")
 
-    async def resume(self, row: Thread, changes: Mapping[str, Any], defaults: LiveSettings) -> LiveThread:
+    async def resume(self, row: Thread, changes: Mapping[str, Any], defaults: LiveSettings) -> LiveView:
         raise LiveError("nothing can be loaded")
 
-    async def fork(self, source: Thread, new: NewThread, changes: Mapping[str, Any], cut: ForkCut) -> LiveThread:
+    async def fork(self, source: Thread, new: NewThread, changes: Mapping[str, Any], cut: ForkCut) -> LiveView:
         raise LiveError("nothing can be loaded")
 
     def listen(self, thread_id: str, key: object, tell: Tell) -> bool:

@@ -20,7 +20,7 @@ def test_each_field_is_kept_cleared_or_set(state: MemoryState, patch: tuple[str 
     """Baseline: absent keeps, null clears, a text replaces, each of the three for itself; no other column changes."""
     state.ask(UpsertThread(fields=metadata(git_sha=BEFORE[0], git_branch=BEFORE[1], git_origin_url=BEFORE[2])))
     expected = state.rows("SELECT * FROM threads")[0]
-    names = [name for _, name, *_ in state.rows("PRAGMA table_info(threads)")]
+    names = [name for _, name, *_ in state.rows("PRAGMA table_xinfo(threads)")]
     after = dict(zip(names, expected, strict=True))
     after |= {field: said for field, said in zip(GIT, patch, strict=True) if not isinstance(said, Keep)}
 

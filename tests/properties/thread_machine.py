@@ -34,7 +34,16 @@ from state.messages.thread_edits import (
     ThreadEdited,
 )
 from state.messages.thread_places import MarkThreadArchived, MarkThreadUnarchived, PlaceKnown
-from state.messages.thread_rows import ApplyRolloutItems, DeleteThread, RolloutApplied, ThreadTouched, TouchThread
+from state.messages.thread_rows import (
+    ApplyRolloutItems,
+    DeleteThread,
+    ForgetThread,
+    RolloutApplied,
+    ThreadForgotten,
+    ThreadStillThere,
+    ThreadTouched,
+    TouchThread,
+)
 from state.messages.threads import GetThread, ListThreadIds, ThreadFound, UnknownThread
 from state.rollouts.model import FoundRollout, ThreadFacts
 from tests.fakes.clock import ManualClock
@@ -312,10 +321,17 @@ class ThreadMachine(RuleBasedStateMachine):
 
     @rule(number=NUMBERS)
     def delete(self, number: int) -> None:
-        """The row goes, and what was said with it, here and in the journal."""
+        """The row goes; what was said of the thread stays in the journal, for a file that has it again."""
         self.state.ask(DeleteThread(thread_id=thread_id(number)))
         self.rows.pop(number, None)
-        self.edits[number].clear()
+
+    @rule(number=NUMBERS)
+    def forget(self, number: int) -> None:
+        """What was said goes, unless there is a row that says it."""
+        reply = self.state.ask(ForgetThread(thread_id=thread_id(number)))
+        assert isinstance(reply, ThreadStillThere if number in self.rows else ThreadForgotten)
+        if number not in self.rows:
+            self.edits[number].clear()
 
     # What must be true.
 

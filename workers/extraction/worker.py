@@ -23,6 +23,7 @@ from state.ids import OwnershipToken
 from state.messages.base import Request
 from state.messages.extraction import (
     NO_TOKENS,
+    REOPENED_MAX,
     ClaimExtraction,
     DeadLettered,
     Eligibility,
@@ -129,7 +130,8 @@ class Extraction:
         """Work in `workers` slots; return when nothing can be claimed or the model is not available (until_done), or
         when the claims of this start are used up."""
         self._until_done = until_done
-        await self._handle.ask(ReopenForExtractor(extractor=self._extractor))
+        while await self._handle.ask(ReopenForExtractor(extractor=self._extractor)) == REOPENED_MAX:
+            pass
         if until_done:
             totals = await self._handle.ask(GetExtractionTotals(eligibility=self._eligibility))
             self._total = totals.waiting_by_reason.get("ready", 0)

@@ -15,9 +15,11 @@ from typing import Any
 import attrs
 import trio
 
-from state.live import ForkCut, LiveError, LiveSettings, LiveThread, NewThread, Tell, TurnInput
+from state.ids import ThreadId
+from state.live import ForkCut, LiveError, LiveSettings, LiveView, NewThread, Tell, TurnInput
 from state.messages.threads import Thread
 from state.rollouts import Redact, locate_rollout, thread_id_of
+from state.rollouts.writer_lock import ActiveWriterError
 from state.store import StateHandle
 from workers.models.turns.choose import TurnModels
 from workers.threads import payloads
@@ -26,7 +28,7 @@ from workers.threads.git import git_of
 from workers.threads.history import History, read_history
 from workers.threads.identifiers import uuid7
 from workers.threads.indexing import ThreadIndexer
-from workers.threads.recording import Recorder, RolloutLines, rollout_path
+from workers.threads.recording import HeldRollout, Recorder, rollout_path
 from workers.threads.rows import new_row
 from workers.threads.thread import ActiveTurn, LoadedThread
 from workers.threads.turn import TurnRun
@@ -40,7 +42,7 @@ LOADED_MAX = 1_000
 
 @attrs.define(eq=False)
 class ThreadManager:
-    """The loaded threads of a process."""
+    """The loaded threads of a process. was_cut_off: a turn did not stop within its bound and was ended."""
 
     nursery: trio.Nursery
     codex_home: Path
@@ -49,6 +51,7 @@ class ThreadManager:
     indexer: ThreadIndexer
     now_ms: Callable[[], int]
     is_closing: bool = False
+    was_cut_off: bool = False
     _threads: OrderedDict[str, LoadedThread] = attrs.field(factory=OrderedDict)
     _loading: trio.Lock = attrs.field(factory=trio.Lock)
 
@@ -56,7 +59,11 @@ class ThreadManager:
         """The ids of the loaded threads, in no order."""
         return list(self._threads)
 
-    def look(self, thread_id: str) -> LiveThread | None:
+    def get(self, thread_id: str) -> LoadedThread | None:
+        """The loaded thread of this id."""
+        return self._threads.get(thread_id)
+
+    def look(self, thread_id: str) -> LiveView | None:
         """A loaded thread as it is now; None for one that is not loaded."""
         thread = self._threads.get(thread_id)
         return None if thread is None else thread.look()
@@ -65,7 +72,7 @@ class ThreadManager:
         """The model that is asked where nobody names one."""
         return self.models.model_default(provider)
 
-    async def start(self, new: NewThread) -> LiveThread:
+    async def start(self, new: NewThread) -> LiveView:
         """Load a new thread. Nothing of it is on disk before something is said in it. Asking again makes another."""
         at_ms = self.now_ms()
         thread_id = uuid7(at_ms)
@@ -76,15 +83,15 @@ class ThreadManager:
             row=row,
             path=path,
             settings=new.settings,
-            recorder=self._recorder(path, 0 if row.history_mode == "paginated" else None),
+            recorder=self._recorder(thread_id, path, 0 if row.history_mode == "paginated" else None),
             items=[],
             window_id=uuid7(at_ms),
             git=git,
         )
-        self._load(thread)
+        await self._load(thread)
         return thread.look()
 
-    async def resume(self, row: Thread, changes: Mapping[str, Any], defaults: LiveSettings) -> LiveThread:
+    async def resume(self, row: Thread, changes: Mapping[str, Any], defaults: LiveSettings) -> LiveView:
         """Load a thread from its rollout, or give the one that is loaded. Asking again is safe.
 
         Args:
@@ -92,6 +99,7 @@ class ThreadManager:
           changes, defaults: as for `LiveSettings.changed`; the defaults count where the rollout says nothing.
 
         Raises:
+          LiveError: another program writes this thread.
           OSError: the rollout cannot be read or written.
         """
         async with self._loading:
@@ -99,7 +107,12 @@ class ThreadManager:
             if loaded is not None:
                 return loaded.look()
             path = row.rollout_path
-            history = await self._history(path)
+            held = HeldRollout(self.codex_home, path, row.id)
+            try:
+                await trio.to_thread.run_sync(held.hold)
+            except ActiveWriterError as error:
+                raise LiveError(str(error)) from error
+            history = await self._history_or_release(path, held)
             settings = attrs.evolve(
                 defaults,
                 model=history.model or defaults.model,
@@ -107,16 +120,16 @@ class ThreadManager:
                 model_provider=row.model_provider or defaults.model_provider,
                 cwd=row.cwd or defaults.cwd,
             ).changed(changes)
-            thread = self._of_history(row, path, history, settings)
+            thread = self._of_history(row, path, history, settings, held)
             if not history.settings_known:
                 await thread.recorder.write(payloads.settings_applied(row.id, settings))
                 thread.settings_known = True
                 await self.indexer.index(path)
                 thread.recorded_bytes = await self._size(path)
-            self._load(thread)
+            await self._load(thread)
             return thread.look()
 
-    async def fork(self, source: Thread, new: NewThread, changes: Mapping[str, Any], cut: ForkCut) -> LiveThread:
+    async def fork(self, source: Thread, new: NewThread, changes: Mapping[str, Any], cut: ForkCut) -> LiveView:
         """Load a new thread that begins with the history of another. Its rollout is there at once.
 
         Raises:
@@ -149,7 +162,7 @@ class ThreadManager:
             row=row,
             path=path,
             settings=settings,
-            recorder=self._recorder(path, None),
+            recorder=self._recorder(thread_id, path, None),
             items=history.items,
             window_id=uuid7(at_ms),
             git=git,
@@ -169,7 +182,7 @@ class ThreadManager:
             thread.recorded_bytes = await self._size(thread.path)
             if taken.is_cut:
                 thread.items = (await self._history(thread.path)).items
-        self._load(thread)
+        await self._load(thread)
         return thread.look()
 
     def listen(self, thread_id: str, key: object, tell: Tell) -> bool:
@@ -246,19 +259,14 @@ class ThreadManager:
         return turn.failure
 
     async def unload(self, thread_id: str) -> bool:
-        """Stop what runs in a thread and forget it here; its rollout stays. Asking again is safe.
-
-        Returns:
-          False when what ran did not end within SHUTDOWN_SECONDS_MAX.
-        """
+        """Stop what runs in a thread, forget it here and give its lock back; its rollout stays. False for another."""
         thread = self._threads.get(thread_id)
         if thread is None:
-            return True
-        has_ended = await self._stop(thread)
+            return False
+        await self._stop(thread)
         self._threads.pop(thread_id, None)
-        if thread.path is not None:
-            self.indexer.forget(thread.path)
-        return has_ended
+        await self._forget(thread)
+        return True
 
     async def close(self) -> None:
         """Stop all turns and wait until they are recorded, within SHUTDOWN_SECONDS_MAX. Asking again is safe."""
@@ -266,17 +274,19 @@ class ThreadManager:
         async with trio.open_nursery() as stopping:
             for thread in self._threads.values():
                 stopping.start_soon(self._stop, thread)
+        for thread in self._threads.values():
+            await self._forget(thread)
 
-    async def _stop(self, thread: LoadedThread) -> bool:
+    async def _stop(self, thread: LoadedThread) -> None:
         turn = thread.turn
         if turn is None:
-            return True
+            return
         self.stop_turn(thread.id)
         with trio.move_on_after(SHUTDOWN_SECONDS_MAX) as patience:
             await turn.done.wait()
         if patience.cancelled_caught:
             turn.everything.cancel()
-        return not patience.cancelled_caught
+            self.was_cut_off = True
 
     async def _run(self, thread: LoadedThread, turn: ActiveTurn) -> None:
         try:
@@ -302,12 +312,21 @@ class ThreadManager:
         thread.items = history.items
         thread.recorder.next_ordinal = history.next_ordinal
 
-    def _of_history(self, row: Thread, path: str, history: History, settings: LiveSettings) -> LoadedThread:
+    async def _history_or_release(self, path: str, held: HeldRollout) -> History:
+        try:
+            return await self._history(path)
+        except BaseException:
+            held.release()
+            raise
+
+    def _of_history(
+        self, row: Thread, path: str, history: History, settings: LiveSettings, held: HeldRollout
+    ) -> LoadedThread:
         return LoadedThread(
             row=attrs.evolve(row, updated_at_ms=history.last_at_ms or row.updated_at_ms),
             path=path,
             settings=settings,
-            recorder=self._recorder(path, history.next_ordinal),
+            recorder=Recorder(lines=held, next_ordinal=history.next_ordinal, now_ms=self.now_ms),
             items=history.items,
             usage=history.usage,
             is_recorded=True,
@@ -317,18 +336,23 @@ class ThreadManager:
             last_item_ordinal=history.last_item_ordinal,
         )
 
-    def _load(self, thread: LoadedThread) -> None:
+    async def _load(self, thread: LoadedThread) -> None:
         self._threads[thread.id] = thread
         for thread_id, other in list(self._threads.items()):
             if len(self._threads) <= LOADED_MAX:
                 return
             if other.turn is None and not other.listeners and other is not thread:
                 del self._threads[thread_id]
-                if other.path is not None:
-                    self.indexer.forget(other.path)
+                await self._forget(other)
 
-    def _recorder(self, path: str | None, next_ordinal: int | None) -> Recorder:
-        lines = None if path is None else RolloutLines(self.codex_home, path)
+    async def _forget(self, thread: LoadedThread) -> None:
+        if thread.path is not None:
+            self.indexer.forget(thread.path)
+        if thread.recorder.lines is not None:
+            await trio.to_thread.run_sync(thread.recorder.lines.release)
+
+    def _recorder(self, thread_id: str, path: str | None, next_ordinal: int | None) -> Recorder:
+        lines = None if path is None else HeldRollout(self.codex_home, path, ThreadId(thread_id))
         return Recorder(lines=lines, next_ordinal=next_ordinal, now_ms=self.now_ms)
 
     async def _history(self, path: str) -> History:

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from state.live import LEGACY, LiveSettings, LiveThread
+from state.live import LEGACY, LiveSettings, LiveView
 from state.rollouts.permissions import READ_ONLY, SandboxPolicy, permission_json
 from workers.models.turns.answer import summary_texts
 from workers.models.turns.protocol import TurnUsage
@@ -19,7 +19,7 @@ ABORTED = "<turn_aborted>\nThe person stopped the previous turn. What it was abo
 
 
 def session_meta(
-    thread: LiveThread, window_id: str, more: Mapping[str, Any], git: Mapping[str, str | None] | None
+    thread: LiveView, window_id: str, more: Mapping[str, Any], git: Mapping[str, str | None] | None
 ) -> Entry:
     """The first line of a rollout. more: what a fork says of its source."""
     row = thread.row

@@ -4,9 +4,9 @@ A line that is paginated carries the number after its predecessor's. Numbers are
 that a write that did not happen takes none. `Lines` is what writes; any writer that appends whole lines will do.
 """
 
+import errno
 import json
 import os
-import stat
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,8 +15,11 @@ from typing import Any, Protocol
 import attrs
 import trio
 
-from state.folder import sync_folder
+from state.ids import ThreadId
+from state.rollouts.append import RolloutAppender
+from state.rollouts.filename import COMPRESSED_SUFFIX
 from state.rollouts.find import SESSIONS
+from state.rollouts.writer_lock import ActiveWriterError, WriterLock
 
 Entry = tuple[str, Mapping[str, Any]]
 """The type of a line, and its payload."""
@@ -35,38 +38,57 @@ class Lines(Protocol):
         """
         ...
 
+    def hold(self) -> None:
+        """Be the rollout's one writer from now on. Blocks; asking again is safe.
 
-@attrs.frozen
-class RolloutLines:
-    """Appends to a rollout below the sessions folder of a Codex home, which it makes with its folders if need be."""
+        Raises:
+          ActiveWriterError: somebody else is.
+        """
+        ...
+
+    def release(self) -> None:
+        """Let others write. Blocks for a moment; asking again is safe."""
+        ...
+
+
+@attrs.define
+class HeldRollout:
+    """Appends to a rollout of a Codex home. Its thread's writer lock is held from the first line on, or from `hold`."""
 
     codex_home: Path
     path: str
+    thread_id: ThreadId
+    _lock: WriterLock | None = None
+
+    def hold(self) -> None:
+        """Take the thread's lock, unless it is held already. Blocks.
+
+        Raises:
+          ActiveWriterError: somebody else writes this thread.
+          OSError: the lock cannot be made.
+        """
+        if self._lock is None:
+            os.makedirs(self.codex_home, mode=0o700, exist_ok=True)
+            self._lock = WriterLock(self.codex_home, self.thread_id)
 
     def append(self, lines: Sequence[bytes]) -> None:
-        folder = self.codex_home / os.path.dirname(self.path)
-        os.makedirs(folder, mode=0o755, exist_ok=True)
-        sessions = os.path.realpath(self.codex_home / SESSIONS)
-        if not os.path.realpath(folder).startswith(sessions + os.sep) and os.path.realpath(folder) != sessions:
-            raise OSError(f"the folder of {self.path} leads out of the sessions folder")
-        whole = self.codex_home / self.path
-        is_new = not os.path.lexists(whole)
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-        descriptor = os.open(whole, flags, 0o600)
         try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise OSError(f"{self.path} is no regular file")
-            data = b"".join(line + b"\n" for line in lines)
-            if status.st_size and os.pread(descriptor, 1, status.st_size - 1) != b"\n":
-                data = b"\n" + data
-            while data:
-                data = data[os.write(descriptor, data) :]
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        if is_new:
-            sync_folder(folder)
+            self.hold()
+        except ActiveWriterError as error:
+            raise OSError(errno.EBUSY, str(error)) from error
+        create = not os.path.lexists(self.codex_home / self.path) and not os.path.lexists(
+            self.codex_home / f"{self.path}{COMPRESSED_SUFFIX}"
+        )
+        with RolloutAppender(self.codex_home, self.path, create=create) as rollout:
+            for line in lines:
+                rollout.append(line)
+            rollout.sync()
+
+    def release(self) -> None:
+        """Give the lock back. Blocks for a moment; asking again is safe."""
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.release()
 
 
 @attrs.define

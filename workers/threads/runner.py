@@ -78,13 +78,12 @@ async def run_turn(
             thread = await manager.start(new)
         except OSError as error:
             raise TurnRunError(f"start Codex thread: {error.strerror or error}") from error
-        has_ended = True
         try:
             await _one_turn(manager, thread.id, request.prompt, tell)
         finally:
             with trio.CancelScope(shield=True, deadline=trio.current_time() + 2 * SHUTDOWN_SECONDS_MAX):
-                has_ended = await manager.unload(thread.id)
-        if not has_ended:
+                await manager.unload(thread.id)
+        if manager.was_cut_off:
             raise TurnRunError("shut down Codex thread: the turn did not end in time")
 
 

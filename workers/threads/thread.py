@@ -7,8 +7,9 @@ import attrs
 import structlog
 import trio
 
-from state.live import PAGINATED, LiveSettings, LiveThread, LiveUsage, Tell, TurnInput
+from state.live import PAGINATED, LiveSettings, LiveUsage, LiveView, Tell, TurnInput
 from state.messages.threads import Thread
+from workers.threads import payloads
 from workers.threads.notices import ACTIVE, IDLE, SYSTEM_ERROR, Notice
 from workers.threads.recording import Recorder
 
@@ -87,9 +88,9 @@ class LoadedThread:
         """Its lines are numbered."""
         return self.row.history_mode == PAGINATED
 
-    def look(self) -> LiveThread:
+    def look(self) -> LiveView:
         """What it is at this moment."""
-        return LiveThread(
+        return LiveView(
             row=self.row,
             ephemeral=self.path is None,
             settings=self.settings,
@@ -100,6 +101,47 @@ class LoadedThread:
             last_turn_ordinal=self.last_turn_ordinal,
             last_item_ordinal=self.last_item_ordinal,
         )
+
+    @property
+    def is_ephemeral(self) -> bool:
+        """It has no rollout and never gets one."""
+        return self.path is None
+
+    def live_members(self) -> Mapping[str, Any]:
+        """The members of its object that only a live thread has, by name."""
+        environment = {
+            "environmentId": "local",
+            "cwd": self.settings.cwd,
+            "runtimeWorkspaceRoots": [self.settings.cwd],
+        }
+        return {
+            "status": dict(self.status),
+            "environments": [environment],
+            "model": self.settings.model,
+            "reasoningEffort": self.settings.reasoning_effort,
+        }
+
+    async def materialize(self) -> None:
+        """Have its rollout on disk, if it has one. Asking again is safe.
+
+        Raises:
+          OSError: it could not be written.
+        """
+        if self.path is None or self.is_recorded:
+            return
+        await self.recorder.write(payloads.session_meta(self.look(), self.window_id, {}, self.git))
+        knows_settings = self.settings_known
+        self.begin_recorded()
+        self.settings_known = knows_settings
+
+    async def append(self, line: bytes) -> None:
+        """Append one line, given without its line feed, to its rollout, and have it on the disk.
+
+        Raises:
+          OSError: it could not be written.
+        """
+        if self.recorder.lines is not None:
+            await trio.to_thread.run_sync(self.recorder.lines.append, [line])
 
     def begin_recorded(self) -> None:
         """Its rollout is there, and says how its turns are run and which commit its folder was at."""

@@ -5,6 +5,7 @@ from typing import Any
 import attrs
 
 from interfaces.rpc.errors import RpcError
+from interfaces.rpc.found_thread import turns_of
 from interfaces.rpc.handlers.resuming import HYDRATION
 from interfaces.rpc.handlers.starting import DEFAULT_ORIGINATOR
 from interfaces.rpc.host import Host
@@ -12,8 +13,9 @@ from interfaces.rpc.live_object import live_object, settings_members
 from interfaces.rpc.run_params import SANDBOX_MODES, approval_policy, default_settings, folder, listen
 from interfaces.rpc.session import Session
 from interfaces.rpc.shapes import anything, boolean, member, member_or, nullable, text, variant
-from interfaces.rpc.stored import resumable, row_of, stored_turns
+from interfaces.rpc.stored import resumable, row_of
 from interfaces.rpc.thread_ids import thread_id
+from interfaces.rpc.turn_object import turn_object
 from interfaces.rpc.usage_notice import usage_updated
 from state.live import PAGINATED, ForkCut, LiveError, NewThread
 
@@ -68,11 +70,11 @@ async def fork_thread(host: Host, session: Session, params: ThreadForkParams) ->
     listen(host, session, live.id)
     turns: list[dict[str, Any]] = []
     if not params.exclude_turns and not live.ephemeral:
-        turns = await stored_turns(host, live.row.rollout_path, None)
+        turns = [turn_object(turn) for turn in (await turns_of(host, live.row)).turns]
         if live.row.history_mode == PAGINATED:
-            session.notify_next("deprecationNotice", HYDRATION)
+            session.after("deprecationNotice", HYDRATION)
     if live.usage is not None and not params.exclude_turns:
-        session.notify_next(*usage_updated(live.id, live.usage))
+        session.after(*usage_updated(live.id, live.usage))
     row = await row_of(host, live.id)
-    session.notify_next("thread/started", {"thread": live_object(live, row, host.codex_home)})
+    session.after("thread/started", {"thread": live_object(live, row, host.codex_home)})
     return {"thread": live_object(live, row, host.codex_home, turns=turns), **settings_members(live.settings)}

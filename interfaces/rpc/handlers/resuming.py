@@ -6,15 +6,17 @@ from typing import Any
 import attrs
 
 from interfaces.rpc.errors import RpcError
+from interfaces.rpc.found_thread import turns_of
 from interfaces.rpc.host import Host
 from interfaces.rpc.live_object import collaboration_mode, live_object, settings_members
 from interfaces.rpc.run_params import SANDBOX_MODES, approval_policy, default_settings, folder, listen
 from interfaces.rpc.session import Session
 from interfaces.rpc.shapes import anything, boolean, member, member_or, nullable, text, variant
-from interfaces.rpc.stored import resumable, row_of, stored_turns
+from interfaces.rpc.stored import resumable, row_of
 from interfaces.rpc.thread_ids import thread_id
+from interfaces.rpc.turn_object import turn_object
 from interfaces.rpc.usage_notice import usage_updated
-from state.live import PAGINATED, LiveThread
+from state.live import PAGINATED, LiveError, LiveView
 
 HYDRATION = {
     "summary": "Full-history hydration is deprecated for paginated threads; use `excludeTurns: true`, then page with"
@@ -62,18 +64,21 @@ async def resume_thread(host: Host, session: Session, params: ThreadResumeParams
     if was_loaded is not None and not was_loaded.is_recorded:
         raise RpcError(f"no rollout found for thread id {wanted}")
     row = await resumable(host, wanted)
-    live = await host.loaded.resume(row, params.changes(), default_settings(host, None, None))
+    try:
+        live = await host.loaded.resume(row, params.changes(), default_settings(host, None, None))
+    except LiveError as error:
+        raise RpcError(str(error)) from None
     listen(host, session, wanted)
     turns: list[dict[str, Any]] = []
     if not params.exclude_turns:
-        turns = await stored_turns(host, live.row.rollout_path, live.turn_id)
+        turns = [turn_object(turn) for turn in (await turns_of(host, live.row)).turns]
         if live.row.history_mode == PAGINATED:
-            session.notify_next("deprecationNotice", HYDRATION)
+            session.after("deprecationNotice", HYDRATION)
     if was_loaded is None:
-        session.notify_next("thread/status/changed", {"threadId": wanted, "status": dict(live.status)})
+        session.after("thread/status/changed", {"threadId": wanted, "status": dict(live.status)})
     if live.usage is not None and not params.exclude_turns:
-        session.notify_next(*usage_updated(wanted, live.usage))
-    session.notify_next("thread/goal/cleared", {"threadId": wanted})
+        session.after(*usage_updated(wanted, live.usage))
+    session.after("thread/goal/cleared", {"threadId": wanted})
     # What people edited stands in the row, also where they took something away.
     shown = live_object(live, await row_of(host, wanted), host.codex_home, turns=turns)
     return {
@@ -86,7 +91,7 @@ async def resume_thread(host: Host, session: Session, params: ThreadResumeParams
     }
 
 
-def _cursor(live: LiveThread, ordinal: int | None, kind: str) -> str | None:
+def _cursor(live: LiveView, ordinal: int | None, kind: str) -> str | None:
     """From where to go back in a paginated history."""
     if ordinal is None:
         return None

@@ -68,7 +68,7 @@ async def start_thread(host: Host, session: Session, params: ThreadStartParams) 
     )
     listen(host, session, live.id)
     shown = live_object(live, None, host.codex_home)
-    session.notify_next("thread/started", {"thread": shown})
+    session.after("thread/started", {"thread": shown})
     return {"thread": shown, **settings_members(settings)}
 
 

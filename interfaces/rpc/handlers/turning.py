@@ -11,7 +11,7 @@ from interfaces.rpc.run_params import approval_policy, effort, folder
 from interfaces.rpc.session import Session
 from interfaces.rpc.shapes import WrongShapeError, anything, member, member_or, nullable, one_of, sequence, text
 from interfaces.rpc.thread_ids import thread_id
-from state.live import LiveError, LiveThread, TurnInput
+from state.live import LiveError, LiveView, TurnInput
 
 INPUTS = ("text", "image", "localImage", "audio", "localAudio", "skill", "mention")
 """The kinds of input that there are."""
@@ -100,7 +100,7 @@ async def start_turn(host: Host, session: Session, params: TurnStartParams) -> d
     session.do_next(begin)
     after = host.loaded.look(wanted)
     if said.settings and after is not None:
-        session.notify_next("thread/settings/updated", {"threadId": wanted, "threadSettings": _settings_object(after)})
+        session.after("thread/settings/updated", {"threadId": wanted, "threadSettings": _settings_object(after)})
     turn: dict[str, Any] = {
         "id": turn_id,
         "rootTurnId": turn_id,
@@ -138,14 +138,14 @@ def _needed(value: dict[str, Any], name: str) -> str:
     return text(value[name])
 
 
-def _changed(live: LiveThread | None, changes: dict[str, Any]) -> dict[str, Any]:
+def _changed(live: LiveView | None, changes: dict[str, Any]) -> dict[str, Any]:
     """What is really different."""
     if live is None:
         return changes
     return {name: value for name, value in changes.items() if getattr(live.settings, name) != value}
 
 
-def _settings_object(live: LiveThread) -> dict[str, Any]:
+def _settings_object(live: LiveView) -> dict[str, Any]:
     settings = live.settings
     return {
         "disabledPluginIds": [],

@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,10 @@ class Nothing:
 
     async def catch_up(self) -> None:
         await trio.lowlevel.checkpoint()
+
+    async def refresh(self, paths: Collection[str]) -> bool:  # noqa: ARG002
+        await trio.lowlevel.checkpoint()
+        return False
 
 
 NOTHING = Nothing()

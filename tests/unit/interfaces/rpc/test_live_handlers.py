@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,10 @@ class CaughtUp:
 
     async def catch_up(self) -> None:
         await trio.lowlevel.checkpoint()
+
+    async def refresh(self, paths: Collection[str]) -> bool:  # noqa: ARG002
+        await trio.lowlevel.checkpoint()
+        return False
 
 
 class Client:

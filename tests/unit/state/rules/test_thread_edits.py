@@ -38,7 +38,7 @@ EDITS: list[tuple[Request[Any], dict[str, str | None]]] = [
 
 def row(state: MemoryState, number: int = 1) -> dict[str, Any]:
     """Every column of a thread."""
-    names = [name for _, name, *_ in state.rows("PRAGMA table_info(threads)")]
+    names = [name for _, name, *_ in state.rows("PRAGMA table_xinfo(threads)")]
     (values,) = state.rows("SELECT * FROM threads WHERE id = ?", thread_id(number))
     return dict(zip(names, values, strict=True))
 

@@ -7,12 +7,21 @@ import pytest
 
 from state.messages.extraction import NothingToExtract
 from state.messages.leases import NotOwner
-from state.messages.thread_edits import InvalidThreadId, MemoryMode, PatchThreadGit, SetThreadTitle
+from state.messages.thread_edits import (
+    InvalidThreadId,
+    MemoryMode,
+    PatchThreadGit,
+    SetThreadMemoryMode,
+    SetThreadTitle,
+)
 from state.messages.thread_rows import (
     DeleteThread,
+    ForgetThread,
     InsertThreadIfAbsent,
     ThreadDeleted,
     ThreadFields,
+    ThreadForgotten,
+    ThreadStillThere,
     ThreadTouched,
     ThreadWritten,
     TouchThread,
@@ -192,6 +201,7 @@ def test_edits_that_outlived_the_row_yield_to_an_upsert_and_not_to_an_insert(
         InsertThreadIfAbsent(fields=fields(id="x")),
         TouchThread(thread_id="x", at_ms=1),
         DeleteThread(thread_id="x"),
+        ForgetThread(thread_id="x"),
     ],
     ids=lambda request: type(request).__name__,
 )
@@ -267,10 +277,38 @@ def test_extraction_of_a_thread_that_is_deleted_comes_too_late(state: MemoryStat
     assert isinstance(claim(state, "next"), NothingToExtract)
 
 
-def test_file_of_a_deleted_thread_is_read_again_and_says_only_what_it_says(state: MemoryState) -> None:
+def test_file_of_a_deleted_thread_is_read_again_and_its_thread_is_still_not_to_be_remembered(
+    state: MemoryState,
+) -> None:
+    index(state, facts(1))
+    state.ask(SetThreadMemoryMode(thread_id=ONE, mode=MemoryMode.DISABLED))
+    state.ask(DeleteThread(thread_id=ONE))
+
+    index(state, facts(1))
+    assert thread(state).memory_mode == "disabled"
+
+
+def test_deletion_that_may_still_fail_leaves_the_journal_as_it_was(state: MemoryState) -> None:
     index(state, facts(1))
     state.ask(SetThreadTitle(thread_id=ONE, title="mine"))
     state.ask(DeleteThread(thread_id=ONE))
+
+    assert state.journal.edits_of(ONE)["title"].value == "mine"
+
+
+def test_what_was_said_of_a_thread_that_has_a_row_is_not_forgotten(state: MemoryState) -> None:
+    index(state, facts(1))
+    state.ask(SetThreadTitle(thread_id=ONE, title="mine"))
+
+    assert state.ask(ForgetThread(thread_id=ONE)) == ThreadStillThere(thread_id=ONE)
+    assert state.journal.edits_of(ONE)["title"].value == "mine"
+
+
+def test_file_of_a_forgotten_thread_is_read_again_and_says_only_what_it_says(state: MemoryState) -> None:
+    index(state, facts(1))
+    state.ask(SetThreadTitle(thread_id=ONE, title="mine"))
+    state.ask(DeleteThread(thread_id=ONE))
+    assert state.ask(ForgetThread(thread_id=ONE)) == ThreadForgotten(thread_id=ONE)
     assert state.value("SELECT status FROM rollout_files") == "pending"
 
     index(state, facts(1))
@@ -278,12 +316,13 @@ def test_file_of_a_deleted_thread_is_read_again_and_says_only_what_it_says(state
     assert edits(state) == {}
 
 
-def test_deleting_before_the_row_is_rebuilt_forgets_what_was_said_too(state: MemoryState) -> None:
+def test_forgetting_before_the_row_is_rebuilt_forgets_what_was_said_too(state: MemoryState) -> None:
     index(state, facts(1))
     state.ask(SetThreadTitle(thread_id=ONE, title="mine"))
     rebuilt = MemoryState(journal=state.journal)
 
     assert rebuilt.ask(DeleteThread(thread_id=ONE)) == ThreadDeleted(rows=0)
+    assert rebuilt.ask(ForgetThread(thread_id=ONE)) == ThreadForgotten(thread_id=ONE)
     index(rebuilt, facts(1))
     assert thread(rebuilt).title == "task 1"
     rebuilt.close()

@@ -11,7 +11,7 @@ import trio
 from state.live import ForkCut, LiveError, TurnInput
 from state.messages.threads import GetThread, ThreadFound
 from state.rollouts import find_rollouts, read_rollout
-from state.rollouts.stored_turns import turns_of
+from state.rollouts.turns import HistoryPart, read_turns
 from state.store import StateHandle
 from tests.fakes.turn_models import (
     ToldModel,
@@ -381,12 +381,12 @@ async def test_fork_can_leave_its_source_behind_a_turn_or_before_one(
         with pytest.raises(LiveError, match="turn not found: nothing"):
             await manager.fork(row, new_thread(), {}, ForkCut(last_turn_id="nothing"))
 
-    def locate(thread_id: str) -> str | None:
-        return live.row.rollout_path if thread_id == live.id else None
-
     for fork, turns in ((behind, [first]), (before, [])):
-        folded = turns_of(home, fork.row.rollout_path, locate, is_running=lambda _: False)
-        assert [one["id"] for one in folded] == turns
+        parts = [HistoryPart(path=fork.row.rollout_path)]
+        if mode == "paginated":
+            end = lines_of(home, fork.row.rollout_path)[0]["ordinal"]
+            parts.insert(0, HistoryPart(path=live.row.rollout_path, ordinal_end=end))
+        assert [one.id for one in read_turns(home, parts).turns] == turns
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -1,0 +1,136 @@
+"""Archiving a thread, and bringing it back: its rollout is moved, and its row follows.
+
+The move is one rename under the thread's writer lock, so the rollout is in one place at any time; a process that is
+killed before its row follows leaves that to the next scan, or to the next one who looks for the thread. What a thread
+has started as its agents goes with it.
+"""
+
+import errno
+import os
+import time
+from collections.abc import Awaitable
+from pathlib import Path
+
+import structlog
+import trio
+
+from state.ids import ThreadId
+from state.messages.thread_family import FindThreadFamily
+from state.messages.thread_places import MarkThreadArchived, MarkThreadUnarchived, ThreadPlace
+from state.rollouts.filename import COMPRESSED_SUFFIX, rollout_name
+from state.rollouts.find import ARCHIVED_SESSIONS, SESSIONS
+from state.rollouts.places import rollout_folder
+from state.rollouts.writer_lock import ActiveWriterError
+from state.thread_storage import NoRolloutError, ThreadChangeError, ThreadStorage, only_writer, rollout_of
+
+log = structlog.get_logger(__name__)
+
+
+async def archive(storage: ThreadStorage, thread_id: ThreadId) -> tuple[ThreadId, ...]:
+    """Archive a thread that is not live, and its agents. Safe to ask again after a failure.
+
+    Returns:
+      What is archived now and was not before: the thread first, then its agents, the youngest generation first. An
+      agent that cannot be archived is left, with a warning.
+
+    Raises:
+      NoRolloutError: it is not among the active ones.
+      ActiveWriterError: somebody writes it.
+      OSError: its rollout cannot be moved.
+    """
+    await _archive_one(storage, thread_id)
+    agents = reversed(await agents_of(storage, thread_id))
+    return (thread_id, *[agent for agent in agents if await _try(_archive_one(storage, agent), agent)])
+
+
+async def unarchive(storage: ThreadStorage, thread_id: ThreadId) -> tuple[ThreadId, ...]:
+    """Bring an archived thread and its agents back among the active ones. Raises and answers like `archive`, but the
+    agents come by generations, the oldest first."""
+    await _unarchive_one(storage, thread_id)
+    agents = await agents_of(storage, thread_id)
+    return (thread_id, *[agent for agent in agents if await _try(_unarchive_one(storage, agent), agent)])
+
+
+async def agents_of(storage: ThreadStorage, thread_id: ThreadId) -> tuple[ThreadId, ...]:
+    """The threads that a thread has started, and those that they have started, by generations."""
+    if storage.handle is None:
+        return ()
+    return (await storage.handle.ask(FindThreadFamily(thread_id=thread_id))).spawned
+
+
+async def _try(moving: Awaitable[None], agent: ThreadId) -> bool:
+    try:
+        await moving
+    except NoRolloutError:
+        return False  # it is there already, or has no rollout
+    except (ThreadChangeError, ActiveWriterError, OSError) as error:
+        log.warning("an agent's thread was not moved", thread=agent, reason=str(error))
+        return False
+    return True
+
+
+async def _archive_one(storage: ThreadStorage, thread_id: ThreadId) -> None:
+    await rollout_of(storage, thread_id, ThreadPlace.ACTIVE)
+    async with only_writer(storage.codex_home, thread_id):
+        found = await rollout_of(storage, thread_id, ThreadPlace.ACTIVE)
+        target = f"{ARCHIVED_SESSIONS}/{found.path.rpartition('/')[2]}"
+        mtime_ms = await trio.to_thread.run_sync(_move, storage.codex_home, found.path, target, None)
+        if storage.handle is not None:
+            await storage.handle.ask(
+                MarkThreadArchived(
+                    thread_id=thread_id,
+                    path=target,
+                    archived_at_ms=time.time_ns() // 1_000_000,
+                    mtime_ms=mtime_ms,
+                )
+            )
+
+
+async def _unarchive_one(storage: ThreadStorage, thread_id: ThreadId) -> None:
+    await rollout_of(storage, thread_id, ThreadPlace.ARCHIVED)
+    async with only_writer(storage.codex_home, thread_id):
+        found = await rollout_of(storage, thread_id, ThreadPlace.ARCHIVED)
+        target = _active_path(found.path.rpartition("/")[2])
+        now_ns = time.time_ns()
+        mtime_ms = await trio.to_thread.run_sync(_move, storage.codex_home, found.path, target, now_ns)
+        if storage.handle is not None:
+            await storage.handle.ask(MarkThreadUnarchived(thread_id=thread_id, path=target, mtime_ms=mtime_ms))
+
+
+def _active_path(name: str) -> str:
+    """The day's folder that a rollout of this name has among the active ones."""
+    stamped = rollout_name(name)
+    day = name.removeprefix("rollout-")[:10] if stamped is not None and stamped.stamp_ms is not None else ""
+    return "/".join([SESSIONS, *(day.split("-") if day else ()), name])
+
+
+def _move(codex_home: Path, source: str, target: str, mtime_ns: int | None) -> int:
+    """Move a rollout, in whichever form it is; answer its time, Unix ms. mtime_ns: its time from then on."""
+    with (
+        rollout_folder(codex_home, source) as (there, name),
+        rollout_folder(codex_home, target, make=True) as (
+            here,
+            new_name,
+        ),
+    ):
+        suffix = "" if _is_there(name, there) else COMPRESSED_SUFFIX
+        for form in ("", COMPRESSED_SUFFIX):
+            if _is_there(new_name + form, here):
+                raise FileExistsError(errno.EEXIST, "a rollout of that name is there already", target)
+        os.rename(name + suffix, new_name + suffix, src_dir_fd=there, dst_dir_fd=here)
+        if not suffix and _is_there(name + COMPRESSED_SUFFIX, there):
+            # It was never looked at beside the plain one; left behind it would be taken for the rollout.
+            os.unlink(name + COMPRESSED_SUFFIX, dir_fd=there)
+        if mtime_ns is not None:
+            os.utime(new_name + suffix, ns=(mtime_ns, mtime_ns), dir_fd=here, follow_symlinks=False)
+        os.fsync(here)
+        os.fsync(there)
+        return os.stat(new_name + suffix, dir_fd=here, follow_symlinks=False).st_mtime_ns // 1_000_000
+
+
+def _is_there(name: str, folder: int) -> bool:
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True

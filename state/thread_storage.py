@@ -1,0 +1,147 @@
+"""What is shared by all that changes a stored thread: where threads are, whose rollout is where, and who may write it.
+
+Nothing in here depends on how somebody asked; a door puts what is refused into its own words.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+import trio
+
+from state.ids import ThreadId
+from state.lookup import RolloutPlace, find_rollout
+from state.messages.backfill import RolloutRead
+from state.messages.thread_places import ThreadPlace
+from state.messages.threads import GetThread, Thread, ThreadFound
+from state.rollouts import Redact, find_rollouts, read_rollout
+from state.rollouts.writer_lock import WriterLock
+from state.rules.recording import columns_of
+from state.store import StateHandle
+
+
+@attrs.frozen(kw_only=True)
+class ThreadStorage:
+    """Where threads are stored.
+
+    Attributes:
+      handle: None when there is no store; then only what is in files can be changed.
+      redact: goes over every text that is put into the store.
+      model_provider_default: for a row that has to be written from a rollout that names no provider.
+    """
+
+    handle: StateHandle | None
+    codex_home: Path
+    redact: Redact
+    model_provider_default: str
+
+
+class ThreadChangeError(Exception):
+    """A thread could not be changed. `thread_id` is the thread."""
+
+    def __init__(self, thread_id: ThreadId, message: str) -> None:
+        super().__init__(message)
+        self.thread_id = thread_id
+
+
+class NoRolloutError(ThreadChangeError):
+    """There is no rollout of this thread in the place that was looked at. has_row: the index says that there was."""
+
+    def __init__(self, thread_id: ThreadId, place: ThreadPlace, *, has_row: bool = False) -> None:
+        where = "archived rollout" if place is ThreadPlace.ARCHIVED else "rollout"
+        super().__init__(thread_id, f"no {where} found for thread id {thread_id}")
+        self.has_row = has_row
+
+
+class StoreMissingError(ThreadChangeError):
+    """The change can only be kept in the store, and there is none."""
+
+    def __init__(self, thread_id: ThreadId) -> None:
+        super().__init__(thread_id, f"sqlite state db unavailable for thread {thread_id}")
+
+
+class RowMissingError(ThreadChangeError):
+    """The thread has a rollout, and no row could be made from it, or the row went meanwhile."""
+
+
+async def rollout_of(storage: ThreadStorage, thread_id: ThreadId, place: ThreadPlace = ThreadPlace.ANY) -> RolloutPlace:
+    """Where a thread's rollout is. A row that is missing, or that names a wrong file, is put right on the way.
+
+    Raises:
+      NoRolloutError: it has none in this place.
+      ThreadChangeError: what may be it cannot be read now.
+    """
+    found = await find_rollout(
+        storage.handle,
+        storage.codex_home,
+        thread_id,
+        place,
+        redact=storage.redact,
+        model_provider_default=storage.model_provider_default,
+    )
+    if found is None:
+        has_row = storage.handle is not None and await find_row(storage.handle, thread_id) is not None
+        raise NoRolloutError(thread_id, place, has_row=has_row)
+    if not found.is_verified:
+        raise ThreadChangeError(thread_id, f"failed to locate thread id {thread_id}: {found.path} cannot be read")
+    return found
+
+
+async def find_row(handle: StateHandle, thread_id: ThreadId) -> Thread | None:
+    """The thread's row."""
+    answer = await handle.ask(GetThread(thread_id=thread_id))
+    return answer.thread if isinstance(answer, ThreadFound) else None
+
+
+async def row_of(handle: StateHandle, thread_id: ThreadId) -> Thread:
+    """The thread's row.
+
+    Raises:
+      RowMissingError: it has none.
+    """
+    row = await find_row(handle, thread_id)
+    if row is None:
+        raise RowMissingError(thread_id, f"failed to create thread metadata from rollout for {thread_id}")
+    return row
+
+
+async def row_of_file(storage: ThreadStorage, found: RolloutPlace) -> Thread | None:
+    """What a thread's row would say without anything that was only said to the store; None when it holds no thread.
+
+    Raises:
+      OSError: the rollout cannot be read.
+    """
+
+    def read() -> Thread | None:
+        listed = find_rollouts(storage.codex_home, (found.path,))[0]
+        if not listed:
+            return None
+        reading = read_rollout(storage.codex_home, listed[0], None, redact=storage.redact)
+        if reading.facts is None:
+            return None
+        columns: dict[str, Any] = columns_of(
+            RolloutRead(found=listed[0], reading=reading), reading.facts, storage.model_provider_default
+        )
+        del columns["content_digest"]
+        archived_at_ms = columns["updated_at_ms"] if found.archived else None
+        return Thread(**columns, name=None, archived_at_ms=archived_at_ms, content_revision=0)
+
+    return await trio.to_thread.run_sync(read)
+
+
+@asynccontextmanager
+async def only_writer(codex_home: Path, thread_id: ThreadId) -> AsyncIterator[None]:
+    """Be the thread's one writer for the block, over all processes.
+
+    Raises:
+      ActiveWriterError: somebody else is, and goes on.
+      OSError: the lock cannot be made.
+    """
+    lock = await trio.to_thread.run_sync(WriterLock, codex_home, thread_id)
+    try:
+        yield
+    finally:
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(lock.release)
