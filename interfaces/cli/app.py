@@ -15,7 +15,7 @@ from pathlib import Path
 from cyclopts import App, CycloptsError, Parameter
 
 from config.version import VERSION
-from interfaces.cli import chaos, doctor, jobs, logs, memories, once, paths, publish, run, serve, status, threads
+from interfaces.cli import chaos, doctor, jobs, logs, memories, once, paths, publish, run, serve, status, threads, turn
 from interfaces.cli.errors import (
     EXIT_FAILED,
     EXIT_INTERNAL,
@@ -44,6 +44,7 @@ def build_app(service: Service) -> App:
     once.add_to(app, service)
     run.add_to(app, service)
     serve.add_to(app, service)
+    turn.add_to(app, service)
     publish.add_to(app, service)
     status.add_to(app, service)
     doctor.add_to(app, service)
@@ -58,7 +59,9 @@ def build_app(service: Service) -> App:
 
 def run_command_line(service: Service, arguments: list[str]) -> int:
     """Run one command; answer its exit code."""
-    as_json = "--json" in arguments
+    # The lines of `turn` are its own, and the words of its prompt are no options.
+    as_json = "--json" in arguments and arguments[0] != turn.COMMAND
+    arguments = turn.verbatim(arguments)
     _make_output_bearable()
     try:
         code = build_app(service)(arguments, exit_on_error=False, print_error=False)

