@@ -59,12 +59,13 @@ async def _served(host: Host, stream: "trio.StapledStream[Any, Any]") -> None:
 
 
 @asynccontextmanager
-async def rpc_client(host: Host) -> AsyncIterator[RpcClient]:
+async def rpc_client(host: Host, *, is_experimental: bool = False) -> AsyncIterator[RpcClient]:
     """A client of `host` for the block."""
     ours, theirs = trio.testing.memory_stream_pair()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_served, host, theirs)
         client = RpcClient(ours)
-        await client.ask("initialize", clientInfo={"name": "ann", "version": "1"})
+        capabilities = {"experimentalApi": is_experimental}
+        await client.ask("initialize", clientInfo={"name": "ann", "version": "1"}, capabilities=capabilities)
         yield client
         await ours.send_eof()

@@ -45,13 +45,13 @@ def test_rollouts_that_come_move_and_go_are_named(home: CodexHome) -> None:
     folders.changed()
 
     second = home.session(hours_ago=24 * 40)
-    assert folders.changed() == {place(home, second.path)}
+    assert folders.changed() == frozenset({place(home, second.path)})
     archived = home.path / "archived_sessions" / first.path.name
     archived.parent.mkdir()
     first.path.rename(archived)
-    assert folders.changed() == {place(home, first.path), place(home, archived)}
+    assert folders.changed() == frozenset({place(home, first.path), place(home, archived)})
     shutil.rmtree(second.path.parent)
-    assert folders.changed() == {place(home, second.path)}
+    assert folders.changed() == frozenset({place(home, second.path)})
     assert folders.changed() == frozenset()
 
 
@@ -86,7 +86,7 @@ def test_change_within_one_tick_of_the_clock_is_seen_by_the_next_look(home: Code
 
     second = home.session()
     os.utime(first.path.parent, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert folders.changed() == {place(home, second.path)}
+    assert folders.changed() == frozenset({place(home, second.path)})
 
 
 def test_home_without_sessions_is_no_error(tmp_path: Path) -> None:
