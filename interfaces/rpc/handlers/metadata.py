@@ -60,11 +60,9 @@ async def update_metadata(host: Host, session: Session, params: ThreadMetadataUp
 def _checked(given: ThreadMetadataGitInfoUpdateParams) -> GitPatch:
     if all(isinstance(value, Absent) for value in attrs.astuple(given, recurse=False)):
         raise RpcError("gitInfo must include at least one field")
-    return GitPatch(
-        sha=_value("sha", given.sha),
-        branch=_value("branch", given.branch),
-        origin_url=_value("originUrl", given.origin_url),
-    )
+    # In the order of the original: of several empty ones it names this one first.
+    origin_url = _value("originUrl", given.origin_url)
+    return GitPatch(sha=_value("sha", given.sha), branch=_value("branch", given.branch), origin_url=origin_url)
 
 
 def _value(name: str, given: Given) -> str | Keep | None:

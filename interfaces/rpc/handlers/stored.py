@@ -21,9 +21,9 @@ def stored_object(host: Host, row: Thread, live: LiveThread | None = None) -> di
     """The object of a thread in an answer about that one thread.
 
     A legacy thread that is looked at by itself shows the moment of its making as that of its update: the original takes
-    both from its first line. In a listing both show the index's.
+    both from its first line. In a listing both show the index's, and so does a thread in which nobody has spoken.
     """
-    updated_at_ms = row.created_at_ms if row.history_mode == LEGACY else None
+    updated_at_ms = row.created_at_ms if row.history_mode == LEGACY and row.preview else None
     found = thread_object(row, host.codex_home, updated_at_ms=updated_at_ms)
     return found if live is None else {**found, **live.live_members()}
 

@@ -7,35 +7,21 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import attrs
 import trio
 import trio.testing
 
 from interfaces.rpc.connection import Connection, Dispatch
 from interfaces.rpc.errors import RpcError
-from interfaces.rpc.host import Clients, Defaults, Host, LiveThread
+from interfaces.rpc.host import Defaults, Host
 from interfaces.rpc.messages import Call
 from interfaces.rpc.methods import dispatch
 from interfaces.rpc.session import Session
 from state.errors import StoreBusyError
+from tests.fakes.live_threads import NoLiveThreads
 
 
 class Nothing:
-    """No live threads, and an index with nothing to catch up with."""
-
-    def ids(self) -> list[str]:
-        return []
-
-    def get(self, thread_id: str) -> LiveThread | None:  # noqa: ARG002
-        return None
-
-    async def unload(self, thread_id: str) -> bool:  # noqa: ARG002
-        return False
-
-    async def refresh(self, paths: Collection[str]) -> bool:
-        assert not isinstance(paths, str), "several paths, not the letters of one"
-        await trio.lowlevel.checkpoint()
-        return False
+    """An index with nothing to catch up with."""
 
     async def catch_up(self) -> None:
         await trio.lowlevel.checkpoint()
@@ -51,7 +37,7 @@ HOST = Host(
     codex_home=Path("/home/ann/.codex"),
     defaults=Defaults(model_provider="openai"),
     index=NOTHING,
-    loaded=NOTHING,
+    loaded=NoLiveThreads(),
     version="1.2.3",
 )
 Answer = Callable[[Session, Call], Awaitable[Any]]
@@ -224,17 +210,3 @@ async def test_a_client_that_goes_away_ends_its_connection_alone() -> None:
             await ours.send_all(json.dumps({"id": 1, "method": "x", "params": {}}).encode() + b"\n")
             await started.wait()
             await ours.aclose()
-
-
-async def test_news_never_waits_for_a_client_that_reads_nothing() -> None:
-    host = attrs.evolve(HOST, clients=Clients())
-    _ours, theirs = trio.testing.memory_stream_pair()
-    connection = Connection(host, dispatch, theirs, theirs)
-    with trio.fail_after(5):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(connection.serve)
-            await trio.testing.wait_all_tasks_blocked()
-            for _ in range(10_000):
-                connection.session.post("thread/archived", {"threadId": "T"})
-            nursery.cancel_scope.cancel()
-    connection.session.post("thread/archived", {"threadId": "T"})

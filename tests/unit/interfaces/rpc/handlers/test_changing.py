@@ -6,13 +6,13 @@ from typing import Any
 
 import attrs
 import pytest
-import trio
 
 from interfaces.rpc.host import Defaults, Host, LiveThread
 from state.folder import StateFolder
 from state.messages.thread_rows import DeleteThread
 from state.rollouts.writer_lock import WriterLock
 from tests.fakes.codex_home import RolloutFile
+from tests.fakes.live_threads import NoLiveThreads
 from tests.fakes.readings import thread_id
 from tests.fakes.rpc_clients import RpcClient, rpc_client
 from tests.fakes.stored_threads import ONE, StoredThreads, make_home, stored_threads
@@ -46,7 +46,7 @@ class Live:
 
 
 @attrs.define
-class Loaded:
+class Loaded(NoLiveThreads):
     """The threads that live, and an index that somebody else keeps."""
 
     threads: dict[str, Live] = attrs.field(factory=dict)
@@ -62,11 +62,6 @@ class Loaded:
         if live is not None and live.lock is not None:
             live.lock.release()
         return live is not None
-
-    async def refresh(self, paths: Collection[str]) -> bool:
-        assert not isinstance(paths, str), "several paths, not the letters of one"
-        await trio.lowlevel.checkpoint()
-        return False
 
     async def catch_up(self) -> None:
         pass
