@@ -1,7 +1,7 @@
 """Which extraction job is next, and when one will be: a few steps in an index, however many jobs wait.
 
 Most jobs that wait are of threads that nobody may extract, or of sources that are not chosen, and wait for ever. So
-`eligible_source` leads the index: a trigger keeps it at the source of the job's thread, or at NULL while the thread is
+`eligible_source` leads the index: it is kept at the source of the job's thread, or at NULL while the thread is
 archived or not to be remembered. Each chosen source is asked for its own first job, and the first of these is next.
 """
 
@@ -37,26 +37,35 @@ def next_waiting(status: str, eligibility: Eligibility, at: Instant) -> tuple[st
     sources, parameters = _chosen(eligibility)
     if not sources:
         return None
-    parameters |= {
-        "status": status,
-        "wall_ms": at.wall_ms,
-        "content_at_ms_max": at.wall_ms - eligibility.idle_ms,
-    }
-    conditions = (
-        f" AND w.{leases.CAN_BE_FENCED} AND w.content_at_ms <= :content_at_ms_max"
-        " AND (w.next_attempt_at_ms IS NULL OR w.next_attempt_at_ms <= :wall_ms)"
-    )
-    if eligibility.age_ms_max is not None:
-        conditions += " AND w.content_at_ms >= :content_at_ms_min"
-        parameters["content_at_ms_min"] = at.wall_ms - eligibility.age_ms_max
+    conditions, more = due_conditions(eligibility, at)
+    parameters |= {"status": status} | more
     if status == "retry":
         # One step tells that nothing is due, where the order of the claims would lead past all that is not.
         conditions += f" AND :wall_ms >= coalesce((SELECT min(w.next_attempt_at_ms) {_BACKING_OFF}), 0)"
     return (
-        f"SELECT (SELECT w.rowid {_WAITING.format(status=':status')}{conditions}"
-        f" ORDER BY w.content_at_ms DESC, w.thread_id DESC, w.scope_kind, w.scope_key LIMIT 1) FROM {sources}",
+        f"SELECT (SELECT w.rowid {_WAITING.format(status=':status')}{conditions}{NEWEST_FIRST} LIMIT 1) FROM {sources}",
         parameters,
     )
+
+
+NEWEST_FIRST = " ORDER BY w.content_at_ms DESC, w.thread_id DESC, w.scope_kind, w.scope_key"
+"""The order of the claims: that of the index, among the jobs of one status and one source."""
+
+
+def due_conditions(eligibility: Eligibility, at: Instant) -> tuple[str, dict[str, SqlValue]]:
+    """What must hold of a waiting job `w` of a chosen source for it to be claimed now, and the parameters."""
+    text = (
+        f" AND w.{leases.CAN_BE_FENCED} AND w.content_at_ms <= :content_at_ms_max"
+        " AND (w.next_attempt_at_ms IS NULL OR w.next_attempt_at_ms <= :wall_ms)"
+    )
+    parameters: dict[str, SqlValue] = {
+        "wall_ms": at.wall_ms,
+        "content_at_ms_max": at.wall_ms - eligibility.idle_ms,
+    }
+    if eligibility.age_ms_max is not None:
+        text += " AND w.content_at_ms >= :content_at_ms_min"
+        parameters["content_at_ms_min"] = at.wall_ms - eligibility.age_ms_max
+    return text, parameters
 
 
 async def next_due_in_ms(tx: Transaction, eligibility: Eligibility, at: Instant) -> int | None:

@@ -11,6 +11,7 @@ from state.messages import (
     consolidation,
     drift,
     extraction,
+    extraction_batches,
     extraction_claims,
     job_control,
     jobs,
@@ -30,6 +31,7 @@ from state.rollouts.model import DynamicTool, UnreadablePath
 from tests.fakes.memory_state import terms
 from tests.fakes.readings import facts, found, path_of, read, thread_id
 
+MANY, MORE = (tuple(OwnershipToken(f"{name}-{number}") for number in (1, 2)) for name in ("many", "more"))
 SCAN, JOB, SCOPE = (OwnershipToken(f"{name}-token") for name in ("scan", "job", "scope"))
 EVERYTHING = extraction.Eligibility(sources=("cli", "vscode", "atlas"), idle_ms=0, age_ms_max=10**12)
 EXTRACTOR = extraction.ExtractorId(name="builtin", version=4)
@@ -67,6 +69,11 @@ def _listings() -> list[Request[Any]]:
             )
         )
     return found_all
+
+
+def end(token: OwnershipToken) -> extraction.FinishExtraction:
+    """The job under this token has nothing in it."""
+    return extraction.FinishExtraction(token=token, input_digest="digest", extractor=EXTRACTOR, draft=None)
 
 
 def of_the_state(known: ThreadId) -> Sequence[Request[Any]]:
@@ -112,6 +119,12 @@ def of_the_state(known: ThreadId) -> Sequence[Request[Any]]:
                 read(found(path_of(3)), None),
                 backfill.RolloutUnreadable(path=file.path, reason="torn"),
             ),
+        ),
+        backfill.RegisterRollouts(token=SCAN, found=tuple(found(path_of(number)) for number in (4, 5))),
+        backfill.RecordRollouts(
+            token=SCAN,
+            model_provider_default="openai",
+            outcomes=tuple(read(found(path_of(number)), facts(number)) for number in (4, 5)),
         ),
         thread_rows.ApplyRolloutItems(read=read(file, facts(1)), model_provider_default="openai"),
         backfill.RecordThreadNames(names={NEW: "a name", known: "another"}, named_at_ms={known: 5}),
@@ -164,6 +177,16 @@ def of_the_state(known: ThreadId) -> Sequence[Request[Any]]:
         extraction.ClaimExtraction(
             terms=terms("none"), eligibility=extraction.Eligibility(sources=("nowhere",), idle_ms=0, age_ms_max=None)
         ),
+        extraction_batches.ClaimExtractions(
+            tokens=MANY, owner=mine.owner, lease_ms=60_000, eligibility=EVERYTHING, running_max=8
+        ),
+        extraction_batches.FinishAndClaimExtractions(
+            finish=extraction_batches.FinishExtractions(finishes=(end(MANY[0]),)),
+            claim=extraction_batches.ClaimExtractions(
+                tokens=MORE, owner=mine.owner, lease_ms=60_000, eligibility=EVERYTHING
+            ),
+        ),
+        extraction_batches.FinishExtractions(finishes=tuple(end(token) for token in (*MANY, *MORE))),
         extraction_claims.ClaimExtractionOf(
             thread_id=NEW, scope=Scope(kind="tag", key="x"), terms=terms("five", process=PROCESS), running_max=8
         ),
