@@ -1,6 +1,7 @@
 """The backfill worker: rollout files to rows."""
 
 from workers.backfill.follow import serve
-from workers.backfill.worker import BackfillSummary, scan
+from workers.backfill.recorder import BackfillSummary
+from workers.backfill.worker import scan
 
 __all__ = ["BackfillSummary", "scan", "serve"]
