@@ -97,6 +97,7 @@ async def _first_of_their_threads(
             **ids,
         )
     }
+    spoken_of = await tx.journaled_among([reading.facts.thread_id for reading in readings])
     times = Counter(
         outcome.found.path if isinstance(outcome, RolloutRead) else outcome.path for outcome in outcomes
     ) + Counter(reading.facts.thread_id for reading in readings)
@@ -105,8 +106,8 @@ async def _first_of_their_threads(
         for reading in readings
         if reading.outcome.found.path in unread
         and reading.facts.thread_id not in taken
+        and reading.facts.thread_id not in spoken_of
         and times[reading.outcome.found.path] == times[reading.facts.thread_id] == 1
-        and not await tx.journaled(reading.facts.thread_id)
     ]
 
 
