@@ -14,8 +14,8 @@ SCOPES = 8
 
 _JOB = (
     "INSERT INTO extraction_jobs (thread_id, scope_kind, scope_key, status, content_at_ms, attempts, given_back,"
-    " fencing_number, claimed_revision, ownership_token, owner_process, owner_worker)"
-    " VALUES (?, 'cwd', ?, ?, ?, 0, 0, 0, ?, ?, ?, ?)"
+    " fencing_number, claimed_revision, ownership_token, owner_process, owner_worker, eligible_source)"
+    " VALUES (?, 'cwd', ?, ?, ?, 0, 0, 0, ?, ?, ?, ?, 'cli')"
 )
 
 

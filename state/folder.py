@@ -105,6 +105,13 @@ class StateFolder:
         """Threads whose deletion was begun and is not done, one empty file each."""
         return self.path / "deletions"
 
+    def has_begun_deletions(self) -> bool:
+        """Say whether a deletion was begun and is not done. Costs a listing of a folder that is nearly always empty."""
+        try:
+            return bool(os.listdir(self.deletions_dir))
+        except OSError:
+            return False
+
     @property
     def quarantine_dir(self) -> Path:
         return self.path / "quarantine"

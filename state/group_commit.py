@@ -44,7 +44,7 @@ from state.folder import holders_of
 from state.ids import Instant, ProcessUuid
 from state.inbox import Answer, Inbox, Ticket
 from state.journal import Journal, JournalError
-from state.messages.base import Request
+from state.messages.base import Lane, Request
 from state.rules.registry import RULES, Rule
 from state.sqlite_transaction import SqliteTransaction, drive
 
@@ -53,6 +53,10 @@ BATCH_REQUESTS_MAX = 256
 
 BATCH_WORK_MS_MAX = 2
 """After this much work in one transaction the next request waits for the next one, so that answers keep coming."""
+
+BULK_WORK_MS_MAX = 6
+"""The same for a batch of bulk writes. It ends as soon as somebody else waits, and its COMMIT is what a page costs that
+many small messages have changed; so it is as long as its COMMIT may take."""
 
 
 CLOSE_WAIT_MS_MAX = 100
@@ -139,6 +143,8 @@ class GroupCommit:
             ticket = inbox.pick(within_batch=bool(picked))
             if ticket is None:
                 return
+            if not picked and ticket.request.lane is Lane.BULK:
+                stop_at += (BULK_WORK_MS_MAX - BATCH_WORK_MS_MAX) / 1000
             picked.append(ticket)
             yield ticket
             if time.monotonic() >= stop_at:

@@ -13,7 +13,7 @@ however late that is.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -52,6 +52,10 @@ class Journal(Protocol):
         """What all entries so far say of a thread, by field. Raises JournalError when they cannot be read."""
         ...
 
+    def named_among(self, thread_ids: Sequence[str]) -> frozenset[str]:
+        """Those of these threads of which entries say something. Raises JournalError when they cannot be read."""
+        ...
+
 
 class MemoryJournal:
     """What the entries of a journal come to."""
@@ -69,6 +73,9 @@ class MemoryJournal:
 
     def edits_of(self, thread_id: str) -> Mapping[str, Edit]:
         return dict(self._edits.get(thread_id, {}))
+
+    def named_among(self, thread_ids: Sequence[str]) -> frozenset[str]:
+        return frozenset(self._edits.keys() & set(thread_ids))
 
 
 class _Line(msgspec.Struct):
@@ -117,11 +124,23 @@ class FileJournal:
         Raises:
           JournalError: the file is there and could not be read.
         """
+        self._read()
+        return self._known.edits_of(thread_id)
+
+    def named_among(self, thread_ids: Sequence[str]) -> frozenset[str]:
+        """Those of these threads of which the file says something; one look at the file for all.
+
+        Raises:
+          JournalError: the file is there and could not be read.
+        """
+        self._read()
+        return self._known.named_among(thread_ids)
+
+    def _read(self) -> None:
         try:
             self._catch_up()
         except OSError as error:
             raise JournalError(f"cannot read {self._path}: {plain_reason(error)}") from error
-        return self._known.edits_of(thread_id)
 
     def _catch_up(self) -> None:
         try:

@@ -40,12 +40,6 @@ CREATE TABLE extraction_jobs (
     CHECK ((status = 'running') = (ownership_token IS NOT NULL))
 ) STRICT;
 
-CREATE TRIGGER extraction_jobs_eligible_insert AFTER INSERT ON extraction_jobs
-BEGIN
-    UPDATE extraction_jobs SET eligible_source = (SELECT source FROM threads t WHERE t.id = NEW.thread_id
-        AND t.archived_at_ms IS NULL AND t.memory_mode = 'enabled') WHERE rowid = NEW.rowid;
-END;
-
 CREATE TABLE home (
     id            INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
     codex_home    TEXT    NOT NULL,
@@ -113,22 +107,6 @@ CREATE TABLE rollout_files (
     registered_at_ms   INTEGER NOT NULL,
     read_at_ms         INTEGER
 ) STRICT;
-
-CREATE TRIGGER rollout_files_gone_delete AFTER DELETE ON rollout_files WHEN OLD.status = 'vanished'
-BEGIN
-    UPDATE threads SET is_file_gone = 0 WHERE rollout_path = OLD.path;
-END;
-
-CREATE TRIGGER rollout_files_gone_insert AFTER INSERT ON rollout_files WHEN NEW.status = 'vanished'
-BEGIN
-    UPDATE threads SET is_file_gone = 1 WHERE rollout_path = NEW.path;
-END;
-
-CREATE TRIGGER rollout_files_gone_update AFTER UPDATE OF status ON rollout_files
-WHEN (OLD.status = 'vanished') <> (NEW.status = 'vanished')
-BEGIN
-    UPDATE threads SET is_file_gone = (NEW.status = 'vanished') WHERE rollout_path = NEW.path;
-END;
 
 CREATE TABLE scopes (
     scope_kind          TEXT    NOT NULL,
@@ -225,19 +203,6 @@ BEGIN
         WHERE thread_id = NEW.id;
 END;
 
-CREATE TRIGGER threads_is_file_gone_insert AFTER INSERT ON threads
-WHEN EXISTS (SELECT 1 FROM rollout_files f WHERE f.path = NEW.rollout_path AND f.status = 'vanished')
-BEGIN
-    UPDATE threads SET is_file_gone = 1 WHERE id = NEW.id;
-END;
-
-CREATE TRIGGER threads_is_file_gone_move AFTER UPDATE OF rollout_path ON threads
-WHEN OLD.rollout_path <> NEW.rollout_path
-BEGIN
-    UPDATE threads SET is_file_gone = EXISTS (SELECT 1 FROM rollout_files f
-        WHERE f.path = NEW.rollout_path AND f.status = 'vanished') WHERE id = NEW.id;
-END;
-
 CREATE TABLE workers (
     process_uuid TEXT    NOT NULL REFERENCES processes (process_uuid) ON DELETE CASCADE,
     worker       TEXT    NOT NULL,
@@ -302,7 +267,11 @@ CREATE INDEX scopes_dirty ON scopes (scope_kind = 'home', coalesce(source_at_ms,
 
 CREATE INDEX scopes_resting ON scopes (finished_at_ms) WHERE inputs_mark > consolidated_mark AND reason IS NULL;
 
+CREATE INDEX threads_by_fork ON threads (forked_from_id) WHERE forked_from_id IS NOT NULL;
+
 CREATE INDEX threads_by_nested_source ON threads (source) WHERE source_class <> source;
+
+CREATE INDEX threads_by_parent ON threads (parent_thread_id) WHERE parent_thread_id IS NOT NULL;
 
 CREATE INDEX threads_by_path ON threads (rollout_path);
 

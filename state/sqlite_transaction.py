@@ -96,6 +96,10 @@ class SqliteTransaction:
         assert self._journal is not None, "a connection that only reads has no journal"
         return self._journal.edits_of(thread_id)
 
+    async def journaled_among(self, thread_ids: Sequence[str]) -> frozenset[str]:
+        assert self._journal is not None, "a connection that only reads has no journal"
+        return self._journal.named_among(thread_ids)
+
     def _columns(self, sql: str, cursor: apsw.Cursor) -> tuple[str, ...]:
         names = self._names.get(sql)
         if names is None:

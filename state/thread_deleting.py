@@ -81,7 +81,7 @@ async def _refuse_if_needed(storage: ThreadStorage, thread_id: ThreadId) -> None
 
 
 async def finish_deletions(handle: StateHandle, codex_home: Path) -> None:
-    """End the deletions that a killed process has begun. Costs a listing of a folder that is nearly always empty.
+    """End the deletions that a killed process has begun.
 
     What cannot be ended now is left for the next time, with a warning.
     """

@@ -88,6 +88,10 @@ class Transaction(Protocol):
         """
         ...
 
+    async def journaled_among(self, thread_ids: Sequence[str]) -> frozenset[str]:
+        """Answer of which of these threads the journal holds something. Raises as `journaled` does."""
+        ...
+
 
 def in_list(name: str, values: Sequence[str]) -> tuple[str, dict[str, SqlValue]]:
     """Write `IN (...)` for `values` with numbered parameters; an empty list gives a list that holds nothing.

@@ -1,6 +1,7 @@
 -- Queries that cost the same whatever the history holds: what they tell apart leads their index, and the rest is keys.
--- Nothing here is said by a writer. Derived columns are generated, or kept by the triggers below, so that an older
--- memoryd that has the database open keeps them right, too. It names one index, extraction_jobs_waiting, which stays.
+-- Of the derived columns two are generated; is_file_gone is kept by the rules (state.rules.gone_files), eligible_source
+-- by whoever makes a job and by a trigger after that. A trigger for each thread and job that is made, and for each file
+-- that is read, would cost a backfill a quarter of its writing.
 
 -- Threads. A listing shows those with a preview whose file is there. What it tells apart, but for the working folder,
 -- is the thread's group: archived or not, provider and class of source. A source that holds an object in an object
@@ -13,37 +14,12 @@ ALTER TABLE threads ADD COLUMN is_file_gone INTEGER NOT NULL DEFAULT 0 CHECK (is
 
 CREATE INDEX threads_by_path ON threads (rollout_path);
 
+-- What came out of a thread: its agents, and the forks that read on in its rollout. Few threads have either.
+CREATE INDEX threads_by_parent ON threads (parent_thread_id) WHERE parent_thread_id IS NOT NULL;
+CREATE INDEX threads_by_fork ON threads (forked_from_id) WHERE forked_from_id IS NOT NULL;
+
 UPDATE threads SET is_file_gone = 1
     WHERE rollout_path IN (SELECT path FROM rollout_files WHERE status = 'vanished');
-
-CREATE TRIGGER threads_is_file_gone_insert AFTER INSERT ON threads
-WHEN EXISTS (SELECT 1 FROM rollout_files f WHERE f.path = NEW.rollout_path AND f.status = 'vanished')
-BEGIN
-    UPDATE threads SET is_file_gone = 1 WHERE id = NEW.id;
-END;
-
-CREATE TRIGGER threads_is_file_gone_move AFTER UPDATE OF rollout_path ON threads
-WHEN OLD.rollout_path <> NEW.rollout_path
-BEGIN
-    UPDATE threads SET is_file_gone = EXISTS (SELECT 1 FROM rollout_files f
-        WHERE f.path = NEW.rollout_path AND f.status = 'vanished') WHERE id = NEW.id;
-END;
-
-CREATE TRIGGER rollout_files_gone_insert AFTER INSERT ON rollout_files WHEN NEW.status = 'vanished'
-BEGIN
-    UPDATE threads SET is_file_gone = 1 WHERE rollout_path = NEW.path;
-END;
-
-CREATE TRIGGER rollout_files_gone_update AFTER UPDATE OF status ON rollout_files
-WHEN (OLD.status = 'vanished') <> (NEW.status = 'vanished')
-BEGIN
-    UPDATE threads SET is_file_gone = (NEW.status = 'vanished') WHERE rollout_path = NEW.path;
-END;
-
-CREATE TRIGGER rollout_files_gone_delete AFTER DELETE ON rollout_files WHEN OLD.status = 'vanished'
-BEGIN
-    UPDATE threads SET is_file_gone = 0 WHERE rollout_path = OLD.path;
-END;
 
 DROP INDEX threads_by_creation;
 DROP INDEX threads_by_recency;
@@ -81,12 +57,6 @@ ALTER TABLE extraction_jobs ADD COLUMN eligible_source TEXT;
 
 UPDATE extraction_jobs SET eligible_source = (SELECT source FROM threads t WHERE t.id = extraction_jobs.thread_id
     AND t.archived_at_ms IS NULL AND t.memory_mode = 'enabled');
-
-CREATE TRIGGER extraction_jobs_eligible_insert AFTER INSERT ON extraction_jobs
-BEGIN
-    UPDATE extraction_jobs SET eligible_source = (SELECT source FROM threads t WHERE t.id = NEW.thread_id
-        AND t.archived_at_ms IS NULL AND t.memory_mode = 'enabled') WHERE rowid = NEW.rowid;
-END;
 
 CREATE TRIGGER threads_eligible_update AFTER UPDATE OF archived_at_ms, memory_mode, source ON threads
 WHEN (OLD.archived_at_ms IS NULL) <> (NEW.archived_at_ms IS NULL) OR OLD.memory_mode <> NEW.memory_mode

@@ -20,6 +20,8 @@ COMPRESSED_SUFFIX = ".zst"
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
 _BARE_UUID = re.compile(r"([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})", re.ASCII)
 _UUID_LENGTHS = (32, 36)  # without and with its dashes
+_USUAL = re.compile(rf"rollout-([0-9T-]{{19}})-({_UUID.pattern})\.jsonl", re.ASCII)
+"""As Codex writes names; any other is taken apart piece by piece. A home may have hundreds of thousands."""
 
 
 ZONES_MS_MAX = 26 * 3_600_000
@@ -51,6 +53,9 @@ def rollout_name(name: str) -> RolloutName | None:
     """Read a file name (no folders). None when it is not called like a rollout at all."""
     if not (name.startswith(PREFIX) and name.endswith(SUFFIX) and len(name) > len(PREFIX) + len(SUFFIX)):
         return None
+    usual = _USUAL.fullmatch(name)
+    if usual is not None and (stamp_ms := file_stamp_ms(usual[1])) is not None:
+        return RolloutName(stamp_ms, ThreadId(usual[2]))
     middle = name[len(PREFIX) : -len(SUFFIX)]
     for length in _UUID_LENGTHS:
         stamp, dash, uuid = middle[: -length - 1], middle[-length - 1 : -length], middle[-length:]

@@ -10,6 +10,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Protocol
 
@@ -58,7 +59,7 @@ def find_rollouts(
                 inode=status.st_ino,
             )
             found.append((-1 if name.stamp_ms is None else name.stamp_ms, path, rollout))
-    found.sort(key=lambda item: item[:2], reverse=True)
+    found.sort(key=itemgetter(0, 1), reverse=True)
     # A folder that several paths lead through is reported once.
     unreadable = sorted(set(search.unreadable), key=lambda item: item.path)
     return [rollout for _, _, rollout in found], unreadable

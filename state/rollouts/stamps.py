@@ -38,4 +38,5 @@ def file_stamp_ms(text: str) -> int | None:
         instant = datetime.fromisoformat("{}:{}:{}+00:00".format(*stamp.groups()))
     except ValueError:
         return None  # the shape of a stamp, but no such day or hour
-    return (instant - _EPOCH) // _MILLISECOND
+    since = instant - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000

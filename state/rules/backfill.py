@@ -4,6 +4,8 @@ Completeness is computed: the index is complete when a whole listing was recorde
 Every write of a scan shows its token, so that a scanner whose lease was stolen changes nothing.
 """
 
+from collections.abc import Sequence
+
 import attrs
 
 from state.errors import DamagedRowError
@@ -31,8 +33,9 @@ from state.messages.backfill import (
 from state.messages.leases import NotOwner, Released, Renewed
 from state.rollouts.model import Checkpoint, FoundRollout
 from state.rules import leases
+from state.rules.gone_files import mark_threads_of_file
 from state.rules.leases import LeaseRow
-from state.transaction import Transaction, in_list
+from state.transaction import SqlValue, Transaction, in_list
 
 
 @attrs.frozen(kw_only=True)
@@ -134,9 +137,7 @@ async def register_rollouts(tx: Transaction, request: RegisterRollouts, at: Inst
     """Give new files a row, and make changed ones pending; unchanged ones keep their row as it is."""
     if not await is_owner(tx, request.token):
         return NotOwner()
-    changed = 0
-    for found in request.found:
-        changed += await register_file(tx, found, at)
+    changed = await _register_files(tx, request.found, at)
     for path in request.unreadable:
         # inode 0: nothing was ever looked at here, so the row goes when the trouble goes.
         await tx.execute(
@@ -148,27 +149,76 @@ async def register_rollouts(tx: Transaction, request: RegisterRollouts, at: Inst
             reason=path.reason,
             wall_ms=at.wall_ms,
         )
+        await mark_threads_of_file(tx, path.path)
     return changed
+
+
+@attrs.frozen(kw_only=True)
+class _FileState:
+    path: str
+    size_bytes: int
+    mtime_ns: int
+    inode: int
+    status: str
+
+    def is_of(self, found: FoundRollout) -> bool:
+        """Say whether nothing is to be written: the row says what was found."""
+        return self.status != "vanished" and (self.size_bytes, self.mtime_ns, self.inode) == (
+            found.size_bytes,
+            found.mtime_ns,
+            found.inode,
+        )
+
+
+async def _register_files(tx: Transaction, files: Sequence[FoundRollout], at: Instant) -> int:
+    """Register files; answer how many are new or changed. All that are new are written by one statement."""
+    named, paths = in_list("path", [found.path for found in files])
+    rows = await tx.all(
+        _FileState, f"SELECT path, size_bytes, mtime_ns, inode, status FROM rollout_files WHERE path {named}", **paths
+    )
+    known = {row.path: row for row in rows}
+    new = {found.path: found for found in files if found.path not in known}
+    await tx.execute_each(_REGISTER, [_registered(found, at) for found in new.values()])
+    changed = len(new)
+    for found in files:
+        before = known.get(found.path)
+        # What one message names twice is ordinary the first time.
+        if new.get(found.path) is not found and (before is None or not before.is_of(found)):
+            changed += await register_file(tx, found, at)
+    return changed
+
+
+_REGISTER = (
+    "INSERT INTO rollout_files (path, archived, size_bytes, mtime_ns, inode, status, offset_bytes, lines_skipped,"
+    " attempts, registered_at_ms) VALUES (:path, :archived, :size_bytes, :mtime_ns, :inode, 'pending', 0, 0, 0,"
+    " :wall_ms)"
+)
+
+
+def _registered(found: FoundRollout, at: Instant) -> dict[str, SqlValue]:
+    return {
+        "path": found.path,
+        "archived": int(found.archived),
+        "size_bytes": found.size_bytes,
+        "mtime_ns": found.mtime_ns,
+        "inode": found.inode,
+        "wall_ms": at.wall_ms,
+    }
 
 
 async def register_file(tx: Transaction, found: FoundRollout, at: Instant) -> int:
     """Give one file its row, or make the row pending if the file changed; answer how many rows that changed."""
-    return await tx.execute(
-        "INSERT INTO rollout_files (path, archived, size_bytes, mtime_ns, inode, status, offset_bytes,"
-        " lines_skipped, attempts, registered_at_ms)"
-        " VALUES (:path, :archived, :size_bytes, :mtime_ns, :inode, 'pending', 0, 0, 0, :wall_ms)"
-        " ON CONFLICT (path) DO UPDATE SET archived = excluded.archived, size_bytes = excluded.size_bytes,"
+    changed = await tx.execute(
+        f"{_REGISTER} ON CONFLICT (path) DO UPDATE SET archived = excluded.archived, size_bytes = excluded.size_bytes,"
         " mtime_ns = excluded.mtime_ns, inode = excluded.inode, status = 'pending', attempts = 0,"
         " next_attempt_at_ms = NULL"
         " WHERE rollout_files.size_bytes <> excluded.size_bytes OR rollout_files.mtime_ns <> excluded.mtime_ns"
         " OR rollout_files.inode <> excluded.inode OR rollout_files.status = 'vanished'",
-        path=found.path,
-        archived=int(found.archived),
-        size_bytes=found.size_bytes,
-        mtime_ns=found.mtime_ns,
-        inode=found.inode,
-        wall_ms=at.wall_ms,
+        **_registered(found, at),
     )
+    if changed:
+        await mark_threads_of_file(tx, found.path)
+    return changed
 
 
 @attrs.frozen(kw_only=True)
@@ -218,6 +268,7 @@ async def mark_vanished(tx: Transaction, path: str) -> int:
         path=path,
     )
     await tx.execute("DELETE FROM rollout_files WHERE path = :path AND inode = 0", path=path)
+    await mark_threads_of_file(tx, path)
     await tx.execute(
         "UPDATE rollout_files SET status = 'pending' WHERE status = 'shadowed'"
         " AND thread_id = (SELECT thread_id FROM rollout_files WHERE path = :path)",

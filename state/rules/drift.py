@@ -33,6 +33,7 @@ from state.messages.threads import Thread
 from state.rules import leases, threads
 from state.rules.backfill import is_owner
 from state.rules.edits import edits_of, overlay
+from state.rules.gone_files import mark_threads_without_file
 from state.rules.jobs import CONSOLIDATION_ID, EXTRACTION_ID
 from state.rules.recording import columns_of
 from state.rules.scopes import scope_folder, scope_link
@@ -206,7 +207,7 @@ async def record_lost_files(tx: Transaction, request: RecordLostFiles, at: Insta
     changed = 0
     for thread in request.threads:
         # inode 1 and not 0: a row with inode 0 is one that nobody ever looked at, and goes by itself.
-        changed += await tx.execute(
+        added = await tx.execute(
             "INSERT INTO rollout_files (path, archived, size_bytes, mtime_ns, inode, status, reason, thread_id,"
             " offset_bytes, lines_skipped, attempts, registered_at_ms)"
             " SELECT rollout_path, archived_at_ms IS NOT NULL, 0, 0, 1, 'vanished', 'the file is gone', id, 0, 0, 0,"
@@ -214,6 +215,9 @@ async def record_lost_files(tx: Transaction, request: RecordLostFiles, at: Insta
             id=thread,
             wall_ms=at.wall_ms,
         )
+        if added:
+            await mark_threads_without_file(tx, thread)
+        changed += added
     return changed
 
 

@@ -10,6 +10,7 @@ from state.ids import Instant, OwnershipToken, Scope, ThreadId
 from state.messages.extraction import (
     ATTEMPTS_MAX,
     ClaimExtraction,
+    Eligibility,
     ExtractionClaimed,
     ExtractionFinished,
     ExtractorId,
@@ -27,10 +28,13 @@ from state.messages.extraction_batches import (
 )
 from state.messages.leases import ClaimTerms, NotOwner
 from state.rules import leases
+from state.rules.eligibility import stored_sources
 from state.rules.extraction import END_JOB, end_parameters, finish_extraction
 from state.rules.extraction_claims import GRANT_JOB, claim_extraction
-from state.rules.waiting_jobs import first_waiting
+from state.rules.waiting_jobs import NEWEST_FIRST, due_conditions
 from state.transaction import SqlValue, Transaction, in_list
+
+_Granted = tuple[ExtractionClaimed, dict[str, SqlValue], int, int]
 
 
 def _granted(
@@ -44,10 +48,11 @@ def _granted(
     done_input_digest: str | None,
     done_extractor: str | None,
     done_version: int | None,
+    content_at_ms: int,
     rollout_path: str,
     content_revision: int,
-) -> tuple[ExtractionClaimed, dict[str, SqlValue], int]:
-    """A job that waits, as its claimant will see it, with what its grant has of its own and what it has spent.
+) -> _Granted:
+    """A job that waits, as its claimant will see it, with what its grant has of its own, what it has spent, its age.
 
     Made at once from its row: one object more for every job was a tenth of what a claim costs.
     """
@@ -73,17 +78,17 @@ def _granted(
         "given_back": given_back,
         "revision": content_revision,
     }
-    return claimed, own, attempts - given_back
+    return claimed, own, attempts - given_back, content_at_ms
 
 
 _WAITING = (
     # What the content as it is now has had of attempts: none where it changed since the last claim.
-    "SELECT j.thread_id, j.scope_kind, j.scope_key, j.fencing_number, j.done_input_digest, j.done_extractor,"
-    " j.done_version, t.rollout_path, t.content_revision,"
-    " CASE WHEN j.claimed_revision IS t.content_revision THEN j.attempts ELSE 0 END AS attempts,"
-    " CASE WHEN j.claimed_revision IS t.content_revision THEN j.given_back ELSE 0 END AS given_back"
-    " FROM extraction_jobs j JOIN threads t ON t.id = j.thread_id WHERE j.rowid IN ({rowids})"
-    " ORDER BY j.content_at_ms DESC, j.thread_id DESC, j.scope_kind, j.scope_key LIMIT :limit"
+    "SELECT w.thread_id, w.scope_kind, w.scope_key, w.fencing_number, w.done_input_digest, w.done_extractor,"
+    " w.done_version, w.content_at_ms, t.rollout_path, t.content_revision,"
+    " CASE WHEN w.claimed_revision IS t.content_revision THEN w.attempts ELSE 0 END AS attempts,"
+    " CASE WHEN w.claimed_revision IS t.content_revision THEN w.given_back ELSE 0 END AS given_back"
+    " FROM extraction_jobs w INDEXED BY extraction_jobs_waiting CROSS JOIN threads t ON t.id = w.thread_id"
+    " WHERE w.status IN ('pending', 'retry') AND w.status = 'pending' AND w.eligible_source = :source"
 )
 
 _STALE = f"SELECT count(*) FROM extraction_jobs WHERE status = 'running' AND NOT ({leases.HELD})"
@@ -122,21 +127,29 @@ async def _claim_together(tx: Transaction, request: ClaimExtractions, at: Instan
         room = min(room, request.running_max - await tx.count(_HELD, **held))
     if room <= 0:
         return []
-    first = first_waiting("pending", request.eligibility, at)
-    if first is None:
-        return []
-    sql, parameters = first
-    waiting = await tx.all(_granted, _WAITING.format(rowids=sql), **parameters, limit=room)
+    waiting = await _waiting(tx, request.eligibility, room, at)
     grant = leases.grants_parameters(request.owner, request.lease_ms, at)
     grants: list[dict[str, SqlValue]] = []
     jobs: list[ExtractionClaimed] = []
-    for (job, own, spent), token in zip(waiting, request.tokens, strict=False):
+    for (job, own, spent, _), token in zip(waiting, request.tokens, strict=False):
         if spent >= ATTEMPTS_MAX:
             break
         grants.append({**grant, **own, "token": token})
         jobs.append(job)
     await tx.execute_each(GRANT_JOB, grants)
     return jobs
+
+
+async def _waiting(tx: Transaction, eligibility: Eligibility, room: int, at: Instant) -> list[_Granted]:
+    """The newest of all sources together. Each is asked for its own, in the order of the index."""
+    conditions, parameters = due_conditions(eligibility, at)
+    waiting: list[_Granted] = []
+    for source in dict.fromkeys(stored_sources(eligibility)):
+        sql = f"{_WAITING}{conditions}{NEWEST_FIRST} LIMIT :limit"
+        waiting += await tx.all(_granted, sql, **parameters, source=source, limit=room)
+    waiting.sort(key=lambda granted: (granted[0].scope.kind, granted[0].scope.key))
+    waiting.sort(key=lambda granted: (granted[3], granted[0].thread_id), reverse=True)
+    return waiting[:room]
 
 
 @attrs.define(kw_only=True)

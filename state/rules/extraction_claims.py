@@ -165,8 +165,10 @@ async def claim_extraction_of(
     if job is None:
         await tx.execute(
             "INSERT INTO extraction_jobs (thread_id, scope_kind, scope_key, status, content_at_ms, attempts,"
-            " given_back, fencing_number) SELECT id, :kind, :key, 'pending', coalesce(content_at_ms, updated_at_ms),"
-            " 0, 0, 0 FROM threads WHERE id = :thread_id",
+            " given_back, fencing_number, eligible_source) SELECT id, :kind, :key, 'pending',"
+            " coalesce(content_at_ms, updated_at_ms), 0, 0, 0,"
+            " CASE WHEN archived_at_ms IS NULL AND memory_mode = 'enabled' THEN source END"
+            " FROM threads WHERE id = :thread_id",
             **key,
         )
         job = await tx.one(_Candidate, _CANDIDATE + _KEY, **key)

@@ -5,26 +5,41 @@ in other scopes. New content opens them all again, a move to another folder take
 thread whose words turn out to be copies has nothing to extract in any scope.
 """
 
+from collections.abc import Mapping
+
 import attrs
 
 from state.ids import Scope, ThreadId
 from state.rules import leases
 from state.rules.memory_writes import MEMORY_KEY, memory_key
 from state.rules.scopes import CWD_KIND, mark_scope_dirty
-from state.transaction import Transaction
+from state.transaction import SqlValue, Transaction
+
+ADD_JOB = (
+    "INSERT INTO extraction_jobs (thread_id, scope_kind, scope_key, status, content_at_ms, attempts, given_back,"
+    f" fencing_number, eligible_source) VALUES (:id, '{CWD_KIND}', :cwd, 'pending', :content_at_ms, 0, 0, 0,"
+    # As a trigger keeps it from now on.
+    " CASE WHEN :archived_at_ms IS NULL AND :memory_mode = 'enabled' THEN :source END)"
+    " ON CONFLICT (thread_id, scope_kind, scope_key) DO NOTHING"
+)
+"""Makes sure that a thread with content has its job; parameters from `job_columns`."""
 
 
-async def add_job(tx: Transaction, thread_id: ThreadId, cwd: str, content_at_ms: int) -> None:
-    """Make sure that a thread with content has its job."""
-    await tx.execute(
-        "INSERT INTO extraction_jobs (thread_id, scope_kind, scope_key, status, content_at_ms, attempts,"
-        " given_back, fencing_number) VALUES (:thread_id, :kind, :key, 'pending', :content_at_ms, 0, 0, 0)"
-        " ON CONFLICT (thread_id, scope_kind, scope_key) DO NOTHING",
-        thread_id=thread_id,
-        kind=CWD_KIND,
-        key=cwd,
-        content_at_ms=content_at_ms,
-    )
+def job_columns(row: Mapping[str, SqlValue]) -> dict[str, SqlValue]:
+    """Parameters of ADD_JOB, for the thread that this row is of."""
+    return {
+        "id": row["id"],
+        "cwd": row["cwd"],
+        "content_at_ms": row["content_at_ms"],
+        "archived_at_ms": row["archived_at_ms"],
+        "memory_mode": row["memory_mode"],
+        "source": row["source"],
+    }
+
+
+async def add_job(tx: Transaction, row: Mapping[str, SqlValue]) -> None:
+    """Make sure that a thread with content has its job. row: the thread's, as it is written."""
+    await tx.execute(ADD_JOB, **job_columns(row))
 
 
 async def refresh_jobs(tx: Transaction, thread_id: ThreadId, revision: int, content_at_ms: int) -> None:

@@ -6,40 +6,23 @@ The order in which files are read never matters. What was said of a thread (stat
 """
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 
 import attrs
 
 from state.ids import Instant, ThreadId
 from state.messages.backfill import (
-    RecordRollouts,
     RolloutRead,
-    RolloutsRecorded,
     RolloutUnreadable,
 )
-from state.messages.leases import NotOwner
 from state.messages.thread_edits import MemoryMode
 from state.rollouts.model import RolloutReading, ThreadFacts
-from state.rules.backfill import is_owner
 from state.rules.backoff import backoff_ms
 from state.rules.edits import Values, edits_of, edits_of_new_thread, mark_mode_change, overlay, say, store_edits
 from state.rules.extraction_work import add_job, empty_job, move_job, refresh_jobs
+from state.rules.gone_files import mark_threads_of_file
 from state.rules.thread_tools import add_tools
 from state.transaction import Edit, SqlValue, Transaction
-
-
-async def record_rollouts(tx: Transaction, request: RecordRollouts, at: Instant) -> RolloutsRecorded | NotOwner:
-    """Store a batch of readings under the scan's token."""
-    if not await is_owner(tx, request.token):
-        return NotOwner()
-    counts = {"indexed": 0, "shadowed": 0, "skipped": 0, "failed": 0}
-    for outcome in request.outcomes:
-        match outcome:
-            case RolloutRead():
-                result = await record_reading(tx, outcome, request.model_provider_default, at)
-            case RolloutUnreadable():
-                result = await _record_failure(tx, outcome, at)
-        counts[result] += 1
-    return RolloutsRecorded(**counts)
 
 
 @attrs.frozen(kw_only=True)
@@ -47,7 +30,8 @@ class _Attempts:
     attempts: int
 
 
-async def _record_failure(tx: Transaction, outcome: RolloutUnreadable, at: Instant) -> str:
+async def record_failure(tx: Transaction, outcome: RolloutUnreadable, at: Instant) -> str:
+    """Store that a file could not be read, and when it is tried again; answer the status that it has now."""
     row = await tx.one(_Attempts, "SELECT attempts FROM rollout_files WHERE path = :path", path=outcome.path)
     failures = (row.attempts if row else 0) + 1
     await tx.execute(
@@ -60,6 +44,7 @@ async def _record_failure(tx: Transaction, outcome: RolloutUnreadable, at: Insta
         next_attempt_at_ms=at.wall_ms + backoff_ms(failures, 1000),
         wall_ms=at.wall_ms,
     )
+    await mark_threads_of_file(tx, outcome.path)
     return "failed"
 
 
@@ -81,16 +66,19 @@ async def record_reading(
     facts = outcome.reading.facts
     path, thread_id = outcome.found.path, facts.thread_id if facts else None
     beside = await _files_beside(tx, path, thread_id)
-    held_before = next((file.thread_id for file in beside if file.path == path), None)
+    mine = next((file for file in beside if file.path == path), None)
+    held_before = mine.thread_id if mine is not None else None
     if held_before is not None and held_before != thread_id:
         await _release_shadowed(tx, path, held_before)
+    was_gone = mine is not None and mine.status == "vanished"
     if facts is None:
-        await _write_file_row(tx, outcome, "skipped", outcome.reading.refusal, None, at)
+        await _write_file_row(tx, outcome, "skipped", outcome.reading.refusal, None, at, was_gone=was_gone)
         return "skipped"
     rivals = [file for file in beside if file.path != path]
     winner = _file_that_goes_before(outcome, rivals)
     if winner is not None:
-        await _write_file_row(tx, outcome, "shadowed", f"the same thread is in {winner}", facts.thread_id, at)
+        reason = f"the same thread is in {winner}"
+        await _write_file_row(tx, outcome, "shadowed", reason, facts.thread_id, at, was_gone=was_gone)
         return "shadowed"
     if rivals:
         await tx.execute(
@@ -99,7 +87,8 @@ async def record_reading(
             thread_id=facts.thread_id,
             path=path,
         )
-    await _write_file_row(tx, outcome, "indexed", outcome.reading.remark, facts.thread_id, at)
+    remark = outcome.reading.remark
+    await _write_file_row(tx, outcome, "indexed", remark, facts.thread_id, at, was_gone=was_gone)
     row = columns_of(outcome, facts, model_provider_default)
     if updated_at_ms is not None:
         row["updated_at_ms"] = updated_at_ms
@@ -147,28 +136,50 @@ def _file_that_goes_before(outcome: RolloutRead, rivals: Sequence[_File]) -> str
     )
 
 
-async def _write_file_row(
-    tx: Transaction, outcome: RolloutRead, status: str, reason: str | None, thread_id: ThreadId | None, at: Instant
-) -> None:
+WRITE_FILE = (
+    "UPDATE rollout_files SET status = :status, reason = :reason, thread_id = :thread_id, size_bytes = :size_bytes,"
+    " mtime_ns = :mtime_ns, offset_bytes = :offset_bytes, head_digest = :head_digest, tail_digest = :tail_digest,"
+    " fold_state = :fold_state, lines_skipped = :lines_skipped, attempts = 0, next_attempt_at_ms = NULL,"
+    " read_at_ms = :wall_ms WHERE path = :path"
+)
+"""Writes what a reading says of its file, which has a row; parameters from `file_columns`."""
+
+
+def file_columns(
+    outcome: RolloutRead, status: str, reason: str | None, thread_id: ThreadId | None, at: Instant
+) -> dict[str, SqlValue]:
+    """Parameters of WRITE_FILE."""
     reading: RolloutReading = outcome.reading
-    await tx.execute(
-        "UPDATE rollout_files SET status = :status, reason = :reason, thread_id = :thread_id,"
-        " size_bytes = :size_bytes, mtime_ns = :mtime_ns, offset_bytes = :offset_bytes, head_digest = :head_digest,"
-        " tail_digest = :tail_digest, fold_state = :fold_state, lines_skipped = :lines_skipped, attempts = 0,"
-        " next_attempt_at_ms = NULL, read_at_ms = :wall_ms WHERE path = :path",
-        path=outcome.found.path,
-        status=status,
-        reason=reason,
-        thread_id=thread_id,
-        size_bytes=reading.size_bytes,
-        mtime_ns=reading.mtime_ns,
-        offset_bytes=reading.checkpoint.offset_bytes,
-        head_digest=reading.checkpoint.head_digest,
-        tail_digest=reading.checkpoint.tail_digest,
-        fold_state=reading.checkpoint.fold,
-        lines_skipped=reading.lines_skipped,
-        wall_ms=at.wall_ms,
-    )
+    checkpoint = reading.checkpoint
+    return {
+        "path": outcome.found.path,
+        "status": status,
+        "reason": reason,
+        "thread_id": thread_id,
+        "size_bytes": reading.size_bytes,
+        "mtime_ns": reading.mtime_ns,
+        "offset_bytes": checkpoint.offset_bytes,
+        "head_digest": checkpoint.head_digest,
+        "tail_digest": checkpoint.tail_digest,
+        "fold_state": checkpoint.fold,
+        "lines_skipped": reading.lines_skipped,
+        "wall_ms": at.wall_ms,
+    }
+
+
+async def _write_file_row(
+    tx: Transaction,
+    outcome: RolloutRead,
+    status: str,
+    reason: str | None,
+    thread_id: ThreadId | None,
+    at: Instant,
+    *,
+    was_gone: bool,
+) -> None:
+    await tx.execute(WRITE_FILE, **file_columns(outcome, status, reason, thread_id, at))
+    if was_gone:
+        await mark_threads_of_file(tx, outcome.found.path)
 
 
 @attrs.frozen(kw_only=True)
@@ -218,11 +229,15 @@ _COLUMNS = (
     "content_digest",
     "content_revision",
 )
-_COLUMNS_OF_FACTS = tuple(field.name for field in attrs.fields(ThreadFacts) if field.name in _COLUMNS)
 # `name` is not among them: it does not come from the rollout, so a reading must not touch it.
+_COLUMNS_OF_FACTS = tuple(field.name for field in attrs.fields(ThreadFacts) if field.name in _COLUMNS)
+_said_by_facts = attrgetter(*_COLUMNS_OF_FACTS)
+INSERT_THREAD = f"INSERT INTO threads ({', '.join(_COLUMNS)}) VALUES ({', '.join(':' + column for column in _COLUMNS)})"
+"""Writes the row of a thread that has none. Its file was just read, so it is not gone."""
+
 _UPSERT = (
-    f"INSERT INTO threads ({', '.join(_COLUMNS)}) VALUES ({', '.join(':' + column for column in _COLUMNS)})"
-    f" ON CONFLICT (id) DO UPDATE SET {', '.join(f'{column} = excluded.{column}' for column in _COLUMNS[1:])}"
+    f"{INSERT_THREAD} ON CONFLICT (id) DO UPDATE SET"
+    f" {', '.join(f'{column} = excluded.{column}' for column in _COLUMNS[1:])}, is_file_gone = 0"
 )
 
 
@@ -231,7 +246,7 @@ def columns_of(outcome: RolloutRead, facts: ThreadFacts, model_provider_default:
     content_revision are not among it: they depend on the row before, too."""
     updated_at_ms = outcome.reading.mtime_ns // 1_000_000
     return {
-        **{column: getattr(facts, column) for column in _COLUMNS_OF_FACTS},
+        **dict(zip(_COLUMNS_OF_FACTS, _said_by_facts(facts), strict=True)),
         "id": facts.thread_id,
         "rollout_path": outcome.found.path,
         "model_provider": facts.model_provider or model_provider_default,
@@ -239,6 +254,12 @@ def columns_of(outcome: RolloutRead, facts: ThreadFacts, model_provider_default:
         "recency_at_ms": facts.turn_started_at_ms or updated_at_ms,
         "memory_mode": _memory_mode(facts.memory_mode),
     }
+
+
+def new_thread_columns(outcome: RolloutRead, columns: dict[str, SqlValue]) -> dict[str, SqlValue]:
+    """The row of a thread that has none: parameters of INSERT_THREAD. columns: what `columns_of` gave."""
+    updated_at_ms = outcome.reading.mtime_ns // 1_000_000
+    return columns | {"archived_at_ms": updated_at_ms if outcome.found.archived else None, "content_revision": 1}
 
 
 async def _write_thread(
@@ -295,7 +316,7 @@ async def _write_thread(
     if before is not None and before.cwd != facts.cwd:
         await move_job(tx, facts.thread_id, before.cwd, facts.cwd)
     if facts.preview and facts.content_at_ms is not None:
-        await add_job(tx, facts.thread_id, facts.cwd, facts.content_at_ms)
+        await add_job(tx, row)
         if before is not None:  # else it is the thread's first job
             await refresh_jobs(tx, facts.thread_id, revision, facts.content_at_ms)
     elif facts.is_all_copied:

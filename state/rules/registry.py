@@ -45,7 +45,7 @@ job_rules = Module("state.rules.jobs")
 log_rules = Module("state.rules.logs")
 memory_rules = Module("state.rules.memories")
 memory_row_rules = Module("state.rules.memory_rows")
-recording_rules = Module("state.rules.recording")
+recording_batch_rules = Module("state.rules.recording_batches")
 retention_rules = Module("state.rules.retention")
 service_rules = Module("state.rules.service")
 thread_edit_rules = Module("state.rules.thread_edits")
@@ -67,7 +67,7 @@ _STATE = {
     backfill.ListTroubledRollouts: backfill_rules.list_troubled_rollouts,
     backfill.LoadCheckpoints: backfill_rules.load_checkpoints,
     backfill.MarkRolloutsVanished: backfill_rules.mark_rollouts_vanished,
-    backfill.RecordRollouts: recording_rules.record_rollouts,
+    backfill.RecordRollouts: recording_batch_rules.record_rollouts,
     backfill.RecordThreadNames: thread_name_rules.record_thread_names,
     backfill.RegisterRollouts: backfill_rules.register_rollouts,
     backfill.RenewBackfill: backfill_rules.renew_backfill,

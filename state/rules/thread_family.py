@@ -16,8 +16,8 @@ async def find_thread_family(tx: Transaction, request: FindThreadFamily, at: Ins
     """Walk down the generations; a thread that is its own ancestor, which nothing of ours wrote, ends the walk."""
     spawned = await tx.all(
         _Id,
-        "WITH RECURSIVE family (id, depth) AS (SELECT :id, 0 UNION SELECT t.id, f.depth + 1 FROM threads t"
-        " JOIN family f ON t.parent_thread_id = f.id WHERE f.depth < 64 AND t.id <> :id)"
+        "WITH RECURSIVE family (id, depth) AS (SELECT :id, 0 UNION SELECT t.id, f.depth + 1 FROM family f"
+        " CROSS JOIN threads t ON t.parent_thread_id = f.id WHERE f.depth < 64 AND t.id <> :id)"
         " SELECT id FROM family WHERE depth > 0 GROUP BY id ORDER BY min(depth), id",
         id=request.thread_id,
     )

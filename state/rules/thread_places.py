@@ -19,6 +19,7 @@ from state.messages.thread_places import (
 from state.messages.threads import UnknownThread
 from state.rollouts.filename import thread_id_of
 from state.rules.backfill import mark_vanished
+from state.rules.gone_files import mark_threads_of_file
 from state.transaction import Transaction
 
 
@@ -63,6 +64,7 @@ async def repair_rollout_path(
     if not changed and await _place_of(tx, thread_id) is None:
         return UnknownThread(thread_id=thread_id)
     await _expect_file(tx, request.path)
+    await mark_threads_of_file(tx, request.path)
     return PlaceKnown(thread_id=thread_id, changed=bool(changed))
 
 
@@ -102,6 +104,7 @@ async def _follow(
         # Else the row of the file that is gone would go before the one that is there.
         await mark_vanished(tx, before.rollout_path)
     await _expect_file(tx, path)
+    await mark_threads_of_file(tx, path)
     return PlaceKnown(thread_id=thread_id, changed=bool(changed))
 
 

@@ -20,6 +20,7 @@ from state.messages.thread_rows import (
 from state.messages.threads import UnknownThread
 from state.rollouts.filename import thread_id_of
 from state.rules.edits import FIELDS, Values, edits_of, edits_of_new_thread, overlay, say, store_edits
+from state.rules.gone_files import IS_FILE_GONE
 from state.rules.scopes import mark_scope_dirty
 from state.transaction import JournalEntry, SqlValue, Transaction
 
@@ -34,13 +35,13 @@ _OF_READINGS: dict[str, SqlValue] = {"content_at_ms": None, "content_digest": ""
 """What a row says of the thread's content before its rollout was read: the first reading makes it revision 1."""
 
 _INSERT = (
-    f"INSERT INTO threads ({', '.join((*_COLUMNS, *_OF_READINGS))})"
-    f" VALUES ({', '.join(':' + column for column in (*_COLUMNS, *_OF_READINGS))})"
+    f"INSERT INTO threads ({', '.join((*_COLUMNS, *_OF_READINGS))}, is_file_gone)"
+    f" VALUES ({', '.join(':' + column for column in (*_COLUMNS, *_OF_READINGS))}, {IS_FILE_GONE})"
 )
 _KEPT = ("id", "memory_mode")
 _OVERWRITE = (
-    f"UPDATE threads SET {', '.join(f'{column} = :{column}' for column in _COLUMNS if column not in _KEPT)}"
-    " WHERE id = :id"
+    f"UPDATE threads SET {', '.join(f'{column} = :{column}' for column in _COLUMNS if column not in _KEPT)},"
+    f" is_file_gone = {IS_FILE_GONE} WHERE id = :id"
 )
 _NOW = f"SELECT {', '.join(FIELDS)} FROM threads WHERE id = :id"
 

@@ -8,7 +8,7 @@ from state.messages.thread_tools import DynamicToolsFound, DynamicToolsSet, GetD
 from state.messages.threads import UnknownThread
 from state.rollouts.filename import thread_id_of
 from state.rollouts.model import DynamicTool
-from state.transaction import Transaction
+from state.transaction import SqlValue, Transaction
 
 
 async def set_dynamic_tools(
@@ -49,17 +49,26 @@ async def add_tools(tx: Transaction, thread_id: ThreadId, tools: Sequence[Dynami
     """Give a thread that has a row its tools; answer how many positions had none before."""
     added = 0
     for position, tool in enumerate(tools):
-        added += await tx.execute(
-            "INSERT INTO thread_dynamic_tools"
-            " (thread_id, position, name, description, input_schema, defer_loading, namespace) VALUES"
-            " (:thread_id, :position, :name, :description, :input_schema, :defer_loading, :namespace)"
-            " ON CONFLICT (thread_id, position) DO NOTHING",
-            thread_id=thread_id,
-            position=position,
-            name=tool.name,
-            description=tool.description,
-            input_schema=tool.input_schema,
-            defer_loading=int(tool.defer_loading),
-            namespace=tool.namespace,
-        )
+        added += await tx.execute(ADD_TOOL, **tool_columns(thread_id, position, tool))
     return added
+
+
+ADD_TOOL = (
+    "INSERT INTO thread_dynamic_tools (thread_id, position, name, description, input_schema, defer_loading, namespace)"
+    " VALUES (:thread_id, :position, :name, :description, :input_schema, :defer_loading, :namespace)"
+    " ON CONFLICT (thread_id, position) DO NOTHING"
+)
+"""Gives a thread that has a row the tool of one position; parameters from `tool_columns`."""
+
+
+def tool_columns(thread_id: ThreadId, position: int, tool: DynamicTool) -> dict[str, SqlValue]:
+    """Parameters of ADD_TOOL."""
+    return {
+        "thread_id": thread_id,
+        "position": position,
+        "name": tool.name,
+        "description": tool.description,
+        "input_schema": tool.input_schema,
+        "defer_loading": int(tool.defer_loading),
+        "namespace": tool.namespace,
+    }

@@ -1,7 +1,7 @@
 """Which extraction job is next, and when one will be: a few steps in an index, however many jobs wait.
 
 Most jobs that wait are of threads that nobody may extract, or of sources that are not chosen, and wait for ever. So
-`eligible_source` leads the index: a trigger keeps it at the source of the job's thread, or at NULL while the thread is
+`eligible_source` leads the index: it is kept at the source of the job's thread, or at NULL while the thread is
 archived or not to be remembered. Each chosen source is asked for its own first job, and the first of these is next.
 """
 
@@ -13,11 +13,11 @@ from state.transaction import SqlValue, Transaction
 
 _WAITING = (
     "FROM extraction_jobs w INDEXED BY extraction_jobs_waiting WHERE w.status IN ('pending', 'retry')"
-    " AND w.status = {status} AND w.eligible_source = {source}"
+    " AND w.status = {status} AND w.eligible_source = s.column1"
 )
 _BACKING_OFF = (
     "FROM extraction_jobs w INDEXED BY extraction_jobs_backing_off WHERE w.status IN ('pending', 'retry')"
-    " AND w.next_attempt_at_ms IS NOT NULL AND w.eligible_source = {source}"
+    " AND w.next_attempt_at_ms IS NOT NULL AND w.eligible_source = s.column1"
 )
 """Named, so that no statistics make SQLite choose the index of all statuses, and sort all that waits."""
 
@@ -32,48 +32,40 @@ def _chosen(eligibility: Eligibility) -> tuple[str, dict[str, SqlValue]]:
 
 def next_waiting(status: str, eligibility: Eligibility, at: Instant) -> tuple[str, dict[str, SqlValue]] | None:
     """SQL for the rowids of each source's newest eligible job of this status that is due, with its parameters; None
-    without any source."""
+    without any source. A row whose fencing number cannot grow is passed by, so that it costs only itself; the doctor
+    names it."""
     sources, parameters = _chosen(eligibility)
     if not sources:
         return None
-    newest, more = _newest(status, eligibility, at)
-    return f"SELECT ({newest.format(source='s.column1', limit=1)}) FROM {sources}", parameters | more
-
-
-def first_waiting(status: str, eligibility: Eligibility, at: Instant) -> tuple[str, dict[str, SqlValue]] | None:
-    """As `next_waiting`, for up to :limit jobs of each source. One job is found sooner the other way."""
-    _, parameters = _chosen(eligibility)
-    if not parameters:
-        return None
-    newest, more = _newest(status, eligibility, at)
-    each = (f"SELECT * FROM ({newest.format(source=f':{name}', limit=':limit')})" for name in parameters)
-    return " UNION ALL ".join(each), parameters | more
-
-
-def _newest(status: str, eligibility: Eligibility, at: Instant) -> tuple[str, dict[str, SqlValue]]:
-    """SQL for the rowids of the newest eligible jobs of {source}, {limit} of them. A row whose fencing number cannot
-    grow is passed by, so that it costs only itself; the doctor names it."""
-    parameters: dict[str, SqlValue] = {
-        "status": status,
-        "wall_ms": at.wall_ms,
-        "content_at_ms_max": at.wall_ms - eligibility.idle_ms,
-    }
-    conditions = (
-        f" AND w.{leases.CAN_BE_FENCED} AND w.content_at_ms <= :content_at_ms_max"
-        " AND (w.next_attempt_at_ms IS NULL OR w.next_attempt_at_ms <= :wall_ms)"
-    )
-    if eligibility.age_ms_max is not None:
-        conditions += " AND w.content_at_ms >= :content_at_ms_min"
-        parameters["content_at_ms_min"] = at.wall_ms - eligibility.age_ms_max
+    conditions, more = due_conditions(eligibility, at)
+    parameters |= {"status": status} | more
     if status == "retry":
         # One step tells that nothing is due, where the order of the claims would lead past all that is not.
         conditions += f" AND :wall_ms >= coalesce((SELECT min(w.next_attempt_at_ms) {_BACKING_OFF}), 0)"
-    waiting = _WAITING.format(status=":status", source="{source}")
     return (
-        f"SELECT w.rowid {waiting}{conditions}"
-        " ORDER BY w.content_at_ms DESC, w.thread_id DESC, w.scope_kind, w.scope_key LIMIT {limit}",
+        f"SELECT (SELECT w.rowid {_WAITING.format(status=':status')}{conditions}{NEWEST_FIRST} LIMIT 1) FROM {sources}",
         parameters,
     )
+
+
+NEWEST_FIRST = " ORDER BY w.content_at_ms DESC, w.thread_id DESC, w.scope_kind, w.scope_key"
+"""The order of the claims: that of the index, among the jobs of one status and one source."""
+
+
+def due_conditions(eligibility: Eligibility, at: Instant) -> tuple[str, dict[str, SqlValue]]:
+    """What must hold of a waiting job `w` of a chosen source for it to be claimed now, and the parameters."""
+    text = (
+        f" AND w.{leases.CAN_BE_FENCED} AND w.content_at_ms <= :content_at_ms_max"
+        " AND (w.next_attempt_at_ms IS NULL OR w.next_attempt_at_ms <= :wall_ms)"
+    )
+    parameters: dict[str, SqlValue] = {
+        "wall_ms": at.wall_ms,
+        "content_at_ms_max": at.wall_ms - eligibility.idle_ms,
+    }
+    if eligibility.age_ms_max is not None:
+        text += " AND w.content_at_ms >= :content_at_ms_min"
+        parameters["content_at_ms_min"] = at.wall_ms - eligibility.age_ms_max
+    return text, parameters
 
 
 async def next_due_in_ms(tx: Transaction, eligibility: Eligibility, at: Instant) -> int | None:
@@ -84,13 +76,11 @@ async def next_due_in_ms(tx: Transaction, eligibility: Eligibility, at: Instant)
     # What is not idle yet is of now, and little. What is needs no look at its content: its back-off ends later.
     not_idle = [
         "SELECT (SELECT min(max(coalesce(w.next_attempt_at_ms, 0), w.content_at_ms + :idle_ms))"
-        f" {_WAITING.format(status=repr(status), source='s.column1')} AND w.content_at_ms > :content_at_ms_max)"
-        f" AS due_at_ms FROM {sources}"
+        f" {_WAITING.format(status=repr(status))} AND w.content_at_ms > :content_at_ms_max) AS due_at_ms FROM {sources}"
         for status in ("pending", "retry")
     ]
     idle = (
-        f"SELECT (SELECT w.next_attempt_at_ms {_BACKING_OFF.format(source='s.column1')}"
-        " AND w.next_attempt_at_ms > :wall_ms"
+        f"SELECT (SELECT w.next_attempt_at_ms {_BACKING_OFF} AND w.next_attempt_at_ms > :wall_ms"
         f" AND w.content_at_ms <= :content_at_ms_max ORDER BY w.next_attempt_at_ms LIMIT 1) FROM {sources}"
     )
     due_at_ms = await tx.count(

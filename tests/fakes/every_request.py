@@ -21,6 +21,7 @@ from state.messages import (
     retention,
     service,
     thread_edits,
+    thread_family,
     thread_places,
     thread_rows,
     thread_tools,
@@ -31,6 +32,7 @@ from state.rollouts.model import DynamicTool, UnreadablePath
 from tests.fakes.memory_state import terms
 from tests.fakes.readings import facts, found, path_of, read, thread_id
 
+MANY, MORE = (tuple(OwnershipToken(f"{name}-{number}") for number in (1, 2)) for name in ("many", "more"))
 SCAN, JOB, SCOPE = (OwnershipToken(f"{name}-token") for name in ("scan", "job", "scope"))
 EVERYTHING = extraction.Eligibility(sources=("cli", "vscode", "atlas"), idle_ms=0, age_ms_max=10**12)
 EXTRACTOR = extraction.ExtractorId(name="builtin", version=4)
@@ -70,10 +72,9 @@ def _listings() -> list[Request[Any]]:
     return found_all
 
 
-def _finished(token: str) -> extraction.FinishExtraction:
-    return extraction.FinishExtraction(
-        token=OwnershipToken(token), input_digest="digest", extractor=EXTRACTOR, draft=DRAFT
-    )
+def end(token: OwnershipToken) -> extraction.FinishExtraction:
+    """The job under this token has nothing in it."""
+    return extraction.FinishExtraction(token=token, input_digest="digest", extractor=EXTRACTOR, draft=None)
 
 
 def of_the_state(known: ThreadId) -> Sequence[Request[Any]]:
@@ -119,6 +120,12 @@ def of_the_state(known: ThreadId) -> Sequence[Request[Any]]:
                 read(found(path_of(3)), None),
                 backfill.RolloutUnreadable(path=file.path, reason="torn"),
             ),
+        ),
+        backfill.RegisterRollouts(token=SCAN, found=tuple(found(path_of(number)) for number in (4, 5))),
+        backfill.RecordRollouts(
+            token=SCAN,
+            model_provider_default="openai",
+            outcomes=tuple(read(found(path_of(number)), facts(number)) for number in (4, 5)),
         ),
         thread_rows.ApplyRolloutItems(read=read(file, facts(1)), model_provider_default="openai"),
         backfill.RecordThreadNames(names={NEW: "a name", known: "another"}, named_at_ms={known: 5}),
@@ -185,20 +192,15 @@ def of_the_state(known: ThreadId) -> Sequence[Request[Any]]:
             terms=terms("none"), eligibility=extraction.Eligibility(sources=("nowhere",), idle_ms=0, age_ms_max=None)
         ),
         extraction_batches.ClaimExtractions(
-            tokens=(OwnershipToken("six"), OwnershipToken("seven")),
-            owner=mine.owner,
-            lease_ms=60_000,
-            eligibility=EVERYTHING,
-            running_max=8,
+            tokens=MANY, owner=mine.owner, lease_ms=60_000, eligibility=EVERYTHING, running_max=8
         ),
-        extraction_batches.FinishExtractions(finishes=(_finished("six"), _finished("seven"))),
         extraction_batches.FinishAndClaimExtractions(
-            finish=extraction_batches.FinishExtractions(finishes=(_finished("six"),)),
+            finish=extraction_batches.FinishExtractions(finishes=(end(MANY[0]),)),
             claim=extraction_batches.ClaimExtractions(
-                tokens=(OwnershipToken("eight"),), owner=mine.owner, lease_ms=60_000, eligibility=EVERYTHING
+                tokens=MORE, owner=mine.owner, lease_ms=60_000, eligibility=EVERYTHING
             ),
         ),
-        extraction.ReleaseExtraction(token=OwnershipToken("eight")),
+        extraction_batches.FinishExtractions(finishes=tuple(end(token) for token in (*MANY, *MORE))),
         extraction_claims.ClaimExtractionOf(
             thread_id=NEW, scope=Scope(kind="tag", key="x"), terms=terms("five", process=PROCESS), running_max=8
         ),
@@ -268,7 +270,9 @@ def of_the_state(known: ThreadId) -> Sequence[Request[Any]]:
         retention.PruneMemories(unused_ms=10**12),
         retention.MarkPolluted(thread_id=NEW),
         retention.DeleteThreadMemory(thread_id=known),
+        thread_family.FindThreadFamily(thread_id=known),
         thread_rows.DeleteThread(thread_id=known),
+        thread_rows.ForgetThread(thread_id=known),
         service.ReturnLeases(process=PROCESS),
     ]
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from state.ids import Scope
-from state.messages.backfill import MarkRolloutsVanished
+from state.messages.backfill import MarkRolloutsVanished, RecordRollouts, RegisterRollouts, RolloutUnreadable
 from state.messages.consolidation import (
     HOME_SCOPE,
     ClaimConsolidation,
@@ -16,15 +16,19 @@ from state.messages.consolidation import (
     NothingToConsolidate,
     ScopeHeld,
 )
+from state.messages.drift import RecordLostFiles
 from state.messages.extraction import ClaimExtraction, Eligibility, ExtractionClaimed, NothingToExtract
+from state.messages.extraction_claims import ClaimExtractionOf
 from state.messages.thread_edits import MemoryMode, SetThreadMemoryMode, SetThreadName
 from state.messages.thread_places import MarkThreadArchived, RepairRolloutPath
+from state.messages.thread_rows import ThreadFields, UpsertThread
 from state.messages.threads import ListThreadIds, ListThreads, ThreadAnchor, ThreadDirection, ThreadSort
+from state.rollouts.model import UnreadablePath
 from state.rules import thread_listing
 from state.rules.consolidation_claims import SCOPE, ScopeRow, why_not_now
 from state.rules.source_classes import class_of, sql_why_not_chosen, why_not_chosen
 from tests.fakes.memory_state import MemoryState, terms
-from tests.fakes.readings import SCAN, facts, index, path_of, thread_id
+from tests.fakes.readings import SCAN, facts, found, index, path_of, read, thread_id
 
 NESTED = '{"subagent":{"thread_spawn":{"parent_thread_id":"p"}}}'
 ALSO_NESTED = '{"subagent":{"other":"guardian"}}'
@@ -56,10 +60,22 @@ THREADS = st.lists(
 )
 CHANGES = st.lists(
     st.tuples(
-        st.sampled_from(("vanish", "back", "archive", "move", "forget", "remember", "name", "again")), st.integers(0, 7)
+        st.sampled_from(
+            (
+                *("vanish", "back", "archive", "move", "forget", "remember", "name", "again"),
+                *("lose", "upsert", "mute", "fail", "change"),
+            )
+        ),
+        st.integers(0, 7),
     ),
     max_size=6,
 )
+
+
+def _fields(number: int, path: str) -> ThreadFields:
+    return ThreadFields(
+        id=thread_id(number), rollout_path=path, created_at_ms=1, updated_at_ms=2, model_provider="openai", preview="x"
+    )
 
 
 def made(threads: list[dict[str, Any]], changes: list[tuple[str, int]]) -> MemoryState:
@@ -87,6 +103,19 @@ def made(threads: list[dict[str, Any]], changes: list[tuple[str, int]]) -> Memor
             case "move":
                 path = path_of((number + 1) % 8)
                 state.ask(RepairRolloutPath(thread_id=thread_id(number), path=path, archived=False))
+            case "lose":
+                state.ask(RecordLostFiles(token=SCAN, threads=(thread_id(number),)))
+            case "upsert":
+                state.ask(UpsertThread(fields=_fields(number, path_of((number + 2) % 8))))
+            case "mute":
+                unreadable = (UnreadablePath(path=path_of(number), reason="no"),)
+                state.ask(RegisterRollouts(token=SCAN, found=(), unreadable=unreadable))
+            case "fail" | "change":
+                # Recorded after it vanished, as by a scan that has looked before; as another thread's, or not at all.
+                failed = RolloutUnreadable(path=path_of(number), reason="torn")
+                changed = read(found(path_of(number)), facts((number + 3) % 8))
+                outcome = failed if what == "fail" else changed
+                state.ask(RecordRollouts(token=SCAN, model_provider_default="openai", outcomes=(outcome,)))
             case "forget" | "remember":
                 mode = MemoryMode.DISABLED if what == "forget" else MemoryMode.ENABLED
                 state.ask(SetThreadMemoryMode(thread_id=thread_id(number), mode=mode))
@@ -98,6 +127,9 @@ def made(threads: list[dict[str, Any]], changes: list[tuple[str, int]]) -> Memor
 @given(THREADS, CHANGES)
 def test_what_leads_the_indexes_is_true(threads: list[dict[str, Any]], changes: list[tuple[str, int]]) -> None:
     state = made(threads, changes)
+    for number in range(len(threads)):
+        mine = terms(f"claim-{number}")
+        state.ask(ClaimExtractionOf(thread_id=thread_id(number), scope=Scope(kind="tag", key="x"), terms=mine))
 
     assert not state.rows(
         "SELECT id FROM threads t WHERE is_file_gone <> EXISTS (SELECT 1 FROM rollout_files f"

@@ -73,6 +73,21 @@ def test_files_read_in_any_order_and_any_batches_give_the_same_rows(
     assert rows_after(batches) == rows_after([listed])
 
 
+@given(st.lists(files(), max_size=3), st.sampled_from([1, 2]))
+def test_many_readings_in_one_message_leave_what_each_alone_leaves(before: list[list[File]], number: int) -> None:
+    """Among others those that are recorded together: the first of files and threads that nobody knows."""
+    last: list[File] = [
+        (found(f"sessions/{name}.jsonl"), facts(place)) for place, name in ((3, "x"), (4, "y"), (5, "z"))
+    ]
+    last += [(found("archived_sessions/x.jsonl"), facts(6, dynamic_tools=_TOOLS, memory_mode="no"))]
+    last += [(found("sessions/w.jsonl"), facts(7, preview="")), (found("sessions/v.jsonl"), facts(number))]
+
+    assert rows_after([*before, last]) == rows_after([*before, *([file] for file in last)])
+
+
+_TOOLS = tuple(DynamicTool(name=name, description="", input_schema="{}") for name in ("one", "two"))
+
+
 @given(files())
 def test_best_file_of_each_thread_holds_it_and_the_others_are_shadowed(listed: list[File]) -> None:
     tables = rows_after([listed])

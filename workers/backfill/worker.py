@@ -12,70 +12,50 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-import attrs
 import structlog
 import trio
 
 from config.settings import BACKFILL_LEASE_MS, Settings
-from state.errors import RuleFailedError
-from state.ids import OwnershipToken, ThreadId
+from state.ids import OwnershipToken
 from state.messages.backfill import (
     BackfillHeld,
     ClaimBackfill,
     FinishBackfill,
     LoadCheckpoints,
     MarkRolloutsVanished,
-    RecordRollouts,
     RegisterRollouts,
     RenewBackfill,
     RolloutRead,
-    RolloutsRecorded,
     RolloutUnreadable,
 )
-from state.messages.leases import ClaimTerms, NotOwner
+from state.messages.leases import ClaimTerms
 from state.rollouts import FoundRollout
 from state.store import StateHandle
 from workers.backfill.changes import Changes, Places
 from workers.backfill.names import record_names
+from workers.backfill.recorder import BackfillSummary, Chunk, Recorder, owned
 from workers.backfill.survey import REGISTER_FILES_MAX, look, slices
 from workers.chunks import chunks
-from workers.lease_keeper import GIVE_BACK_SECONDS_MAX, HeldLease, LeaseLostError, give_back, hold_lease, plain
+from workers.lease_keeper import GIVE_BACK_SECONDS_MAX, HeldLease, give_back, hold_lease, plain
 from workers.progress import Progress
 from workers.reading.files import READ_BYTES_MAX, Result, read_files
 from workers.reading.helpers import Helper, HelperLostError, helpers_wanted, ready_helper
-from workers.redaction import redact
 
 log = structlog.get_logger(__name__)
 
 ReplyT = TypeVar("ReplyT")
 
 CHUNK_FILES_MAX = 64
-"""Files, or READ_BYTES_MAX of text, that are read in one go and recorded in one message."""
+"""Files, or READ_BYTES_MAX of text, that are read in one go."""
+
+BESIDE_HELPERS_FILES_MAX = 8
+"""Files that are read here in one go while other processes read: a millisecond in which the store hardly gets on."""
+
+REGISTERED_AT_ONCE_MAX = 8
+"""Messages about rows that the store has at a time; what waits is committed together."""
 
 CHUNKS_AHEAD_MAX = 2
 """Chunks that may wait to be recorded; the readers then wait too, so that memory stays bounded."""
-
-
-@attrs.frozen(kw_only=True)
-class BackfillSummary:
-    """What one scan did. files = indexed + unchanged + skipped + failed."""
-
-    files: int = 0
-    indexed: int = 0
-    unchanged: int = 0
-    skipped: int = 0
-    failed: int = 0
-    bytes: int = 0
-
-    def plus(self, recorded: RolloutsRecorded, bytes_read: int) -> "BackfillSummary":
-        """This summary with one recorded chunk added; a shadowed file counts as skipped."""
-        return attrs.evolve(
-            self,
-            indexed=self.indexed + recorded.indexed,
-            skipped=self.skipped + recorded.skipped + recorded.shadowed,
-            failed=self.failed + recorded.failed,
-            bytes=self.bytes + bytes_read,
-        )
 
 
 async def scan(
@@ -125,17 +105,6 @@ async def scan(
             await (handle.ask(finish) if listed else give_back(handle, finish))
 
 
-Outcomes = list[RolloutRead | RolloutUnreadable]
-
-
-@attrs.frozen(kw_only=True)
-class _Chunk:
-    """What reading some files gave. is_planned: they are of the scan's plan, and not of what changed meanwhile."""
-
-    outcomes: Outcomes
-    is_planned: bool
-
-
 class _Scan:
     """One scan in work, under its token."""
 
@@ -158,69 +127,75 @@ class _Scan:
         self._held = held
         self._places = places
         self._changes = changes
-        self._read_from_start: set[ThreadId] = set()
         self._known: set[str] = set()  # paths of files that had a row when the scan began
         self._registered: set[str] = set()  # paths of the plan's files that have one by now
         self._news = trio.lowlevel.ParkingLot()
         self._helping = 0
+        self._recorder = Recorder(handle, token, held, settings.codex.model_provider_default)
 
     async def run(self, *, retry_failed_now: bool) -> BackfillSummary:
         survey = await look(self._handle, self._codex_home, self._places, retry_failed_now=retry_failed_now)
         if survey.plan.vanished:
             await self._held.confirm()
             for paths in slices(survey.plan.vanished, REGISTER_FILES_MAX):
-                _owned(await self._handle.ask(MarkRolloutsVanished(token=self._token, paths=tuple(paths))))
+                owned(await self._handle.ask(MarkRolloutsVanished(token=self._token, paths=tuple(paths))))
             # What the vanished files shadowed is to be read now, so look once more.
             survey = await look(self._handle, self._codex_home, self._places, retry_failed_now=retry_failed_now)
         await self._held.confirm()
         plan, unreadable = survey.plan, tuple(survey.unreadable)
         self._known = {row.path for row in survey.known} if plan.to_read else set()
         if unreadable:
-            _owned(await self._handle.ask(RegisterRollouts(token=self._token, found=(), unreadable=unreadable)))
-        summary = BackfillSummary(
+            owned(await self._handle.ask(RegisterRollouts(token=self._token, found=(), unreadable=unreadable)))
+        self._recorder.summary = BackfillSummary(
             files=len(survey.found) + len(unreadable),
             unchanged=plan.unchanged,
             failed=plan.waiting + len(unreadable),
         )
-        summary = await self._read_and_record(plan.to_read, summary)
+        await self._read_and_record(plan.to_read)
         if self._places is None:
             await record_names(self._handle, self._codex_home)
-        elif self._read_from_start:
+        elif self._recorder.new_threads:
             # A thread may have been named before it had a row.
-            await record_names(self._handle, self._codex_home, self._read_from_start)
-        return summary
+            await record_names(self._handle, self._codex_home, self._recorder.new_threads)
+        return self._recorder.summary
 
-    async def _read_and_record(self, files: Sequence[FoundRollout], summary: BackfillSummary) -> BackfillSummary:
-        send, receive = trio.open_memory_channel[_Chunk](CHUNKS_AHEAD_MAX)
-        done = 0
+    async def _read_and_record(self, files: Sequence[FoundRollout]) -> None:
+        def tell() -> None:
+            self._news.unpark_all()
+            self._progress.report("backfill", self._recorder.done, len(files))
+
+        self._recorder.tell = tell
+        send, receive = trio.open_memory_channel[Chunk](CHUNKS_AHEAD_MAX)
         self._progress.report("backfill", 0, len(files))
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._register, files)
                 nursery.start_soon(self._read_chunks, files, send)
-                async with receive:
-                    async for chunk in receive:
-                        recorded = await self._record(chunk.outcomes, summary)
-                        self._news.unpark_all()
-                        if chunk.is_planned:
-                            summary = recorded
-                            done += len(chunk.outcomes)
-                            self._progress.report("backfill", done, len(files))
+                await self._recorder.record_all(receive)
         except BaseExceptionGroup as group:
             raise plain(group) from None
-        return summary
 
     async def _register(self, files: Sequence[FoundRollout]) -> None:
         """Give every file its row, so that it is seen what there is to do; the first are read meanwhile.
 
         What a listing showed must not be registered after what was read later, so a chunk waits for its files' rows.
         """
-        for part in slices(files, REGISTER_FILES_MAX):
-            _owned(await self._handle.ask(RegisterRollouts(token=self._token, found=tuple(part))))
+        room = trio.Semaphore(REGISTERED_AT_ONCE_MAX)
+
+        async def register(part: Sequence[FoundRollout]) -> None:
+            try:
+                owned(await self._handle.ask(RegisterRollouts(token=self._token, found=tuple(part))))
+            finally:
+                room.release()
             self._registered.update(file.path for file in part)
             self._news.unpark_all()
 
-    async def _read_chunks(self, files: Sequence[FoundRollout], send: trio.MemorySendChannel[_Chunk]) -> None:
+        async with trio.open_nursery() as nursery:
+            for part in slices(files, REGISTER_FILES_MAX):
+                await room.acquire()
+                nursery.start_soon(register, part)
+
+    async def _read_chunks(self, files: Sequence[FoundRollout], send: trio.MemorySendChannel[Chunk]) -> None:
         later = Changes()
         parts = chunks(files, files_max=CHUNK_FILES_MAX, bytes_max=READ_BYTES_MAX)
         async with send, trio.open_nursery() as nursery:
@@ -229,13 +204,9 @@ class _Scan:
             for part in parts:
                 await self._read_changed(send, later)
                 await self._read(part, send, is_planned=True)
-                # Reading here takes the interpreter from the store; where others read, only a store without work can
-                # spare it. Before they are ready this is the only reader, and the first rows do not wait.
-                while self._helping and send.statistics().current_buffer_used:
-                    await self._news.park()
         self._changes.add(later.take())
 
-    async def _help(self, parts: Iterator[Sequence[FoundRollout]], send: trio.MemorySendChannel[_Chunk]) -> None:
+    async def _help(self, parts: Iterator[Sequence[FoundRollout]], send: trio.MemorySendChannel[Chunk]) -> None:
         """Let another process take its share of the parts. What it is lost with is read here."""
         try:
             async with ready_helper() as helper:
@@ -249,7 +220,7 @@ class _Scan:
         except HelperLostError as error:
             log.warning("no process helps to read", reason=str(error))
 
-    async def _read_changed(self, send: trio.MemorySendChannel[_Chunk], later: Changes) -> None:
+    async def _read_changed(self, send: trio.MemorySendChannel[Chunk], later: Changes) -> None:
         """Read what changed while this scan goes on: somebody is at work there, and waits less gladly than history.
 
         Only files that can be read are taken up; the rest is for the next scan.
@@ -259,14 +230,14 @@ class _Scan:
             return
         survey = await look(self._handle, self._codex_home, places, retry_failed_now=False)
         for part in chunks(survey.plan.to_read, files_max=CHUNK_FILES_MAX, bytes_max=READ_BYTES_MAX):
-            _owned(await self._handle.ask(RegisterRollouts(token=self._token, found=tuple(part))))
+            owned(await self._handle.ask(RegisterRollouts(token=self._token, found=tuple(part))))
             await self._read(part, send, is_planned=False)
         later.add(places - {file.path for file in survey.found})
 
     async def _read(
         self,
         files: Sequence[FoundRollout],
-        send: trio.MemorySendChannel[_Chunk],
+        send: trio.MemorySendChannel[Chunk],
         *,
         is_planned: bool,
         helper: Helper | None = None,
@@ -278,62 +249,29 @@ class _Scan:
         is_lost = False
         while files:
             read = read_files if helper is None or is_lost else helper.read_files
+            part = files
+            if helper is None and is_planned and self._helping:
+                # Reading here takes the interpreter from the store; where others read, only a store without work can
+                # spare it, and only for a moment.
+                while self._helping and self._recorder.is_busy:
+                    await self._news.park()
+                part = files[:BESIDE_HELPERS_FILES_MAX]
             try:
                 # Abandoned on cancel: a thread in the middle of a huge file only reads, and its result is dropped.
                 results = await trio.to_thread.run_sync(
-                    read, self._codex_home, files, checkpoints, abandon_on_cancel=True
+                    read, self._codex_home, part, checkpoints, abandon_on_cancel=True
                 )
             except HelperLostError as error:
                 assert helper is not None
                 log.warning("a process that helped to read was lost", process=helper.pid, reason=str(error))
                 is_lost = True
                 continue
-            outcomes = [_outcome(file, result) for file, result in zip(files, results, strict=False)]
+            outcomes = [_outcome(file, result) for file, result in zip(part, results, strict=False)]
             while is_planned and not self._registered.issuperset(file.path for file in files[: len(outcomes)]):
                 await self._news.park()
-            await send.send(_Chunk(outcomes=outcomes, is_planned=is_planned))
+            await send.send(Chunk(outcomes=outcomes, is_planned=is_planned))
             files = files[len(outcomes) :]
         return not is_lost
-
-    async def _record(self, chunk: Outcomes, summary: BackfillSummary) -> BackfillSummary:
-        try:
-            recorded = await self._ask_to_record(chunk)
-        except RuleFailedError as error:
-            if len(chunk) > 1:
-                # One of them cannot be stored: find out which, so that it costs only itself.
-                for outcome in chunk:
-                    summary = await self._record([outcome], summary)
-                return summary
-            path = chunk[0].found.path if isinstance(chunk[0], RolloutRead) else chunk[0].path
-            chunk = [RolloutUnreadable(path=path, reason=redact(f"internal error: {error}"))]
-            recorded = await self._ask_to_record(chunk)
-        for outcome in chunk:
-            if isinstance(outcome, RolloutRead):
-                if outcome.reading.facts is not None and not outcome.reading.continued:
-                    self._read_from_start.add(outcome.reading.facts.thread_id)
-            else:
-                log.warning("rollout not readable", path=outcome.path, reason=outcome.reason)
-        bytes_read = sum(outcome.reading.bytes_read for outcome in chunk if isinstance(outcome, RolloutRead))
-        return summary.plus(recorded, bytes_read)
-
-    async def _ask_to_record(self, chunk: Outcomes) -> RolloutsRecorded:
-        await self._held.confirm()  # reading a large file may have taken long
-        return _owned(
-            await self._handle.ask(
-                RecordRollouts(
-                    token=self._token,
-                    model_provider_default=self._settings.codex.model_provider_default,
-                    outcomes=tuple(chunk),
-                )
-            )
-        )
-
-
-def _owned(reply: ReplyT | NotOwner) -> ReplyT:
-    """The reply, if the scan is still ours."""
-    if isinstance(reply, NotOwner):
-        raise LeaseLostError("the scan was taken over by somebody else")
-    return reply
 
 
 def _outcome(file: FoundRollout, result: Result) -> RolloutRead | RolloutUnreadable:

@@ -5,6 +5,7 @@ from tests.mutation.mutation import Edit, Mutation
 LEASE_ENDS = ("tests/properties/test_lease_ends.py",)
 OWNERSHIP = ("tests/properties/test_ownership.py",)
 RECORDING = ("tests/properties/test_recording.py",)
+ANSWERS = ("tests/properties/test_query_answers.py",)
 EXTRACTION = ("tests/properties/test_extraction_jobs.py",)
 
 _ASKS_OWNER = "if not await is_owner(tx, request.token):"
@@ -83,8 +84,26 @@ MUTATIONS = (
         edits=(
             Edit(
                 inside=("record_reading",),
-                old='facts.thread_id, at)\n        return "shadowed"',
-                new="facts.thread_id, at)",
+                old='was_gone=was_gone)\n        return "shadowed"',
+                new="was_gone=was_gone)",
+            ),
+        ),
+        tests=RECORDING,
+    ),
+    Mutation(
+        name="thread-of-a-vanished-file-is-listed",
+        bug="A file is marked as vanished, and its thread's row is not told.",
+        edits=(Edit(inside=("mark_vanished",), old="await mark_threads_of_file(tx, path)", new="pass"),),
+        tests=ANSWERS,
+    ),
+    Mutation(
+        name="two-readings-of-one-thread-are-both-its-first",
+        bug="Two files of one thread in one message are recorded together, as if there were nothing to decide.",
+        edits=(
+            Edit(
+                inside=("_first_of_their_threads",),
+                old="== times[reading.facts.thread_id] == 1",
+                new="<= times[reading.facts.thread_id]",
             ),
         ),
         tests=RECORDING,

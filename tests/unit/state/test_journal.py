@@ -54,6 +54,12 @@ def test_last_entry_of_each_field_wins_even_if_its_clock_was_behind(path: Path) 
     assert values_of(path) == {"title": "two", "name": "n"}
 
 
+def test_threads_that_something_is_said_of_are_told_among_others(path: Path) -> None:
+    FileJournal(path).append(said(5, title="one"))
+
+    assert FileJournal(path).named_among(["thread-0", "thread-1"]) == {"thread-1"}
+
+
 def test_entry_that_is_there_twice_says_nothing_new(path: Path) -> None:
     journal = FileJournal(path)
     for _ in range(2):

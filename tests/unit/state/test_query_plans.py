@@ -23,12 +23,12 @@ from state.messages import (
     consolidation,
     drift,
     extraction,
-    extraction_batches,
     jobs,
     logs,
     memories,
     memory_rows,
     retention,
+    thread_family,
     threads,
 )
 from state.messages.base import Request
@@ -73,14 +73,7 @@ BOUNDED: dict[type[Request[Any]], Meant] = {
         r"SCAN extraction_jobs|USE TEMP B-TREE FOR ORDER BY",
         "the jobs that run now, by the end of their lease",
     ),
-    extraction_batches.ClaimExtractions: (
-        r"SCAN extraction_jobs|USE TEMP B-TREE FOR ORDER BY",
-        "the jobs that run now, and as many of each chosen source as were asked for",
-    ),
-    extraction_batches.FinishAndClaimExtractions: (
-        r"SCAN extraction_jobs|USE TEMP B-TREE FOR ORDER BY",
-        "as for ClaimExtractions",
-    ),
+    thread_family.FindThreadFamily: (r"USE TEMP B-TREE FOR (GROUP|ORDER) BY", "the agents of one thread"),
     retention.PruneMemories: (r"USE TEMP B-TREE FOR DISTINCT", "what is too old by now and not pruned yet"),
     memories.GetMemories: (r"USE TEMP B-TREE FOR ORDER BY", "the memories of one thread"),
     memory_rows.GetNewestMemory: (r"USE TEMP B-TREE FOR ORDER BY", "the memories of one thread"),

@@ -28,7 +28,7 @@ from workers.lease_keeper import LeaseLostError
 from workers.models.builtin import BuiltinProvider
 from workers.models.protocol import ExtractionAnswer, ExtractionTask
 from workers.progress import NoProgress
-from workers.reading import files as reading_files
+from workers.reading import files as rollout_files
 
 SETTINGS = Settings(extraction=ExtractionSettings(min_rollout_idle_hours=0, workers=1))
 SCOPE = "consolidation:cwd:/home/ann/shop"
@@ -202,7 +202,7 @@ async def test_backfill_renews_before_it_records(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rollout.user("and use tabs")
-    sleeps_after(monkeypatch, reading_files, "read_rollout", machine, nothing)
+    sleeps_after(monkeypatch, rollout_files, "read_rollout", machine, nothing)
 
     result = await scan(handle, tmp_path / "codex", SETTINGS, NoProgress(), retry_failed_now=True)
 
@@ -220,7 +220,7 @@ async def test_backfill_that_was_taken_records_nothing(
         terms = ClaimTerms(token=handle.mint_token(), owner=handle.owner("thief"), lease_ms=60_000, stale_after_ms=0)
         await handle.ask(ClaimBackfill(terms=terms))
 
-    sleeps_after(monkeypatch, reading_files, "read_rollout", machine, from_the_pool(take))
+    sleeps_after(monkeypatch, rollout_files, "read_rollout", machine, from_the_pool(take))
 
     with pytest.raises(LeaseLostError):
         await scan(handle, tmp_path / "codex", SETTINGS, NoProgress(), retry_failed_now=True)

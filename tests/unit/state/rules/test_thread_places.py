@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from state.messages.backfill import ClaimBackfill, RegisterRollouts
+from state.messages.backfill import ClaimBackfill, MarkRolloutsVanished, RegisterRollouts
 from state.messages.thread_edits import InvalidThreadId
 from state.messages.thread_places import (
     FindRolloutPath,
@@ -139,7 +139,7 @@ def test_repaired_row_is_archived_since_its_update_and_not_since_the_repair(stat
 
 def test_repair_brings_a_hidden_thread_back_into_the_listing(state: MemoryState) -> None:
     index(state, facts(1))
-    state.rows("UPDATE rollout_files SET status = 'vanished'")
+    state.ask(MarkRolloutsVanished(token=SCAN, paths=(path_of(1),)))
     assert state.ask(ListThreadIds()) == ()
 
     state.ask(RepairRolloutPath(thread_id=ONE, path=path_of(1), archived=False))
