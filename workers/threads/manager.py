@@ -122,6 +122,8 @@ class ThreadManager:
             ).changed(changes)
             thread = self._of_history(row, path, history, settings, held)
             if not history.settings_known:
+                # Read before it is written: a thread that is only loaded was not used just now.
+                await self.indexer.index(path)
                 await thread.recorder.write(payloads.settings_applied(row.id, settings))
                 thread.settings_known = True
                 await self.indexer.index(path)
