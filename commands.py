@@ -1,8 +1,9 @@
-"""What the commands that end by themselves ask of the workers: once, doctor, publish. Each opens the store for itself.
+"""What the commands that end by themselves ask of the workers: once, doctor, publish, turn. Each opens its own store.
 
 The doors know nothing of the workers, so what the workers answer is put into the doors' words here.
 """
 
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -26,6 +27,7 @@ from interfaces.service import (
     WaitingReport,
 )
 from state.folder import StateFolder
+from state.live import Tell
 from state.store import StateHandle, open_store, open_store_for_reading
 from state.thread_deleting import finish_deletions
 from stopping import InterruptedRunError, until_stopped
@@ -127,6 +129,30 @@ async def doctor(
             for one in done.findings
         ),
     )
+
+
+async def turn(paths: Paths, settings: Settings, prompt: str, model: str | None, cwd: str, tell: Tell) -> None:
+    """Run one turn in a thread of its own, with a store if there can be one, and tell what happens in it.
+
+    Raises:
+      InterruptedRunError: a signal; the thread was shut down.
+      TurnRunError: the thread could not be started, or not be shut down. What `tell` raises is raised, too.
+    """
+    from workers import startup
+    from workers.threads.manager import SHUTDOWN_SECONDS_MAX
+    from workers.threads.runner import TurnRequest, run_turn
+
+    request = TurnRequest(prompt=prompt, model=model, cwd=cwd)
+
+    async def work() -> bool:
+        async with startup.start(StateFolder(path=paths.state_dir), paths.codex_home, settings) as handle:
+            await run_turn(
+                handle, paths.codex_home, settings, request, tell, now_ms=lambda: time.time_ns() // 1_000_000
+            )
+        return True
+
+    if await until_stopped(work, SHUTDOWN_SECONDS_MAX + settings.service.grace_seconds) is None:
+        raise InterruptedRunError("interrupted")
 
 
 async def publish(paths: Paths, *, dry_run: bool, undo: bool) -> PublishReport:

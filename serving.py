@@ -5,6 +5,7 @@
 It extracts and publishes nothing; that is `run`, which may go on beside it.
 """
 
+import time
 from pathlib import Path
 
 import structlog
@@ -16,7 +17,6 @@ from config.version import VERSION
 from interfaces.rpc import Connection, Defaults, Host
 from interfaces.rpc.connection import Sink
 from interfaces.rpc.endpoints import serve_socket, serve_stdio
-from interfaces.rpc.host import LiveThread
 from interfaces.rpc.lines import Source
 from interfaces.rpc.methods import dispatch
 from state.codex_config import CodexConfig, read_codex_config
@@ -39,27 +39,40 @@ async def serve(paths: Paths, settings: Settings, socket: Path | None) -> int:
 
 
 async def _serve(handle: StateHandle, paths: Paths, settings: Settings, socket: Path | None) -> None:
-    from workers import backfill, reaper
+    from workers import backfill, reaper, threads
+    from workers.models.turns.choose import TurnModels
     from workers.redaction import redact
+    from workers.threads.remembered import RememberedOfFolder
 
     index = backfill.LiveIndex(handle, paths.codex_home, settings)
     config = read_codex_config(paths.codex_home)
     if config.problem is not None:
         log.warning("Codex's config.toml could not be read", reason=config.problem)
-    host = Host(
-        handle=handle,
-        codex_home=paths.codex_home,
-        defaults=defaults(config, settings),
-        index=index,
-        loaded=_NoneLoaded(),
-        version=VERSION,
-        redact=redact,
-    )
+    taken = defaults(config, settings)
+    async with (
+        threads.thread_manager(
+            paths.codex_home,
+            handle,
+            TurnModels(config=config, settings=settings, remembered=RememberedOfFolder(handle)),
+            redact=redact,
+            provider_default=taken.model_provider,
+            now_ms=wall_ms,
+        ) as manager,
+        trio.open_nursery() as nursery,
+    ):
+        host = Host(
+            handle=handle,
+            codex_home=paths.codex_home,
+            defaults=taken,
+            index=index,
+            loaded=manager,
+            version=VERSION,
+            redact=redact,
+        )
 
-    async def serve_client(source: Source, sink: Sink) -> None:
-        await Connection(host, dispatch, source, sink).serve()
+        async def serve_client(source: Source, sink: Sink) -> None:
+            await Connection(host, dispatch, source, sink).serve()
 
-    async with trio.open_nursery() as nursery:
         nursery.start_soon(reaper.serve, handle, settings)
         nursery.start_soon(index.serve)
         if socket is None:
@@ -79,14 +92,6 @@ def defaults(config: CodexConfig, settings: Settings) -> Defaults:
     )
 
 
-class _NoneLoaded:
-    """No thread is live."""
-
-    def ids(self) -> list[str]:
-        return []
-
-    def get(self, thread_id: str) -> LiveThread | None:  # noqa: ARG002
-        return None
-
-    async def unload(self, thread_id: str) -> bool:  # noqa: ARG002
-        return False
+def wall_ms() -> int:
+    """Unix ms by this machine's clock: what is recorded and told is for people."""
+    return time.time_ns() // 1_000_000

@@ -245,6 +245,7 @@ class _Memoryd:
     doctor = staticmethod(commands.doctor)
     publish = staticmethod(commands.publish)
     published = staticmethod(commands.published)
+    turn = staticmethod(commands.turn)
 
     def __init__(self) -> None:
         self.log_queue = LogQueue()

@@ -8,6 +8,7 @@ from typing import Protocol
 import attrs
 
 from config import Paths, Settings
+from state.live import Tell
 from state.log_queue import LogQueue
 from state.messages.extraction import NO_TOKENS, TokenUsage
 
@@ -218,6 +219,12 @@ class Service(Protocol):
 
     async def serve(self, paths: Paths, settings: Settings, socket: Path | None) -> int:
         """Answer JSON-RPC at a socket, or without one at stdin and stdout; answer the exit code."""
+        ...
+
+    async def turn(
+        self, paths: Paths, settings: Settings, prompt: str, model: str | None, cwd: str, tell: Tell
+    ) -> None:
+        """Run one turn in a thread of its own, and tell what happens in it; what `tell` raises ends it."""
         ...
 
     async def publish(self, paths: Paths, *, dry_run: bool, undo: bool) -> PublishReport:

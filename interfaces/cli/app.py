@@ -18,6 +18,7 @@ from pathlib import Path
 from cyclopts import App, CycloptsError, Parameter
 
 from config.version import VERSION
+from interfaces.cli import prompt_words
 from interfaces.cli.errors import (
     EXIT_FAILED,
     EXIT_INTERNAL,
@@ -32,7 +33,7 @@ from interfaces.cli.output import print_error
 from interfaces.service import Service
 from state.errors import first_cause
 
-SERVED = ("once", "run", "serve", "publish", "status", "doctor", "threads")
+SERVED = ("once", "run", "serve", "turn", "publish", "status", "doctor", "threads")
 """Commands that ask the service behind them for something. Each is the module of its name in `interfaces.cli`."""
 
 COMMANDS = (*SERVED, "paths", "memories", "jobs", "chaos", "logs")
@@ -62,7 +63,9 @@ def build_app(service: Service, arguments: Sequence[str] = ()) -> App:
 
 def run_command_line(service: Service, arguments: list[str]) -> int:
     """Run one command; answer its exit code."""
-    as_json = "--json" in arguments
+    # The lines of `turn` are its own, and the words of its prompt are no options.
+    as_json = "--json" in arguments and arguments[0] != prompt_words.COMMAND
+    arguments = prompt_words.verbatim(arguments)
     _make_output_bearable()
     try:
         code = build_app(service, arguments)(arguments, exit_on_error=False, print_error=False)

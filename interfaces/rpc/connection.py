@@ -79,6 +79,7 @@ class Connection:
                         await self._read()
             finally:
                 self._host.clients.leave(self.session)
+                self.session.end()
 
     async def notify(self, method: str, params: Any) -> None:
         """Tell the client something; waits while it reads nothing."""
@@ -143,6 +144,8 @@ class Connection:
             for method, params in self.session.take_notices(call.id):
                 await self.notify(method, params)
         finally:
+            for action in self.session.take_actions(call.id):
+                action()
             done.set()
             if lane is not None and self._lanes.get(lane) is done:
                 del self._lanes[lane]

@@ -1,12 +1,14 @@
 """What every connection shares, handed in by the entry point: the store, the home, and whoever keeps them in step."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import attrs
 
 from interfaces.rpc.session import Session
+from state.live import ForkCut, LiveSettings, LiveView, NewThread, Tell, TurnInput
+from state.messages.threads import Thread
 from state.rollouts import Redact
 from state.store import StateHandle
 from state.thread_storage import ThreadStorage
@@ -50,6 +52,67 @@ class LoadedThreads(Protocol):
 
     def ids(self) -> list[str]:
         """Their ids, in no order."""
+        ...
+
+    def look(self, thread_id: str) -> LiveView | None:
+        """A loaded thread as it is now; None for one that is not loaded."""
+        ...
+
+    def default_model(self, provider: str) -> str:
+        """The model that is asked where nobody names one."""
+        ...
+
+    async def start(self, new: NewThread) -> LiveView:
+        """Load a new thread. Nothing of it is on disk before something is said in it. Asking again makes another."""
+        ...
+
+    async def resume(self, row: Thread, changes: Mapping[str, Any], defaults: LiveSettings) -> LiveView:
+        """Load a thread from its rollout, or give the one that is loaded. Asking again is safe.
+
+        Raises:
+          OSError: the rollout cannot be read or written.
+        """
+        ...
+
+    async def fork(self, source: Thread, new: NewThread, changes: Mapping[str, Any], cut: ForkCut) -> LiveView:
+        """Load a new thread that begins with the history of another.
+
+        Raises:
+          LiveError: there is no such turn to cut at.
+          OSError: the source cannot be read, or the rollout not be written.
+        """
+        ...
+
+    def listen(self, thread_id: str, key: object, tell: Tell) -> bool:
+        """Have somebody told of what happens in a thread; False when it is not loaded. Asking again is safe."""
+        ...
+
+    def leave(self, thread_id: str, key: object) -> bool | None:
+        """Tell somebody no more. None when the thread is not loaded; False for one who did not listen."""
+        ...
+
+    def leave_all(self, key: object) -> None:
+        """Somebody is gone."""
+        ...
+
+    async def start_turn(self, thread_id: str, said: TurnInput) -> tuple[str, Callable[[], None]]:
+        """Say something in a thread; the turn's id, and what lets it begin once the asker has been answered.
+
+        Raises:
+          LiveError: the thread is not loaded.
+        """
+        ...
+
+    def active_turn(self, thread_id: str) -> str | None:
+        """The id of the turn that a thread is in.
+
+        Raises:
+          LiveError: the thread is not loaded.
+        """
+        ...
+
+    def stop_turn(self, thread_id: str) -> None:
+        """Stop the turn that a thread is in, if it is in one. Asking again is safe."""
         ...
 
     def get(self, thread_id: str) -> LiveThread | None:

@@ -11,6 +11,7 @@ from interfaces.rpc.errors import RpcError
 from interfaces.rpc.handlers import (
     archiving,
     deleting,
+    forking,
     handshake,
     listing,
     loaded,
@@ -18,6 +19,9 @@ from interfaces.rpc.handlers import (
     metadata,
     naming,
     reading,
+    resuming,
+    starting,
+    turning,
     turns,
 )
 from interfaces.rpc.host import Host
@@ -58,6 +62,22 @@ METHODS: dict[str, Method] = {
         experimental=("parentThreadId", "ancestorThreadId", "attachedToThreadId", "projectId"),
     ),
     "thread/loaded/list": Method(params=loaded.ThreadLoadedListParams, handle=loaded.list_loaded),
+    "thread/start": Method(
+        params=starting.ThreadStartParams,
+        handle=starting.start_thread,
+        experimental=("historyMode", "dynamicTools", "environments", "permissions"),
+    ),
+    "thread/resume": Method(
+        params=resuming.ThreadResumeParams,
+        handle=resuming.resume_thread,
+        experimental=("history", "path", "permissions"),
+    ),
+    "thread/fork": Method(
+        params=forking.ThreadForkParams, handle=forking.fork_thread, experimental=("path", "permissions")
+    ),
+    "thread/unsubscribe": Method(params=starting.ThreadUnsubscribeParams, handle=starting.unsubscribe),
+    "turn/start": Method(params=turning.TurnStartParams, handle=turning.start_turn),
+    "turn/interrupt": Method(params=turning.TurnInterruptParams, handle=turning.interrupt_turn),
     "thread/read": Method(params=reading.ThreadReadParams, handle=reading.read_thread),
     "thread/turns/list": Method(params=turns.ThreadTurnsListParams, handle=turns.list_turns),
     "thread/items/list": Method(params=turns.ThreadItemsListParams, handle=turns.list_items),

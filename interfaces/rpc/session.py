@@ -30,6 +30,8 @@ class Session:
         self.client_version: str | None = None
         self.is_experimental = False
         self._after: dict[RequestId, list[tuple[str, Any]]] = {}
+        self._actions: dict[RequestId, list[Callable[[], None]]] = {}
+        self._farewells: dict[str, Callable[[], None]] = {}
 
     @property
     def is_initialized(self) -> bool:
@@ -47,3 +49,21 @@ class Session:
     def take_notices(self, request: RequestId) -> list[tuple[str, Any]]:
         """What is to be told after that request's answer; asked once."""
         return self._after.pop(request, [])
+
+    def do_next(self, action: Callable[[], None]) -> None:
+        """Have something done once the answer that is being worked on has been sent, or cannot be."""
+        self._actions.setdefault(current_request.get(), []).append(action)
+
+    def take_actions(self, request: RequestId) -> list[Callable[[], None]]:
+        """What is to be done after that request's answer; asked once."""
+        return self._actions.pop(request, [])
+
+    def do_at_end(self, what: str, action: Callable[[], None]) -> None:
+        """Have something done when the client is gone. Asking again with the same word is safe."""
+        self._farewells[what] = action
+
+    def end(self) -> None:
+        """The client is gone."""
+        for action in self._farewells.values():
+            action()
+        self._farewells.clear()

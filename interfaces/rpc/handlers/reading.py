@@ -4,15 +4,19 @@ from typing import Any
 
 import attrs
 
+from interfaces.rpc.errors import RpcError
 from interfaces.rpc.found_thread import stored_thread, turns_of, with_live_members
 from interfaces.rpc.handlers.stored import LEGACY
 from interfaces.rpc.host import Host
+from interfaces.rpc.live_object import live_object
 from interfaces.rpc.read_state import read_state
 from interfaces.rpc.session import Session
 from interfaces.rpc.shapes import boolean, member, member_or, text
+from interfaces.rpc.stored import row_of
 from interfaces.rpc.thread_ids import thread_id
 from interfaces.rpc.thread_object import thread_object
 from interfaces.rpc.turn_object import turn_object
+from state.live import LiveView
 
 DEPRECATED = (
     "Full-history hydration is deprecated for paginated threads; omit `includeTurns` or set it to `false`, then page"
@@ -33,7 +37,11 @@ async def read_thread(host: Host, session: Session, params: ThreadReadParams) ->
 
     A legacy thread without its turns shows the moment of its making as that of its update, as the original's does.
     """
-    thread = await stored_thread(host, thread_id(params.thread_id))
+    wanted = thread_id(params.thread_id)
+    live = host.loaded.look(wanted)
+    if live is not None:
+        return await read_loaded(host, session, live, include_turns=params.include_turns)
+    thread = await stored_thread(host, wanted)
     turns, updated_at_ms = None, None
     if params.include_turns:
         if thread.history_mode != LEGACY:
@@ -43,3 +51,27 @@ async def read_thread(host: Host, session: Session, params: ThreadReadParams) ->
         updated_at_ms = thread.created_at_ms
     shown = thread_object(thread, host.codex_home, updated_at_ms=updated_at_ms, turns=turns)
     return {"thread": with_live_members(host, thread, shown), "readState": read_state(thread)}
+
+
+async def read_loaded(host: Host, session: Session, live: LiveView, *, include_turns: bool) -> dict[str, Any]:
+    """A loaded thread: as it is stored where it is, with what is live of it.
+
+    Raises:
+      RpcError: its turns are wanted, and it has no rollout to read them from.
+    """
+    turns: list[dict[str, Any]] = []
+    if include_turns:
+        if live.ephemeral:
+            raise RpcError("ephemeral threads do not support includeTurns")
+        if not live.is_recorded:
+            raise RpcError(
+                f"thread {live.id} is not materialized yet; includeTurns is unavailable before first user message"
+            )
+        if live.row.history_mode != LEGACY:
+            await session.notify("deprecationNotice", {"summary": DEPRECATED, "details": None})
+        turns = [turn_object(turn) for turn in (await turns_of(host, live.row)).turns]
+    row = await row_of(host, live.id)
+    return {
+        "thread": live_object(live, row, host.codex_home, turns=turns),
+        "readState": None if row is None else read_state(row),
+    }

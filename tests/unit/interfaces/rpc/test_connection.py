@@ -13,31 +13,23 @@ import trio.testing
 
 from interfaces.rpc.connection import Connection, Dispatch
 from interfaces.rpc.errors import RpcError
-from interfaces.rpc.host import Clients, Defaults, Host, LiveThread
+from interfaces.rpc.host import Clients, Defaults, Host
 from interfaces.rpc.messages import Call
 from interfaces.rpc.methods import dispatch
 from interfaces.rpc.session import Session
 from state.errors import StoreBusyError
+from tests.fakes.live_threads import NoLiveThreads
 
 
 class Nothing:
-    """No live threads, and an index with nothing to catch up with."""
-
-    def ids(self) -> list[str]:
-        return []
-
-    def get(self, thread_id: str) -> LiveThread | None:  # noqa: ARG002
-        return None
-
-    async def unload(self, thread_id: str) -> bool:  # noqa: ARG002
-        return False
-
-    async def refresh(self, paths: Collection[str]) -> bool:
-        await trio.lowlevel.checkpoint()
-        return False
+    """An index with nothing to catch up with."""
 
     async def catch_up(self) -> None:
         await trio.lowlevel.checkpoint()
+
+    async def refresh(self, paths: Collection[str]) -> bool:  # noqa: ARG002
+        await trio.lowlevel.checkpoint()
+        return False
 
 
 NOTHING = Nothing()
@@ -46,7 +38,7 @@ HOST = Host(
     codex_home=Path("/home/ann/.codex"),
     defaults=Defaults(model_provider="openai"),
     index=NOTHING,
-    loaded=NOTHING,
+    loaded=NoLiveThreads(),
     version="1.2.3",
 )
 Answer = Callable[[Session, Call], Awaitable[Any]]

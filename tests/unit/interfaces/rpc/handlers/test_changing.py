@@ -12,6 +12,7 @@ from state.folder import StateFolder
 from state.messages.thread_rows import DeleteThread
 from state.rollouts.writer_lock import WriterLock
 from tests.fakes.codex_home import RolloutFile
+from tests.fakes.live_threads import NoLiveThreads
 from tests.fakes.readings import thread_id
 from tests.fakes.rpc_clients import RpcClient, rpc_client
 from tests.fakes.stored_threads import ONE, StoredThreads, make_home, stored_threads
@@ -45,7 +46,7 @@ class Live:
 
 
 @attrs.define
-class Loaded:
+class Loaded(NoLiveThreads):
     """The threads that live, and an index that somebody else keeps."""
 
     threads: dict[str, Live] = attrs.field(factory=dict)
@@ -62,12 +63,11 @@ class Loaded:
             live.lock.release()
         return live is not None
 
-    async def refresh(self, paths: Collection[str]) -> bool:
-        await trio.lowlevel.checkpoint()
-        return False
-
     async def catch_up(self) -> None:
         pass
+
+    async def refresh(self, paths: Collection[str]) -> bool:  # noqa: ARG002
+        return False
 
 
 @pytest.fixture

@@ -1,0 +1,104 @@
+"""`thread/resume`: load a stored thread, with its turns."""
+
+import json
+from typing import Any
+
+import attrs
+
+from interfaces.rpc.errors import RpcError
+from interfaces.rpc.found_thread import turns_of
+from interfaces.rpc.host import Host
+from interfaces.rpc.live_object import collaboration_mode, live_object, settings_members
+from interfaces.rpc.run_params import SANDBOX_MODES, approval_policy, default_settings, folder, listen
+from interfaces.rpc.session import Session
+from interfaces.rpc.shapes import anything, boolean, member, member_or, nullable, text, variant
+from interfaces.rpc.stored import resumable, row_of
+from interfaces.rpc.thread_ids import thread_id
+from interfaces.rpc.turn_object import turn_object
+from interfaces.rpc.usage_notice import usage_updated
+from state.live import PAGINATED, LiveError, LiveView
+
+HYDRATION = {
+    "summary": "Full-history hydration is deprecated for paginated threads; use `excludeTurns: true`, then page with"
+    " `thread/turns/list` and `thread/items/list`.",
+    "details": None,
+}
+
+
+@attrs.frozen(kw_only=True)
+class ThreadResumeParams:
+    """Which thread, and what is different from now on."""
+
+    thread_id: str = member(text)
+    exclude_turns: bool = member_or(False, boolean)
+    model: str | None = member_or(None, nullable(text))
+    model_provider: str | None = member_or(None, nullable(text))
+    cwd: str | None = member_or(None, nullable(text))
+    approval_policy: Any = member_or(None, nullable(approval_policy))
+    sandbox: str | None = member_or(None, nullable(variant(*SANDBOX_MODES)))
+    base_instructions: str | None = member_or(None, nullable(text))
+    developer_instructions: str | None = member_or(None, nullable(text))
+    config: Any = member_or(None, anything)
+    history: Any = member_or(None, anything)
+    path: str | None = member_or(None, nullable(text))
+
+    def changes(self) -> dict[str, Any]:
+        """What the client said, by the names of LiveSettings."""
+        return {
+            "model": self.model,
+            "model_provider": self.model_provider,
+            "cwd": folder(self.cwd),
+            "approval_policy": self.approval_policy,
+            "sandbox_mode": self.sandbox,
+            "base_instructions": self.base_instructions,
+            "developer_instructions": self.developer_instructions,
+        }
+
+
+async def resume_thread(host: Host, session: Session, params: ThreadResumeParams) -> dict[str, Any]:
+    """Load a thread from its rollout, or give the one that is loaded. Asking again is safe."""
+    wanted = thread_id(params.thread_id, what="session id")
+    if params.history is not None or params.path is not None:
+        raise RpcError("thread/resume takes a threadId here; history and path are not supported")
+    was_loaded = host.loaded.look(wanted)
+    if was_loaded is not None and not was_loaded.is_recorded:
+        raise RpcError(f"no rollout found for thread id {wanted}")
+    row = await resumable(host, wanted)
+    try:
+        live = await host.loaded.resume(row, params.changes(), default_settings(host, None, None))
+    except LiveError as error:
+        raise RpcError(str(error)) from None
+    listen(host, session, wanted)
+    turns: list[dict[str, Any]] = []
+    if not params.exclude_turns:
+        turns = [turn_object(turn) for turn in (await turns_of(host, live.row)).turns]
+        if live.row.history_mode == PAGINATED:
+            session.after("deprecationNotice", HYDRATION)
+    if was_loaded is None:
+        session.after("thread/status/changed", {"threadId": wanted, "status": dict(live.status)})
+    if live.usage is not None and not params.exclude_turns:
+        session.after(*usage_updated(wanted, live.usage))
+    session.after("thread/goal/cleared", {"threadId": wanted})
+    # What people edited stands in the row, also where they took something away.
+    shown = live_object(live, await row_of(host, wanted), host.codex_home, turns=turns)
+    return {
+        "thread": shown,
+        **settings_members(live.settings),
+        "collaborationMode": collaboration_mode(live.settings),
+        "initialTurnsPage": None,
+        "turnsBackwardsCursor": _cursor(live, live.last_turn_ordinal, "turns"),
+        "itemsBackwardsCursor": _cursor(live, live.last_item_ordinal, "itemsByCreatedAtOrdinal"),
+    }
+
+
+def _cursor(live: LiveView, ordinal: int | None, kind: str) -> str | None:
+    """From where to go back in a paginated history."""
+    if ordinal is None:
+        return None
+    cursor = {
+        "requestedThreadId": live.id,
+        "rolloutOrdinal": ordinal,
+        "includeAnchor": True,
+        "scope": {"kind": kind},
+    }
+    return json.dumps(cursor, separators=(",", ":"))

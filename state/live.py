@@ -1,0 +1,129 @@
+"""The words for threads that are live in this process: between who runs them and who answers clients about them.
+
+A live thread is *loaded*; it has a rollout only once something was said in it, or it is ephemeral and never has one.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from state.ids import ThreadId
+from state.messages.thread_rows import ThreadFields
+from state.messages.threads import Thread
+
+Tell = Callable[[str, Any], Awaitable[None]]
+"""Tells one client: the notification's method and its parameters, as they stand on the line."""
+
+LEGACY, PAGINATED = "legacy", "paginated"
+
+
+@attrs.frozen(kw_only=True)
+class LiveSettings:
+    """How a thread's turns are run.
+
+    Attributes:
+      approval_policy: as the client gave it; nothing ever asks for an approval here.
+      sandbox_mode: "read-only", "workspace-write" or "danger-full-access"; said and recorded, never used: no tool runs.
+      base_instructions, developer_instructions: None for memoryd's own, and for none.
+    """
+
+    model: str
+    model_provider: str
+    cwd: str
+    approval_policy: Any = "on-request"
+    sandbox_mode: str = "read-only"
+    reasoning_effort: str | None = None
+    base_instructions: str | None = None
+    developer_instructions: str | None = None
+
+    def changed(self, changes: Mapping[str, Any]) -> "LiveSettings":
+        """The same with these; what is None stays."""
+        return attrs.evolve(self, **{name: value for name, value in changes.items() if value is not None})
+
+
+@attrs.frozen(kw_only=True)
+class LiveUsage:
+    """What a thread's turns have cost so far, as its rollout counts it. turn_id: of the last one that was counted."""
+
+    total: Mapping[str, int]
+    last: Mapping[str, int]
+    turn_id: str
+
+
+@attrs.frozen(kw_only=True)
+class LiveView:
+    """What a loaded thread looks like at one moment.
+
+    Attributes:
+      row: as the index has it, or will have it; what people edited is not in here.
+      status: the app-server's object.
+      is_recorded: its rollout is on disk.
+      turn_id: of the turn that it is in; None when it is in none.
+      last_turn_ordinal, last_item_ordinal: where the last turn and the last item of a paginated history begin.
+    """
+
+    row: Thread
+    ephemeral: bool
+    settings: LiveSettings
+    status: Mapping[str, Any]
+    is_recorded: bool
+    turn_id: str | None = None
+    usage: LiveUsage | None = None
+    last_turn_ordinal: int | None = None
+    last_item_ordinal: int | None = None
+
+    @property
+    def id(self) -> ThreadId:
+        """The thread's id."""
+        return self.row.id
+
+    def fields(self) -> ThreadFields:
+        """The row for `InsertThreadIfAbsent`, for who wants to say something of a thread that has no row yet."""
+        row = self.row
+        names = {field.name for field in attrs.fields(ThreadFields)}
+        known = {name: value for name, value in attrs.asdict(row, recurse=False).items() if name in names}
+        return ThreadFields(**known)
+
+
+@attrs.frozen(kw_only=True)
+class NewThread:
+    """A thread that a client wants.
+
+    Attributes:
+      source: where it comes from, as rollouts write it.
+      originator: which program asked.
+    """
+
+    settings: LiveSettings
+    ephemeral: bool = False
+    history_mode: str = PAGINATED
+    source: str = "vscode"
+    originator: str
+    thread_source: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class ForkCut:
+    """Where a fork leaves its source: behind one turn, before one, or at the end."""
+
+    last_turn_id: str | None = None
+    before_turn_id: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class TurnInput:
+    """What somebody says.
+
+    Attributes:
+      content: its parts as clients write them: texts, images.
+      settings: what is different from now on, by the names of LiveSettings.
+    """
+
+    content: Sequence[Mapping[str, Any]]
+    client_id: str | None = None
+    settings: Mapping[str, Any] = attrs.field(factory=dict)
+
+
+class LiveError(Exception):
+    """What was asked of a live thread cannot be done; the text is for the client."""

@@ -1,0 +1,144 @@
+"""Lines of a rollout with their times and numbers, and the one writer that a live thread has for them.
+
+A line that is paginated carries the number after its predecessor's. Numbers are given while the file is written, so
+that a write that did not happen takes none. `Lines` is what writes; any writer that appends whole lines will do.
+"""
+
+import errno
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+import attrs
+import trio
+
+from state.ids import ThreadId
+from state.rollouts.append import RolloutAppender
+from state.rollouts.filename import COMPRESSED_SUFFIX
+from state.rollouts.find import SESSIONS
+from state.rollouts.writer_lock import ActiveWriterError, WriterLock
+
+Entry = tuple[str, Mapping[str, Any]]
+"""The type of a line, and its payload."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Lines(Protocol):
+    """Appends to one rollout."""
+
+    def append(self, lines: Sequence[bytes]) -> None:
+        """Append whole lines, each without its end, and have them on the disk. Blocks.
+
+        Raises:
+          OSError: they could not be written; some may have been.
+        """
+        ...
+
+    def hold(self) -> None:
+        """Be the rollout's one writer from now on. Blocks; asking again is safe.
+
+        Raises:
+          ActiveWriterError: somebody else is.
+        """
+        ...
+
+    def release(self) -> None:
+        """Let others write. Blocks for a moment; asking again is safe."""
+        ...
+
+
+@attrs.define
+class HeldRollout:
+    """Appends to a rollout of a Codex home. Its thread's writer lock is held from the first line on, or from `hold`."""
+
+    codex_home: Path
+    path: str
+    thread_id: ThreadId
+    _lock: WriterLock | None = None
+
+    def hold(self) -> None:
+        """Take the thread's lock, unless it is held already. Blocks.
+
+        Raises:
+          ActiveWriterError: somebody else writes this thread.
+          OSError: the lock cannot be made.
+        """
+        if self._lock is None:
+            os.makedirs(self.codex_home, mode=0o700, exist_ok=True)
+            self._lock = WriterLock(self.codex_home, self.thread_id)
+
+    def append(self, lines: Sequence[bytes]) -> None:
+        try:
+            self.hold()
+        except ActiveWriterError as error:
+            raise OSError(errno.EBUSY, str(error)) from error
+        create = not os.path.lexists(self.codex_home / self.path) and not os.path.lexists(
+            self.codex_home / f"{self.path}{COMPRESSED_SUFFIX}"
+        )
+        with RolloutAppender(self.codex_home, self.path, create=create) as rollout:
+            for line in lines:
+                rollout.append(line)
+            rollout.sync()
+
+    def release(self) -> None:
+        """Give the lock back. Blocks for a moment; asking again is safe."""
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.release()
+
+
+@attrs.define
+class Recorder:
+    """Records what happens in one thread.
+
+    Attributes:
+      lines: where; None for a thread that leaves nothing behind.
+      next_ordinal: of the next line; None for a legacy rollout, whose lines have none.
+    """
+
+    lines: Lines | None
+    next_ordinal: int | None
+    now_ms: Callable[[], int]
+
+    async def write(self, *entries: Entry) -> None:
+        """Record these, in their order. Finished also when cancelled meanwhile.
+
+        Raises:
+          OSError: they could not be written.
+        """
+        if self.lines is not None and entries:
+            await trio.to_thread.run_sync(self._write, self.lines, entries)
+
+    def _write(self, lines: Lines, entries: Sequence[Entry]) -> None:
+        at = stamp(self.now_ms())
+        ordinal = self.next_ordinal
+        texts = []
+        for kind, payload in entries:
+            line: dict[str, Any] = {"timestamp": at}
+            if ordinal is not None:
+                line["ordinal"] = ordinal
+                ordinal += 1
+            texts.append(encoded({**line, "type": kind, "payload": payload}))
+        lines.append(texts)
+        self.next_ordinal = ordinal
+
+
+def encoded(line: Mapping[str, Any]) -> bytes:
+    """One line without its end. Halves of characters, which no file can hold, become question marks."""
+    text = json.dumps(line, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.encode("utf-8", "replace")
+
+
+def stamp(at_ms: int) -> str:
+    """Unix ms as rollouts write them."""
+    return (_EPOCH + timedelta(milliseconds=at_ms)).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at_ms % 1000:03d}Z"
+
+
+def rollout_path(thread_id: str, at_ms: int) -> str:
+    """Where a new thread is recorded, relative to the home; named by the local time, as all of them are."""
+    local = datetime.fromtimestamp(at_ms / 1000)
+    return f"{SESSIONS}/{local:%Y/%m/%d}/rollout-{local:%Y-%m-%dT%H-%M-%S}-{thread_id}.jsonl"
