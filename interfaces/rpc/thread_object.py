@@ -33,6 +33,7 @@ def thread_object(
     if parent_thread_id is None and thread.thread_source is not None:
         parent_thread_id = thread.parent_thread_id
     updated_at_ms = thread.updated_at_ms if updated_at_ms is None else updated_at_ms
+    source = source_object(thread.source)
     return {
         "id": thread.id,
         "environments": None,
@@ -58,11 +59,11 @@ def thread_object(
         "cwd": thread.cwd,
         "cliVersion": thread.cli_version,
         "originator": thread.originator or None,
-        "source": source_object(thread.source),
+        "source": source,
         "canAcceptDirectInput": None,
         "threadSource": thread.thread_source,
-        "agentNickname": thread.agent_nickname,
-        "agentRole": thread.agent_role,
+        "agentNickname": _agent_member(source, "agent_nickname", thread.agent_nickname),
+        "agentRole": _agent_member(source, "agent_role", thread.agent_role),
         "gitInfo": git_object(thread.git_sha, thread.git_branch, thread.git_origin_url),
         "name": shown_name(thread),
         "daybreakEnabled": None,
@@ -98,6 +99,15 @@ def source_object(source: str) -> Any:
         return kind if "custom" in kind else "unknown"
     shown = _PLAIN_SOURCES.get(source, source)
     return shown if shown in _KNOWN_SOURCES else "unknown"
+
+
+def _agent_member(source: Any, name: str, stored: str | None) -> Any:
+    """What a sub-agent is called, by its own line or by the source that says who has started it; null for others."""
+    kind = source.get("subAgent") if isinstance(source, dict) else None
+    if kind is None:
+        return None
+    spawn = kind.get("thread_spawn") if isinstance(kind, dict) else None
+    return stored if stored is not None or spawn is None else spawn[name]
 
 
 def _sub_agent(kind: Any) -> Any:

@@ -54,13 +54,18 @@ class RpcClient:
         return message
 
 
+async def _served(host: Host, stream: "trio.StapledStream[Any, Any]") -> None:
+    await Connection(host, dispatch, stream, stream).serve()
+
+
 @asynccontextmanager
-async def rpc_client(host: Host) -> AsyncIterator[RpcClient]:
+async def rpc_client(host: Host, *, is_experimental: bool = False) -> AsyncIterator[RpcClient]:
     """A client of `host` for the block."""
     ours, theirs = trio.testing.memory_stream_pair()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(Connection(host, dispatch, theirs, theirs).serve)
+        nursery.start_soon(_served, host, theirs)
         client = RpcClient(ours)
-        await client.ask("initialize", clientInfo={"name": "ann", "version": "1"})
+        capabilities = {"experimentalApi": is_experimental}
+        await client.ask("initialize", clientInfo={"name": "ann", "version": "1"}, capabilities=capabilities)
         yield client
         await ours.send_eof()

@@ -12,7 +12,6 @@ from interfaces.rpc.shapes import ABSENT, Absent, Shape, member, member_or, null
 from interfaces.rpc.thread_ids import thread_id
 from state.messages.thread_edits import KEEP, Keep
 from state.thread_editing import GitPatch, patch_git
-from state.thread_storage import NoRolloutError
 
 Given = str | Absent | None
 """Left out, null, or a text."""
@@ -48,23 +47,16 @@ async def update_metadata(host: Host, session: Session, params: ThreadMetadataUp
     patch = _checked(params.git_info)
     with edit_refusals(wanted, "update thread metadata"):
         live = await editable(host, wanted)
-        try:
-            row = await patch_git(host.storage, wanted, patch, live)
-        except NoRolloutError as error:
-            if error.has_row:
-                raise RpcError(f"thread not found: {wanted}") from error
-            raise
+        row = await patch_git(host.storage, wanted, patch, live)
     return {"thread": stored_object(host, row, live)}
 
 
 def _checked(given: ThreadMetadataGitInfoUpdateParams) -> GitPatch:
     if all(isinstance(value, Absent) for value in attrs.astuple(given, recurse=False)):
         raise RpcError("gitInfo must include at least one field")
-    return GitPatch(
-        sha=_value("sha", given.sha),
-        branch=_value("branch", given.branch),
-        origin_url=_value("originUrl", given.origin_url),
-    )
+    # In the order of the original: of several empty ones it names this one first.
+    origin_url = _value("originUrl", given.origin_url)
+    return GitPatch(sha=_value("sha", given.sha), branch=_value("branch", given.branch), origin_url=origin_url)
 
 
 def _value(name: str, given: Given) -> str | Keep | None:

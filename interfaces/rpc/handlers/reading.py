@@ -47,7 +47,7 @@ async def read_thread(host: Host, session: Session, params: ThreadReadParams) ->
         if thread.history_mode != LEGACY:
             await session.notify("deprecationNotice", {"summary": DEPRECATED, "details": None})
         turns = [turn_object(turn) for turn in (await turns_of(host, thread)).turns]
-    elif thread.history_mode == LEGACY:
+    elif thread.history_mode == LEGACY and thread.preview:
         updated_at_ms = thread.created_at_ms
     shown = thread_object(thread, host.codex_home, updated_at_ms=updated_at_ms, turns=turns)
     return {"thread": with_live_members(host, thread, shown), "readState": read_state(thread)}

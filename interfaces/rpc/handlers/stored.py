@@ -21,9 +21,9 @@ def stored_object(host: Host, row: Thread, live: LiveThread | None = None) -> di
     """The object of a thread in an answer about that one thread.
 
     A legacy thread that is looked at by itself shows the moment of its making as that of its update: the original takes
-    both from its first line. In a listing both show the index's.
+    both from its first line. In a listing both show the index's, and so does a thread in which nobody has spoken.
     """
-    updated_at_ms = row.created_at_ms if row.history_mode == LEGACY else None
+    updated_at_ms = row.created_at_ms if row.history_mode == LEGACY and row.preview else None
     found = thread_object(row, host.codex_home, updated_at_ms=updated_at_ms)
     return found if live is None else {**found, **live.live_members()}
 
@@ -48,7 +48,7 @@ def edit_refusals(thread_id: ThreadId, what: str) -> Iterator[None]:
     try:
         yield
     except NoRolloutError as error:
-        raise RpcError(str(error)) from error
+        raise RpcError(f"thread not found: {thread_id}" if error.has_row else str(error)) from error
     except (ActiveWriterError, MetaError) as error:
         kind = "conflict" if isinstance(error, ActiveWriterError) else "internal error"
         raise internal(

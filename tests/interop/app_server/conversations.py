@@ -169,8 +169,6 @@ REFUSED_EDITS = Conversation(
         update("../../../etc/passwd", {"branch": "x"}),
         Ask(UPDATE, {"gitInfo": {"branch": "x"}}, refused="Invalid request: missing field `threadId`"),
         Ask(UPDATE, refused="Invalid request: missing field `params`"),
-        Ask(UPDATE, [LEGACY.id]),
-        Ask(UPDATE, [LEGACY.id, {"branch": "by place"}]),
         update(LEGACY.id.upper(), {"branch": "upper case"}),
         update(f"urn:uuid:{LEGACY.id}", {"branch": "urn"}),
         update(LEGACY.id.replace("-", ""), {"branch": "bare"}),

@@ -99,6 +99,12 @@ def _end_of_first_turn(number: int, at_seconds: int, answer: str) -> list[tuple[
     ]
 
 
+def _usage(tokens: int) -> dict[str, Any]:
+    names = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_output_tokens", "total_tokens")
+    spent = dict.fromkeys(names, tokens)
+    return {"total_token_usage": spent, "last_token_usage": spent, "model_context_window": 258_400}
+
+
 _LONG_AT = 1_736_078_400 + 60 * LONG_PAGINATED
 
 THREADS: Mapping[int, Stored] = {
@@ -143,7 +149,7 @@ THREADS: Mapping[int, Stored] = {
                 _user("And in it?"),
                 _agent("Coins."),
                 _agent("And a button."),
-                ("event_msg", {"type": "token_count", "info": {"total_token_usage": {"total_tokens": 500}}}),
+                ("event_msg", {"type": "token_count", "info": _usage(500)}),
                 _user("Thank you"),
             ),
         ),
@@ -207,7 +213,7 @@ THREADS: Mapping[int, Stored] = {
             minute=37,
             text="Memory off",
             meta={"memory_mode": "disabled", "thread_source": "user"},
-            more=(("event_msg", {"type": "token_count", "info": {"total_token_usage": {"total_tokens": 300}}}),),
+            more=(("event_msg", {"type": "token_count", "info": _usage(300)}),),
         ),
     )
 }

@@ -6,6 +6,9 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from config.version import VERSION
+from tests.interop.installation import CODEX_VERSION
+
 _OWN_ID = re.compile(r"(?!01a00000-0000-7000-)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 """An id that the server made. Those of stored threads, turns and items begin otherwise."""
 
@@ -17,6 +20,9 @@ DAY_SECONDS = 86_400
 
 _MEASURED = frozenset({"durationMs", "duration_ms", "time_to_first_token_ms"})
 _NAMES_THE_PROGRAM = frozenset({"userAgent"})
+_VERSIONS = frozenset({VERSION, CODEX_VERSION})
+_MARKS = frozenset({"revision"})
+"""Of what a client has read, which memoryd does not keep."""
 
 MISSING = "<missing>"
 TEXT_CHARS_MAX = 400
@@ -42,7 +48,9 @@ class Normal:
             case list():
                 return [self.of(part, key) for part in value]
             case str():
-                return "<program>" if key in _NAMES_THE_PROGRAM else self._text(value)
+                if key in _NAMES_THE_PROGRAM or (key == "cliVersion" and value in _VERSIONS):
+                    return "<program>"
+                return "<mark>" if key in _MARKS else self._text(value)
             case bool() | None:
                 return value
             case int() | float():

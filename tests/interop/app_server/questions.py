@@ -42,7 +42,10 @@ class Question:
     @property
     def name(self) -> str:
         """For a test's id."""
-        shown = "" if self.params is NO_PARAMS else str(self.params).replace("01a00000-0000-7000-8000-0000000000", "#")
+        params = self.params
+        if isinstance(params, dict) and params.items() >= ALL.items():
+            params = {"all": True, **{name: value for name, value in params.items() if name not in ALL}}
+        shown = "" if params is NO_PARAMS else str(params).replace("01a00000-0000-7000-8000-0000000000", "#")
         return f"{self.method} {shown}"[:120]
 
 

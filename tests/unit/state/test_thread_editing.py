@@ -7,13 +7,16 @@ from pathlib import Path
 import pytest
 import trio
 
-from state.folder import StateFolder
+from state.folder import StateFolder, prepare
+from state.messages.backfill import BackfillClaimed, ClaimBackfill, FinishBackfill, GetBackfillState
 from state.messages.thread_edits import MemoryMode
 from state.messages.thread_rows import DeleteThread
 from state.rollouts.representation import zstd
 from state.rollouts.writer_lock import ActiveWriterError, WriterLock
+from state.store import open_store
 from state.thread_editing import GitPatch, patch_git, set_memory_mode, set_name
 from state.thread_storage import NoRolloutError, StoreMissingError, ThreadStorage
+from tests.fakes.memory_state import terms
 from tests.fakes.readings import thread_id
 from tests.fakes.stored_threads import ONE, StoredThreads, make_home, stored_threads
 from workers.redaction import redact
@@ -226,3 +229,24 @@ async def test_without_a_store_a_thread_can_be_named_and_nothing_else(tmp_path: 
     ):
         with pytest.raises(StoreMissingError, match=f"^sqlite state db unavailable for thread {ONE}$"):
             await refused
+
+
+async def test_patch_waits_for_no_backfill_and_is_not_undone_by_one(tmp_path: Path, folder: StateFolder) -> None:
+    home = make_home(tmp_path / "codex", git=GIT)
+    prepare(folder)
+    async with open_store(folder, str(home.path)) as handle:
+        stored = StoredThreads(home, handle)
+        claim = ClaimBackfill(terms=terms("another process"))
+        assert isinstance(await handle.ask(claim), BackfillClaimed)
+
+        row = await patch_git(stored.storage, ONE, GitPatch(branch=None))
+
+        assert (row.git_branch, row.preview) == (None, "fix the login")
+        state = await handle.ask(GetBackfillState())
+        assert not state.complete
+        await handle.ask(FinishBackfill(token=claim.terms.token, listed=False))
+        await stored.scan()
+        assert (await handle.ask(GetBackfillState())).complete
+        after = await stored.row()
+    assert after is not None
+    assert (after.git_branch, after.git_sha) == (None, "abc")
