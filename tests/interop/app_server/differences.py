@@ -131,7 +131,7 @@ MEANT: tuple[Meant, ...] = (
     Meant(
         method="the end of 'Look at the drawer'",
         path=r"\[0\]\.last\[0\]\.payload\.source\.subagent\.thread_spawn\.agent_(path|nickname|role)",
-        reason="An appended first line repeats the file's as it stands; Codex writes members that it did not have as null.",
+        reason="An appended first line repeats the file's as it stands; Codex writes what it did not have as null.",
         holds=lambda theirs, ours: theirs is None and ours == MISSING,
     ),
     Meant(
@@ -146,14 +146,14 @@ MEANT: tuple[Meant, ...] = (
         path=r"error(\.code|\.message)?|result",
         where="odd first lines",
         reason="Codex stumbles over a missing first line or a byte order mark before it; memoryd reads what there is.",
-        holds=lambda theirs, ours: "failed to " in str(theirs) or theirs in (-32603, MISSING),
+        holds=lambda theirs, _: "failed to " in str(theirs) or theirs in (-32603, MISSING),
     ),
     Meant(
         method="thread/list",
         path=r"result\.data\[0002[23]\]\.(cwd|cliVersion|originator|source)",
         where="odd first lines",
         reason="The same: Codex takes its own folder and defaults for what it did not find.",
-        holds=lambda theirs, ours: theirs in ("<work>", "", None, "vscode"),
+        holds=lambda theirs, _: theirs in ("<work>", "", None, "vscode"),
     ),
     Meant(
         method="thread/list",
