@@ -2,7 +2,6 @@
 
 import os
 import re
-import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -32,7 +31,8 @@ from state.rollouts.turn_items import (
     web_search,
 )
 
-_UNSAFE = re.compile(r"[^\w@%+=:,./\-\]]", re.ASCII)
+_SAFE = re.compile(r"[+\-./:@\]_0-9A-Za-z]")
+_BARE, _SINGLE, _DOUBLE = 1, 2, 4
 
 
 def item_of(told: Members) -> Item | None:
@@ -84,14 +84,36 @@ def _command(item_id: str, told: Members) -> Item:
 
 
 def quoted(word: str) -> str:
-    """A word of a command as a shell would take it, in the style of the original.
+    """A word of a command as a shell would take it, in the style of the original's library.
 
-    >>> quoted("echo 'a'")
-    '"echo \\'a\\'"'
+    As much as goes is put into single quotes, and what cannot be there into double ones; nothing is quoted in vain.
+
+    >>> quoted("ls")
+    'ls'
     """
-    if word and not _UNSAFE.search(word):
-        return word
-    return f'"{word}"' if "'" in word and not any(one in word for one in '"$`\\!') else shlex.quote(word)
+    if not word:
+        return "''"
+    pieces = []
+    while word:
+        length = 1 if word[0] == "^" else 0
+        allowed = _SINGLE if length else _BARE | _SINGLE | _DOUBLE
+        while length < len(word) and (still := allowed & _allowed(word[length])):
+            allowed, length = still, length + 1
+        piece, word = word[:length], word[length:]
+        if allowed & _BARE:
+            pieces.append(piece)
+        elif allowed & _SINGLE:
+            pieces.append(f"'{piece}'")
+        else:
+            pieces.append('"' + re.sub(r'(["\\])', r"\\\1", piece) + '"')
+    return "".join(pieces)
+
+
+def _allowed(character: str) -> int:
+    """In which quotes a character may stand."""
+    bare = _BARE if _SAFE.fullmatch(character) else 0
+    single = 0 if character in "'^" else _SINGLE
+    return bare | single | (0 if character in "`$!^" else _DOUBLE)
 
 
 def _action(told: Members, cwd: str) -> Item:

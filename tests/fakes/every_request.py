@@ -125,6 +125,19 @@ def of_the_state(known: ThreadId) -> Sequence[Request[Any]]:
         # Threads.
         *_listings(),
         threads.ListThreads(limit=5),
+        *(
+            threads.ListThreadIds(
+                limit=5, source_kinds=kinds, title_contains=text, excluded_ids=(known, NEW), model_providers=None
+            )
+            for kinds in (
+                threads.INTERACTIVE_KINDS,
+                frozenset({threads.SourceKind.SUB_AGENT}),
+                frozenset({threads.SourceKind.SUB_AGENT_THREAD_SPAWN, threads.SourceKind.UNKNOWN}),
+            )
+            for text in (None, RARE_WORD)
+        ),
+        threads.ListThreadIds(limit=5, parent_thread_id=known),
+        threads.ListThreadIds(limit=5, ancestor_thread_id=known, model_providers=("openai",), cwds=(RARE_CWD,)),
         threads.GetThread(thread_id=known),
         threads.GetThread(thread_id="0"),
         thread_rows.UpsertThread(fields=fields),

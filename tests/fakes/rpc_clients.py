@@ -55,12 +55,13 @@ class RpcClient:
 
 
 @asynccontextmanager
-async def rpc_client(host: Host) -> AsyncIterator[RpcClient]:
+async def rpc_client(host: Host, *, is_experimental: bool = False) -> AsyncIterator[RpcClient]:
     """A client of `host` for the block."""
     ours, theirs = trio.testing.memory_stream_pair()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(Connection(host, dispatch, theirs, theirs).serve)
         client = RpcClient(ours)
-        await client.ask("initialize", clientInfo={"name": "ann", "version": "1"})
+        capabilities = {"experimentalApi": is_experimental}
+        await client.ask("initialize", clientInfo={"name": "ann", "version": "1"}, capabilities=capabilities)
         yield client
         await ours.send_eof()
