@@ -29,7 +29,6 @@ from interfaces.service import (
 from state.folder import StateFolder
 from state.live import Tell
 from state.store import StateHandle, open_store, open_store_for_reading
-from state.thread_deleting import finish_deletions
 from stopping import InterruptedRunError, until_stopped
 
 log = structlog.get_logger("memoryd")
@@ -49,7 +48,10 @@ async def opened_store(paths: Paths, when_open: Callable[[], None] = lambda: Non
         when_open()
         for remark in handle.remarks():
             log.warning(remark)
-        await finish_deletions(handle, paths.codex_home)
+        if handle.folder.has_deletions():
+            from state.thread_deleting import finish_deletions
+
+            await finish_deletions(handle, paths.codex_home)
         yield handle
 
 

@@ -105,6 +105,12 @@ class StateFolder:
         """Threads whose deletion was begun and is not done, one empty file each."""
         return self.path / "deletions"
 
+    def has_deletions(self) -> bool:
+        """Whether a deletion was begun and is not done. One listing of a folder that is nearly always empty."""
+        with contextlib.suppress(FileNotFoundError):
+            return bool(os.listdir(self.deletions_dir))
+        return False
+
     @property
     def quarantine_dir(self) -> Path:
         return self.path / "quarantine"

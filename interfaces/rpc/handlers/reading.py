@@ -5,18 +5,16 @@ from typing import Any
 import attrs
 
 from interfaces.rpc.errors import RpcError
-from interfaces.rpc.found_thread import stored_thread, turns_of, with_live_members
-from interfaces.rpc.handlers.stored import LEGACY
+from interfaces.rpc.found_thread import row_of, stored_thread, turns_of, with_live_members
 from interfaces.rpc.host import Host
 from interfaces.rpc.live_object import live_object
 from interfaces.rpc.read_state import read_state
 from interfaces.rpc.session import Session
 from interfaces.rpc.shapes import boolean, member, member_or, text
-from interfaces.rpc.stored import row_of
 from interfaces.rpc.thread_ids import thread_id
 from interfaces.rpc.thread_object import thread_object
 from interfaces.rpc.turn_object import turn_object
-from state.live import LiveView
+from state.live import LEGACY, LiveView
 
 DEPRECATED = (
     "Full-history hydration is deprecated for paginated threads; omit `includeTurns` or set it to `false`, then page"

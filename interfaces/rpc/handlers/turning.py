@@ -6,7 +6,7 @@ import attrs
 
 from interfaces.rpc.errors import RpcError
 from interfaces.rpc.host import Host
-from interfaces.rpc.live_object import collaboration_mode, environments, sandbox
+from interfaces.rpc.live_object import collaboration_mode, sandbox
 from interfaces.rpc.run_params import approval_policy, effort, folder
 from interfaces.rpc.session import Session
 from interfaces.rpc.shapes import WrongShapeError, anything, member, member_or, nullable, one_of, sequence, text
@@ -150,7 +150,7 @@ def _settings_object(live: LiveView) -> dict[str, Any]:
     return {
         "disabledPluginIds": [],
         "cwd": settings.cwd,
-        "environments": environments(settings),
+        "environments": settings.environments(),
         "approvalPolicy": settings.approval_policy,
         "approvalsReviewer": "user",
         "sandboxPolicy": sandbox(settings),
