@@ -11,6 +11,7 @@ from config import Settings
 from interfaces.rpc.host import Defaults, Host, LiveThread
 from state.store import StateHandle
 from tests.fakes.codex_home import CodexHome
+from tests.fakes.live_threads import NoLiveThreads
 from tests.fakes.readings import thread_id
 from workers.backfill import LiveIndex
 from workers.redaction import redact
@@ -41,7 +42,7 @@ class LiveOne:
 
 
 @attrs.define
-class LoadedOnes:
+class LoadedOnes(NoLiveThreads):
     """The threads that live."""
 
     threads: set[str] = attrs.field(factory=set)
