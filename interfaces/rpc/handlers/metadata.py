@@ -12,6 +12,7 @@ from interfaces.rpc.shapes import ABSENT, Absent, Shape, member, member_or, null
 from interfaces.rpc.thread_ids import thread_id
 from state.messages.thread_edits import KEEP, Keep
 from state.thread_editing import GitPatch, patch_git
+from state.thread_storage import NoRolloutError
 
 Given = str | Absent | None
 """Left out, null, or a text."""
@@ -47,7 +48,12 @@ async def update_metadata(host: Host, session: Session, params: ThreadMetadataUp
     patch = _checked(params.git_info)
     with edit_refusals(wanted, "update thread metadata"):
         live = await editable(host, wanted)
-        row = await patch_git(host.storage, wanted, patch, live)
+        try:
+            row = await patch_git(host.storage, wanted, patch, live)
+        except NoRolloutError as error:
+            if error.has_row:
+                raise RpcError(f"thread not found: {wanted}") from error
+            raise
     return {"thread": stored_object(host, row, live)}
 
 

@@ -131,7 +131,7 @@ MEANT: tuple[Meant, ...] = (
     Meant(
         method="the end of 'Look at the drawer'",
         path=r"\[0\]\.last\[0\]\.payload\.source\.subagent\.thread_spawn\.agent_(path|nickname|role)",
-        reason="An appended first line repeats the file's as it stands; Codex writes what it did not have as null.",
+        reason="An appended first line repeats the file's as it stands; Codex writes what it lacks as null.",
         holds=lambda theirs, ours: theirs is None and ours == MISSING,
     ),
     Meant(

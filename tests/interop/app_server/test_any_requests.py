@@ -148,9 +148,9 @@ def test_any_sequence_is_answered_alike(
         thread = _thread(first + place, plan, cwd)
         for side in (both.pair.codex, both.pair.memoryd):
             thread.write(side.home)
-    both.codex.request("thread/list", {"archived": True})  # either finds what is new when it lists
-    both.codex.request("thread/list", {})
-    both.memoryd.request("thread/list", {})
+    for server in (both.codex, both.memoryd):  # either finds what is new when it lists
+        for is_archived in (False, True):
+            server.request("thread/list", {"modelProviders": [], "sourceKinds": KINDS, "archived": is_archived})
 
     for method, params in requests:
         asked = {name: _with_ids(value, first) for name, value in params.items()}
