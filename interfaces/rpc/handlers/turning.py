@@ -3,6 +3,7 @@
 from typing import Any
 
 import attrs
+import trio
 
 from interfaces.rpc.errors import RpcError
 from interfaces.rpc.host import Host
@@ -117,6 +118,7 @@ async def start_turn(host: Host, session: Session, params: TurnStartParams) -> d
 
 async def interrupt_turn(host: Host, session: Session, params: TurnInterruptParams) -> dict[str, Any]:
     """Stop a turn; it is recorded and told as stopped after this is answered."""
+    await trio.lowlevel.checkpoint()
     wanted = thread_id(params.thread_id)
     try:
         running = host.loaded.active_turn(wanted)
