@@ -44,7 +44,10 @@ async def read_thread(host: Host, session: Session, params: ThreadReadParams) ->
     if params.include_turns:
         if thread.history_mode != LEGACY:
             await session.notify("deprecationNotice", {"summary": DEPRECATED, "details": None})
-        turns = [turn_object(turn) for turn in (await turns_of(host, thread)).turns]
+        try:
+            turns = [turn_object(turn) for turn in (await turns_of(host, thread)).turns]
+        except FileNotFoundError as error:
+            raise RpcError(f"thread not loaded: {wanted}") from error
     elif thread.history_mode == LEGACY and thread.preview:
         updated_at_ms = thread.created_at_ms
     shown = thread_object(thread, host.codex_home, updated_at_ms=updated_at_ms, turns=turns)
