@@ -48,7 +48,7 @@ async def opened_store(paths: Paths, when_open: Callable[[], None] = lambda: Non
         when_open()
         for remark in handle.remarks():
             log.warning(remark)
-        if handle.folder.has_begun_deletions():
+        if handle.folder.has_deletions():
             from state.thread_deleting import finish_deletions
 
             await finish_deletions(handle, paths.codex_home)

@@ -105,12 +105,11 @@ class StateFolder:
         """Threads whose deletion was begun and is not done, one empty file each."""
         return self.path / "deletions"
 
-    def has_begun_deletions(self) -> bool:
-        """Say whether a deletion was begun and is not done. Costs a listing of a folder that is nearly always empty."""
-        try:
+    def has_deletions(self) -> bool:
+        """Whether a deletion was begun and is not done. One listing of a folder that is nearly always empty."""
+        with contextlib.suppress(FileNotFoundError):
             return bool(os.listdir(self.deletions_dir))
-        except OSError:
-            return False
+        return False
 
     @property
     def quarantine_dir(self) -> Path:

@@ -9,7 +9,6 @@ from typing import Any
 import attrs
 
 from state.ids import ThreadId
-from state.messages.thread_rows import ThreadFields
 from state.messages.threads import Thread
 
 Tell = Callable[[str, Any], Awaitable[None]]
@@ -36,6 +35,10 @@ class LiveSettings:
     reasoning_effort: str | None = None
     base_instructions: str | None = None
     developer_instructions: str | None = None
+
+    def environments(self) -> list[dict[str, Any]]:
+        """Where turns would run commands, if they ran any; the app-server's objects."""
+        return [{"environmentId": "local", "cwd": self.cwd, "runtimeWorkspaceRoots": [self.cwd]}]
 
     def changed(self, changes: Mapping[str, Any]) -> "LiveSettings":
         """The same with these; what is None stays."""
@@ -77,13 +80,6 @@ class LiveView:
     def id(self) -> ThreadId:
         """The thread's id."""
         return self.row.id
-
-    def fields(self) -> ThreadFields:
-        """The row for `InsertThreadIfAbsent`, for who wants to say something of a thread that has no row yet."""
-        row = self.row
-        names = {field.name for field in attrs.fields(ThreadFields)}
-        known = {name: value for name, value in attrs.asdict(row, recurse=False).items() if name in names}
-        return ThreadFields(**known)
 
 
 @attrs.frozen(kw_only=True)

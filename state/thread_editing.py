@@ -18,6 +18,7 @@ import attrs
 import trio
 
 from state.ids import ThreadId
+from state.live import PAGINATED
 from state.messages.thread_edits import (
     KEEP,
     Keep,
@@ -41,9 +42,6 @@ from state.thread_storage import (
     rollout_of,
     row_of,
 )
-
-PAGINATED = "paginated"
-"""The history mode of threads whose rollouts are never appended to by an edit."""
 
 
 class LineTaker(Protocol):

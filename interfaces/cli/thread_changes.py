@@ -1,4 +1,7 @@
-"""`memoryd threads update|archive|unarchive`: what changes one stored session, as the requests of `serve` do."""
+"""`memoryd threads update|archive|unarchive`: what changes one stored session.
+
+`stored_changes` does it; it is imported when one of them is asked for, since listings need nothing of it.
+"""
 
 from typing import Annotated, Literal
 
@@ -11,7 +14,7 @@ ThreadArgument = Annotated[str, Parameter(help="the id, or a beginning of it tha
 
 
 def add_to(threads: App, service: Service) -> None:
-    """Add the commands. What they do is imported when it is done: a listing needs none of it."""
+    """Add the commands."""
 
     @threads.command
     async def update(
@@ -31,23 +34,30 @@ def add_to(threads: App, service: Service) -> None:
         common: CommonOptions | None = None,
     ) -> int:
         """Say something of one session. What is not named stays as it is."""
-        from interfaces.cli import changed_thread
+        from interfaces.cli import stored_changes
 
-        patch = changed_thread.git_patch(
-            sha=(sha, no_sha), branch=(branch, no_branch), origin_url=(origin_url, no_origin_url)
+        change = stored_changes.Change(
+            sha=stored_changes.choice("sha", sha, cleared=no_sha),
+            branch=stored_changes.choice("branch", branch, cleared=no_branch),
+            origin_url=stored_changes.choice("origin-url", origin_url, cleared=no_origin_url),
+            name=name,
+            memory_mode=memory_mode,
         )
-        return await changed_thread.update(common or CommonOptions(), service, thread_id, patch, name, memory_mode)
+        await stored_changes.update_session(thread_id, change, common or CommonOptions(), service)
+        return 0
 
-    @threads.command
-    async def archive(thread_id: ThreadArgument, /, *, common: CommonOptions | None = None) -> int:
+    @threads.command(name="archive")
+    async def archive_(thread_id: ThreadArgument, /, *, common: CommonOptions | None = None) -> int:
         """Put a session, and those that it has started, out of sight."""
-        from interfaces.cli import changed_thread
+        from interfaces.cli import stored_changes
 
-        return await changed_thread.put_away(common or CommonOptions(), service, thread_id)
+        await stored_changes.archive_session(thread_id, common or CommonOptions(), service)
+        return 0
 
-    @threads.command
-    async def unarchive(thread_id: ThreadArgument, /, *, common: CommonOptions | None = None) -> int:
+    @threads.command(name="unarchive")
+    async def unarchive_(thread_id: ThreadArgument, /, *, common: CommonOptions | None = None) -> int:
         """Bring an archived session back, and those that it has started."""
-        from interfaces.cli import changed_thread
+        from interfaces.cli import stored_changes
 
-        return await changed_thread.bring_back(common or CommonOptions(), service, thread_id)
+        await stored_changes.unarchive_session(thread_id, common or CommonOptions(), service)
+        return 0

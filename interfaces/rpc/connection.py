@@ -185,6 +185,7 @@ class Connection:
 
 
 async def _refuse(refused: RpcError) -> Any:
+    await trio.lowlevel.checkpoint()
     raise refused
 
 

@@ -1,7 +1,9 @@
 """One stored thread: its row, put right where its file says otherwise, or the file alone where there is no row."""
 
+import os
 from typing import Any
 
+import attrs
 import structlog
 import trio
 
@@ -34,7 +36,7 @@ async def stored_thread(host: Host, thread_id: ThreadId) -> Thread:
       RpcError: there is no such thread.
       OSError: its file cannot be read, and there is no row.
     """
-    row = await _row(host, thread_id)
+    row = await row_of(host, thread_id)
     try:
         place = await rollout_of(host.storage, thread_id)
     except NoRolloutError as error:
@@ -45,14 +47,43 @@ async def stored_thread(host: Host, thread_id: ThreadId) -> Thread:
         if row is not None:
             return row
         raise RpcError(f"failed to read thread: {error}") from error
-    if host.handle is not None:
-        try:
-            with trio.move_on_after(REFRESH_SECONDS_MAX):
-                await host.index.refresh([place.path])
-        except StoreError as error:
-            log.warning("a rollout could not be read again", thread=thread_id, reason=str(error))
-        row = await _row(host, thread_id)
-    return row if row is not None else await _of_file(host, thread_id, place.path)
+    thread = await _in_step(host, thread_id, place.path)
+    if thread is None:
+        raise _unknown(thread_id)
+    return thread
+
+
+async def resumable(host: Host, thread_id: ThreadId) -> Thread:
+    """The row of a thread that has a rollout among the active ones, with the path of that.
+
+    Raises:
+      RpcError: there is no rollout, or it is archived.
+      OSError: it cannot be read, and there is no row.
+    """
+    place = await find_rollout(
+        host.handle,
+        host.codex_home,
+        thread_id,
+        redact=host.redact,
+        model_provider_default=host.defaults.model_provider,
+    )
+    if place is not None and place.archived:
+        raise RpcError(f"session {thread_id} is archived. Run `codex unarchive {thread_id}` to unarchive it first.")
+    thread = None if place is None else await _in_step(host, thread_id, place.path)
+    if place is None or thread is None:
+        raise RpcError(f"no rollout found for thread id {thread_id}")
+    return attrs.evolve(thread, rollout_path=_below_home(host, place.path))
+
+
+async def row_of(host: Host, thread_id: ThreadId) -> Thread | None:
+    """The thread's row; None when it has none, or the store cannot say."""
+    if host.handle is None:
+        return None
+    try:
+        return await find_row(host.handle, thread_id)
+    except StoreError as error:
+        log.warning("the index could not be asked for a thread", thread=thread_id, reason=str(error))
+        return None
 
 
 async def turns_of(host: Host, thread: Thread) -> ToldTurns:
@@ -77,7 +108,8 @@ async def turns_of(host: Host, thread: Thread) -> ToldTurns:
             log.warning("a thread goes on from one that is not there", thread=thread.id, base=base.thread_id)
             break
         parts.insert(0, HistoryPart(path=place.path, ordinal_end=base.ordinal_end))
-    is_live = host.loaded.get(thread.id) is not None
+    live = host.loaded.get(thread.id)
+    is_live = live is not None and live.is_in_turn
     told = await trio.to_thread.run_sync(
         lambda: read_turns(host.codex_home, parts, is_live=is_live), abandon_on_cancel=True
     )
@@ -92,21 +124,27 @@ def with_live_members(host: Host, thread: Thread, shown: dict[str, Any]) -> dict
     return shown if live is None else {**shown, **live.live_members()}
 
 
+def _below_home(host: Host, path: str) -> str:
+    return os.path.relpath(host.codex_home / path, host.codex_home)
+
+
 def _unknown(thread_id: ThreadId) -> RpcError:
     return RpcError(f"thread not loaded: {thread_id}")
 
 
-async def _row(host: Host, thread_id: ThreadId) -> Thread | None:
-    if host.handle is None:
-        return None
-    try:
-        return await find_row(host.handle, thread_id)
-    except StoreError as error:
-        log.warning("the index could not be asked for a thread", thread=thread_id, reason=str(error))
-        return None
+async def _in_step(host: Host, thread_id: ThreadId, path: str) -> Thread | None:
+    """The row, once the index has read what is new in the file; what the file alone says where there is no row."""
+    if host.handle is not None:
+        try:
+            with trio.move_on_after(REFRESH_SECONDS_MAX):
+                await host.index.refresh([path])
+        except StoreError as error:
+            log.warning("a rollout could not be read again", thread=thread_id, reason=str(error))
+    row = await row_of(host, thread_id)
+    return row if row is not None else await _of_file(host, thread_id, path)
 
 
-async def _of_file(host: Host, thread_id: ThreadId, path: str) -> Thread:
+async def _of_file(host: Host, thread_id: ThreadId, path: str) -> Thread | None:
     def read() -> Thread | None:
         found = find_rollouts(host.codex_home, (path,))[0]
         return next(
@@ -120,6 +158,4 @@ async def _of_file(host: Host, thread_id: ThreadId, path: str) -> Thread:
         )
 
     thread = await trio.to_thread.run_sync(read, abandon_on_cancel=True)
-    if thread is None or thread.id != thread_id:
-        raise _unknown(thread_id)
-    return thread
+    return None if thread is None or thread.id != thread_id else thread

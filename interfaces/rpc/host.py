@@ -34,6 +34,11 @@ class LiveThread(Protocol):
         """It has no rollout and never gets one."""
         ...
 
+    @property
+    def is_in_turn(self) -> bool:
+        """A turn of it goes on, or is about to."""
+        ...
+
     def live_members(self) -> Mapping[str, Any]:
         """The members of its object that only a live thread has, by name: its `status` at least."""
         ...

@@ -42,17 +42,12 @@ def live_object(
     )
     return {
         **thread_object(row, codex_home, turns=turns),
-        "environments": environments(settings),
+        "environments": settings.environments(),
         "ephemeral": live.ephemeral,
         "status": dict(live.status),
         "path": None if live.ephemeral else str(codex_home / row.rollout_path),
         "canAcceptDirectInput": True,
     }
-
-
-def environments(settings: LiveSettings) -> list[dict[str, Any]]:
-    """Where turns would run commands, if they ran any."""
-    return [{"environmentId": "local", "cwd": settings.cwd, "runtimeWorkspaceRoots": [settings.cwd]}]
 
 
 def settings_members(settings: LiveSettings) -> dict[str, Any]:

@@ -30,6 +30,7 @@ class LiveOne:
     """A thread that lives."""
 
     is_ephemeral: bool = False
+    is_in_turn: bool = True
 
     def live_members(self) -> Mapping[str, Any]:
         return {"status": {"type": "idle"}}

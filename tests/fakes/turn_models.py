@@ -120,6 +120,7 @@ class OneModel(TurnModels):
 
 async def nothing_remembered(cwd: str) -> Sequence[str]:
     """Of no folder anything."""
+    await trio.lowlevel.checkpoint()
     return ()
 
 

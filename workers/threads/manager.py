@@ -15,21 +15,14 @@ from typing import Any
 import attrs
 import trio
 
-from state.ids import ThreadId
 from state.live import ForkCut, LiveError, LiveSettings, LiveView, NewThread, Tell, TurnInput
 from state.messages.threads import Thread
-from state.rollouts import Redact, locate_rollout, thread_id_of
-from state.rollouts.writer_lock import ActiveWriterError
+from state.rollouts import Redact
 from state.store import StateHandle
 from workers.models.turns.choose import TurnModels
-from workers.threads import payloads
-from workers.threads.forking import ForkSource, fork_lines
-from workers.threads.git import git_of
-from workers.threads.history import History, read_history
 from workers.threads.identifiers import uuid7
 from workers.threads.indexing import ThreadIndexer
-from workers.threads.recording import HeldRollout, Recorder, rollout_path
-from workers.threads.rows import new_row
+from workers.threads.loading import ThreadLoader
 from workers.threads.thread import ActiveTurn, LoadedThread
 from workers.threads.turn import TurnRun
 
@@ -45,8 +38,7 @@ class ThreadManager:
     """The loaded threads of a process. was_cut_off: a turn did not stop within its bound and was ended."""
 
     nursery: trio.Nursery
-    codex_home: Path
-    handle: StateHandle | None
+    loader: ThreadLoader
     models: TurnModels
     indexer: ThreadIndexer
     now_ms: Callable[[], int]
@@ -74,22 +66,7 @@ class ThreadManager:
 
     async def start(self, new: NewThread) -> LiveView:
         """Load a new thread. Nothing of it is on disk before something is said in it. Asking again makes another."""
-        at_ms = self.now_ms()
-        thread_id = uuid7(at_ms)
-        path = None if new.ephemeral else rollout_path(thread_id, at_ms)
-        git = await trio.to_thread.run_sync(git_of, new.settings.cwd)
-        row = new_row(new, thread_id, path or "", at_ms)
-        thread = LoadedThread(
-            row=row,
-            path=path,
-            settings=new.settings,
-            recorder=self._recorder(thread_id, path, 0 if row.history_mode == "paginated" else None),
-            items=[],
-            window_id=uuid7(at_ms),
-            git=git,
-        )
-        await self._load(thread)
-        return thread.look()
+        return await self._load(await self.loader.new(new))
 
     async def resume(self, row: Thread, changes: Mapping[str, Any], defaults: LiveSettings) -> LiveView:
         """Load a thread from its rollout, or give the one that is loaded. Asking again is safe.
@@ -106,28 +83,7 @@ class ThreadManager:
             loaded = self._threads.get(row.id)
             if loaded is not None:
                 return loaded.look()
-            path = row.rollout_path
-            held = HeldRollout(self.codex_home, path, row.id)
-            try:
-                await trio.to_thread.run_sync(held.hold)
-            except ActiveWriterError as error:
-                raise LiveError(str(error)) from error
-            history = await self._history_or_release(path, held)
-            settings = attrs.evolve(
-                defaults,
-                model=history.model or defaults.model,
-                reasoning_effort=history.reasoning_effort or defaults.reasoning_effort,
-                model_provider=row.model_provider or defaults.model_provider,
-                cwd=row.cwd or defaults.cwd,
-            ).changed(changes)
-            thread = self._of_history(row, path, history, settings, held)
-            if not history.settings_known:
-                await thread.recorder.write(payloads.settings_applied(row.id, settings))
-                thread.settings_known = True
-                await self.indexer.index(path)
-                thread.recorded_bytes = await self._size(path)
-            await self._load(thread)
-            return thread.look()
+            return await self._load(await self.loader.stored(row, changes, defaults))
 
     async def fork(self, source: Thread, new: NewThread, changes: Mapping[str, Any], cut: ForkCut) -> LiveView:
         """Load a new thread that begins with the history of another. Its rollout is there at once.
@@ -136,54 +92,7 @@ class ThreadManager:
           LiveError: there is no such turn to cut at, or the cut is of one that leaves nothing behind.
           OSError: the source cannot be read, or the rollout not be written.
         """
-        if new.ephemeral and cut != ForkCut():
-            raise LiveError("an ephemeral fork takes all of its source")
-        history = await self._history(source.rollout_path)
-        settings = attrs.evolve(
-            new.settings,
-            model=history.model or new.settings.model,
-            reasoning_effort=history.reasoning_effort or new.settings.reasoning_effort,
-            model_provider=source.model_provider or new.settings.model_provider,
-            cwd=source.cwd or new.settings.cwd,
-        ).changed(changes)
-        at_ms = self.now_ms()
-        thread_id = uuid7(at_ms)
-        path = None if new.ephemeral else rollout_path(thread_id, at_ms)
-        new = attrs.evolve(new, settings=settings, history_mode=history.history_mode)
-        git = await trio.to_thread.run_sync(git_of, settings.cwd)
-        row = attrs.evolve(
-            new_row(new, thread_id, path or "", at_ms),
-            forked_from_id=source.id,
-            preview=source.preview,
-            first_user_message=source.first_user_message,
-            title=source.title,
-        )
-        thread = LoadedThread(
-            row=row,
-            path=path,
-            settings=settings,
-            recorder=self._recorder(thread_id, path, None),
-            items=history.items,
-            window_id=uuid7(at_ms),
-            git=git,
-        )
-        taken = await trio.to_thread.run_sync(
-            fork_lines, ForkSource(self.codex_home, source.rollout_path, source.id, history.history_mode), cut
-        )
-        if not taken.is_cut:
-            thread.usage = history.usage
-        thread.recorder.next_ordinal = taken.next_ordinal
-        first = payloads.session_meta(thread.look(), thread.window_id, taken.meta, git)
-        if thread.path is not None:
-            lines = [first, *taken.copied, *taken.ended, payloads.settings_applied(thread_id, settings)]
-            await thread.recorder.write(*lines)
-            thread.begin_recorded()
-            await self.indexer.index(thread.path)
-            thread.recorded_bytes = await self._size(thread.path)
-            if taken.is_cut:
-                thread.items = (await self._history(thread.path)).items
-        await self._load(thread)
-        return thread.look()
+        return await self._load(await self.loader.fork(source, new, changes, cut))
 
     def listen(self, thread_id: str, key: object, tell: Tell) -> bool:
         """Have somebody told of what happens in a thread; False when it is not loaded. Asking again is safe."""
@@ -296,79 +205,41 @@ class ThreadManager:
                 run = TurnRun(thread, turn, self.models, self.indexer.index, self.now_ms)
                 await run.run()
                 if thread.path is not None:
-                    thread.recorded_bytes = await self._size(thread.path)
+                    thread.recorded_bytes = await self.loader.size_bytes(thread.path)
         finally:
             thread.turn = None
             turn.done.set()
 
     async def _catch_up(self, thread: LoadedThread) -> None:
         """Take in what another program has recorded in the thread's rollout since we did."""
-        if thread.path is None or not thread.is_recorded or await self._size(thread.path) == thread.recorded_bytes:
+        if (
+            thread.path is None
+            or not thread.is_recorded
+            or await self.loader.size_bytes(thread.path) == thread.recorded_bytes
+        ):
             return
         try:
-            history = await self._history(thread.path)
+            history = await self.loader.history(thread.path)
         except (OSError, LiveError):
             return
         thread.items = history.items
         thread.recorder.next_ordinal = history.next_ordinal
 
-    async def _history_or_release(self, path: str, held: HeldRollout) -> History:
-        try:
-            return await self._history(path)
-        except BaseException:
-            held.release()
-            raise
-
-    def _of_history(
-        self, row: Thread, path: str, history: History, settings: LiveSettings, held: HeldRollout
-    ) -> LoadedThread:
-        return LoadedThread(
-            row=attrs.evolve(row, updated_at_ms=history.last_at_ms or row.updated_at_ms),
-            path=path,
-            settings=settings,
-            recorder=Recorder(lines=held, next_ordinal=history.next_ordinal, now_ms=self.now_ms),
-            items=history.items,
-            usage=history.usage,
-            is_recorded=True,
-            settings_known=history.settings_known,
-            recorded_bytes=history.size_bytes,
-            last_turn_ordinal=history.last_turn_ordinal,
-            last_item_ordinal=history.last_item_ordinal,
-        )
-
-    async def _load(self, thread: LoadedThread) -> None:
+    async def _load(self, thread: LoadedThread) -> LiveView:
         self._threads[thread.id] = thread
         for thread_id, other in list(self._threads.items()):
             if len(self._threads) <= LOADED_MAX:
-                return
+                break
             if other.turn is None and not other.listeners and other is not thread:
                 del self._threads[thread_id]
                 await self._forget(other)
+        return thread.look()
 
     async def _forget(self, thread: LoadedThread) -> None:
         if thread.path is not None:
             self.indexer.forget(thread.path)
         if thread.recorder.lines is not None:
             await trio.to_thread.run_sync(thread.recorder.lines.release)
-
-    def _recorder(self, thread_id: str, path: str | None, next_ordinal: int | None) -> Recorder:
-        lines = None if path is None else HeldRollout(self.codex_home, path, ThreadId(thread_id))
-        return Recorder(lines=lines, next_ordinal=next_ordinal, now_ms=self.now_ms)
-
-    async def _history(self, path: str) -> History:
-        return await trio.to_thread.run_sync(read_history, self.codex_home, path, self._locate)
-
-    def _locate(self, thread_id: str) -> str | None:
-        wanted = thread_id_of(thread_id)
-        located = None if wanted is None else locate_rollout(self.codex_home, wanted)
-        return None if located is None else located.found.path
-
-    async def _size(self, path: str) -> int:
-        try:
-            status = await trio.Path(self.codex_home / path).stat()
-        except OSError:
-            return -1
-        return status.st_size
 
 
 @asynccontextmanager
@@ -384,7 +255,8 @@ async def thread_manager(
     """Manage threads for the block; at its end what runs is stopped and recorded as stopped."""
     indexer = ThreadIndexer(handle, codex_home, redact, provider_default)
     async with trio.open_nursery() as nursery:
-        manager = ThreadManager(nursery, codex_home, handle, models, indexer, now_ms)
+        loader = ThreadLoader(codex_home, indexer, now_ms)
+        manager = ThreadManager(nursery, loader, models, indexer, now_ms)
         try:
             yield manager
         finally:

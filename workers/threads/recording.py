@@ -7,7 +7,8 @@ that a write that did not happen takes none. `Lines` is what writes; any writer 
 import errno
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,8 +31,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Lines(Protocol):
     """Appends to one rollout."""
 
-    def append(self, lines: Sequence[bytes]) -> None:
+    def append(self, lines: Iterable[bytes]) -> None:
         """Append whole lines, each without its end, and have them on the disk. Blocks.
+
+        The next line is taken once the one before is in the file.
 
         Raises:
           OSError: they could not be written; some may have been.
@@ -53,12 +56,16 @@ class Lines(Protocol):
 
 @attrs.define
 class HeldRollout:
-    """Appends to a rollout of a Codex home. Its thread's writer lock is held from the first line on, or from `hold`."""
+    """Appends to a rollout of a Codex home. Its thread's writer lock is held from the first line on, or from `hold`.
+
+    A turn and an edit may append at the same time, in worker threads of their own; one waits for the other.
+    """
 
     codex_home: Path
     path: str
     thread_id: ThreadId
     _lock: WriterLock | None = None
+    _one_at_a_time: threading.Lock = attrs.field(factory=threading.Lock)
 
     def hold(self) -> None:
         """Take the thread's lock, unless it is held already. Blocks.
@@ -67,13 +74,21 @@ class HeldRollout:
           ActiveWriterError: somebody else writes this thread.
           OSError: the lock cannot be made.
         """
+        with self._one_at_a_time:
+            self._hold()
+
+    def _hold(self) -> None:
         if self._lock is None:
             os.makedirs(self.codex_home, mode=0o700, exist_ok=True)
             self._lock = WriterLock(self.codex_home, self.thread_id)
 
-    def append(self, lines: Sequence[bytes]) -> None:
+    def append(self, lines: Iterable[bytes]) -> None:
+        with self._one_at_a_time:
+            self._append(lines)
+
+    def _append(self, lines: Iterable[bytes]) -> None:
         try:
-            self.hold()
+            self._hold()
         except ActiveWriterError as error:
             raise OSError(errno.EBUSY, str(error)) from error
         create = not os.path.lexists(self.codex_home / self.path) and not os.path.lexists(
@@ -86,9 +101,10 @@ class HeldRollout:
 
     def release(self) -> None:
         """Give the lock back. Blocks for a moment; asking again is safe."""
-        lock, self._lock = self._lock, None
-        if lock is not None:
-            lock.release()
+        with self._one_at_a_time:
+            lock, self._lock = self._lock, None
+            if lock is not None:
+                lock.release()
 
 
 @attrs.define
@@ -114,17 +130,18 @@ class Recorder:
             await trio.to_thread.run_sync(self._write, self.lines, entries)
 
     def _write(self, lines: Lines, entries: Sequence[Entry]) -> None:
+        lines.append(self._numbered(entries))
+
+    def _numbered(self, entries: Sequence[Entry]) -> Iterator[bytes]:
+        """The lines. Each takes its number for good when the next one is asked for: it is in the file then."""
         at = stamp(self.now_ms())
-        ordinal = self.next_ordinal
-        texts = []
         for kind, payload in entries:
             line: dict[str, Any] = {"timestamp": at}
-            if ordinal is not None:
-                line["ordinal"] = ordinal
-                ordinal += 1
-            texts.append(encoded({**line, "type": kind, "payload": payload}))
-        lines.append(texts)
-        self.next_ordinal = ordinal
+            if self.next_ordinal is not None:
+                line["ordinal"] = self.next_ordinal
+            yield encoded({**line, "type": kind, "payload": payload})
+            if self.next_ordinal is not None:
+                self.next_ordinal += 1
 
 
 def encoded(line: Mapping[str, Any]) -> bytes:

@@ -51,6 +51,7 @@ class LoadedThread:
       items: the conversation so far, as the model gets it.
       is_recorded, settings_known: its rollout is there, and says how its turns are run.
       recorded_bytes: how long it was when we looked last; it is longer when another program wrote into it.
+      beginning: held while its first lines are written: a turn and an edit may both be the first to need them.
       listeners: who is told, each under a key of its own.
     """
 
@@ -69,6 +70,7 @@ class LoadedThread:
     git: Mapping[str, str | None] | None = None
     turn: ActiveTurn | None = None
     has_failed: bool = False
+    beginning: trio.Lock = attrs.field(factory=trio.Lock)
     listeners: dict[object, Tell] = attrs.field(factory=dict)
 
     @property
@@ -107,16 +109,16 @@ class LoadedThread:
         """It has no rollout and never gets one."""
         return self.path is None
 
+    @property
+    def is_in_turn(self) -> bool:
+        """A turn of it goes on, or is about to."""
+        return self.turn is not None
+
     def live_members(self) -> Mapping[str, Any]:
         """The members of its object that only a live thread has, by name."""
-        environment = {
-            "environmentId": "local",
-            "cwd": self.settings.cwd,
-            "runtimeWorkspaceRoots": [self.settings.cwd],
-        }
         return {
             "status": dict(self.status),
-            "environments": [environment],
+            "environments": self.settings.environments(),
             "model": self.settings.model,
             "reasoningEffort": self.settings.reasoning_effort,
         }
@@ -127,12 +129,13 @@ class LoadedThread:
         Raises:
           OSError: it could not be written.
         """
-        if self.path is None or self.is_recorded:
-            return
-        await self.recorder.write(payloads.session_meta(self.look(), self.window_id, {}, self.git))
-        knows_settings = self.settings_known
-        self.begin_recorded()
-        self.settings_known = knows_settings
+        async with self.beginning:
+            if self.path is None or self.is_recorded:
+                return
+            await self.recorder.write(payloads.session_meta(self.look(), self.window_id, {}, self.git))
+            knows_settings = self.settings_known
+            self.begin_recorded()
+            self.settings_known = knows_settings
 
     async def append(self, line: bytes) -> None:
         """Append one line, given without its line feed, to its rollout, and have it on the disk.

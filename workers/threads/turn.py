@@ -82,6 +82,11 @@ class TurnRun:
         await self._end(items, failed)
 
     async def _begin(self) -> None:
+        async with self.thread.beginning:
+            await self._record_beginning()
+        await self._say(self.turn.said)
+
+    async def _record_beginning(self) -> None:
         thread, turn = self.thread, self.turn
         entries: list[Entry] = []
         if not thread.is_recorded:
@@ -105,7 +110,6 @@ class TurnRun:
             entries.append(payloads.settings_applied(thread.id, thread.settings))
         await thread.recorder.write(*entries)
         thread.begin_recorded()
-        await self._say(turn.said)
 
     async def _say(self, said: TurnInput) -> None:
         """Record what somebody said, and tell it."""

@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 import attrs
+import trio
 
 from interfaces.rpc.errors import RpcError
 from interfaces.rpc.host import Host
@@ -38,6 +39,7 @@ class InitializeParams:
 
 async def initialize(host: Host, session: Session, params: InitializeParams) -> dict[str, Any]:
     """Remember the client; once."""
+    await trio.lowlevel.checkpoint()
     if session.is_initialized:
         raise RpcError("Already initialized")
     client = params.client_info

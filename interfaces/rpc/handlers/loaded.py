@@ -3,6 +3,7 @@
 from typing import Any
 
 import attrs
+import trio
 
 from interfaces.rpc.host import Host
 from interfaces.rpc.session import Session
@@ -19,6 +20,7 @@ class ThreadLoadedListParams:
 
 async def list_loaded(host: Host, session: Session, params: ThreadLoadedListParams) -> dict[str, Any]:
     """The ids in their order; the cursor is the last id of the page before."""
+    await trio.lowlevel.checkpoint()
     ids = sorted(host.loaded.ids())
     if params.cursor is not None:
         ids = [one for one in ids if one > params.cursor]

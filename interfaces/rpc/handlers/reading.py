@@ -5,18 +5,16 @@ from typing import Any
 import attrs
 
 from interfaces.rpc.errors import RpcError
-from interfaces.rpc.found_thread import stored_thread, turns_of, with_live_members
-from interfaces.rpc.handlers.stored import LEGACY
+from interfaces.rpc.found_thread import row_of, stored_thread, turns_of, with_live_members
 from interfaces.rpc.host import Host
 from interfaces.rpc.live_object import live_object
 from interfaces.rpc.read_state import read_state
 from interfaces.rpc.session import Session
 from interfaces.rpc.shapes import boolean, member, member_or, text
-from interfaces.rpc.stored import row_of
 from interfaces.rpc.thread_ids import thread_id
 from interfaces.rpc.thread_object import thread_object
 from interfaces.rpc.turn_object import turn_object
-from state.live import LiveView
+from state.live import LEGACY, LiveView
 
 DEPRECATED = (
     "Full-history hydration is deprecated for paginated threads; omit `includeTurns` or set it to `false`, then page"
@@ -46,7 +44,10 @@ async def read_thread(host: Host, session: Session, params: ThreadReadParams) ->
     if params.include_turns:
         if thread.history_mode != LEGACY:
             await session.notify("deprecationNotice", {"summary": DEPRECATED, "details": None})
-        turns = [turn_object(turn) for turn in (await turns_of(host, thread)).turns]
+        try:
+            turns = [turn_object(turn) for turn in (await turns_of(host, thread)).turns]
+        except FileNotFoundError as error:
+            raise RpcError(f"thread not loaded: {wanted}") from error
     elif thread.history_mode == LEGACY and thread.preview:
         updated_at_ms = thread.created_at_ms
     shown = thread_object(thread, host.codex_home, updated_at_ms=updated_at_ms, turns=turns)

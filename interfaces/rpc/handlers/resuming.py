@@ -6,13 +6,12 @@ from typing import Any
 import attrs
 
 from interfaces.rpc.errors import RpcError
-from interfaces.rpc.found_thread import turns_of
+from interfaces.rpc.found_thread import resumable, row_of, turns_of
 from interfaces.rpc.host import Host
 from interfaces.rpc.live_object import collaboration_mode, live_object, settings_members
 from interfaces.rpc.run_params import SANDBOX_MODES, approval_policy, default_settings, folder, listen
 from interfaces.rpc.session import Session
 from interfaces.rpc.shapes import anything, boolean, member, member_or, nullable, text, variant
-from interfaces.rpc.stored import resumable, row_of
 from interfaces.rpc.thread_ids import thread_id
 from interfaces.rpc.turn_object import turn_object
 from interfaces.rpc.usage_notice import usage_updated

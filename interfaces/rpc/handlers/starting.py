@@ -3,6 +3,7 @@
 from typing import Any
 
 import attrs
+import trio
 
 from interfaces.rpc.host import Host
 from interfaces.rpc.live_object import live_object, settings_members
@@ -74,5 +75,6 @@ async def start_thread(host: Host, session: Session, params: ThreadStartParams) 
 
 async def unsubscribe(host: Host, session: Session, params: ThreadUnsubscribeParams) -> dict[str, Any]:
     """Tell this client no more; the thread stays loaded. Asking again is safe."""
+    await trio.lowlevel.checkpoint()
     did = host.loaded.leave(thread_id(params.thread_id), session)
     return {"status": {None: "notLoaded", False: "notSubscribed", True: "unsubscribed"}[did]}

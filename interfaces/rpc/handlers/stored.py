@@ -8,13 +8,12 @@ from interfaces.rpc.errors import RpcError, internal
 from interfaces.rpc.host import Host, LiveThread
 from interfaces.rpc.thread_object import thread_object
 from state.ids import ThreadId
+from state.live import LEGACY
 from state.messages.threads import Thread
 from state.rollouts.meta_line import MetaError
 from state.rollouts.writer_lock import ActiveWriterError
 from state.thread_deleting import HistoryNeededError
 from state.thread_storage import NoRolloutError, ThreadChangeError
-
-LEGACY = "legacy"
 
 
 def stored_object(host: Host, row: Thread, live: LiveThread | None = None) -> dict[str, Any]:

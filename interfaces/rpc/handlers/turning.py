@@ -3,10 +3,11 @@
 from typing import Any
 
 import attrs
+import trio
 
 from interfaces.rpc.errors import RpcError
 from interfaces.rpc.host import Host
-from interfaces.rpc.live_object import collaboration_mode, environments, sandbox
+from interfaces.rpc.live_object import collaboration_mode, sandbox
 from interfaces.rpc.run_params import approval_policy, effort, folder
 from interfaces.rpc.session import Session
 from interfaces.rpc.shapes import WrongShapeError, anything, member, member_or, nullable, one_of, sequence, text
@@ -117,6 +118,7 @@ async def start_turn(host: Host, session: Session, params: TurnStartParams) -> d
 
 async def interrupt_turn(host: Host, session: Session, params: TurnInterruptParams) -> dict[str, Any]:
     """Stop a turn; it is recorded and told as stopped after this is answered."""
+    await trio.lowlevel.checkpoint()
     wanted = thread_id(params.thread_id)
     try:
         running = host.loaded.active_turn(wanted)
@@ -150,7 +152,7 @@ def _settings_object(live: LiveView) -> dict[str, Any]:
     return {
         "disabledPluginIds": [],
         "cwd": settings.cwd,
-        "environments": environments(settings),
+        "environments": settings.environments(),
         "approvalPolicy": settings.approval_policy,
         "approvalsReviewer": "user",
         "sandboxPolicy": sandbox(settings),

@@ -8,7 +8,6 @@ import attrs
 from interfaces.rpc.errors import INVALID_PARAMS, METHOD_NOT_FOUND, RpcError
 from interfaces.rpc.found_thread import stored_thread, turns_of
 from interfaces.rpc.handlers.listing import DIRECTIONS, limit_of
-from interfaces.rpc.handlers.stored import LEGACY
 from interfaces.rpc.host import Host
 from interfaces.rpc.session import Session
 from interfaces.rpc.shapes import anything, member, member_or, nullable, structure, text, u32, untagged
@@ -27,6 +26,7 @@ from interfaces.rpc.turn_cursors import (
 )
 from interfaces.rpc.turn_object import ItemsView, turn_object
 from state.ids import ThreadId
+from state.live import LEGACY
 from state.messages.threads import Thread
 from state.rollouts.turn_model import Turn, TurnItem
 

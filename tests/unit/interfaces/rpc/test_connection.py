@@ -7,12 +7,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import attrs
 import trio
 import trio.testing
 
 from interfaces.rpc.connection import Connection, Dispatch
 from interfaces.rpc.errors import RpcError
-from interfaces.rpc.host import Defaults, Host
+from interfaces.rpc.host import Clients, Defaults, Host
 from interfaces.rpc.messages import Call
 from interfaces.rpc.methods import dispatch
 from interfaces.rpc.session import Session
@@ -161,6 +162,7 @@ async def test_requests_about_one_thread_keep_their_order() -> None:
 
 async def test_a_failure_is_one_answer_and_the_next_request_is_answered() -> None:
     async def failing(session: Session, call: Call) -> Any:
+        await trio.lowlevel.checkpoint()
         match call.method:
             case "refuse":
                 raise RpcError("no")
@@ -183,6 +185,7 @@ async def test_a_failure_is_one_answer_and_the_next_request_is_answered() -> Non
 
 async def test_what_is_told_beside_an_answer_comes_right_after_it() -> None:
     async def noisy(session: Session, call: Call) -> Any:
+        await trio.lowlevel.checkpoint()
         session.notify_after(call.id, "thread/archived", {"threadId": "T"})
         return {}
 
@@ -210,3 +213,17 @@ async def test_a_client_that_goes_away_ends_its_connection_alone() -> None:
             await ours.send_all(json.dumps({"id": 1, "method": "x", "params": {}}).encode() + b"\n")
             await started.wait()
             await ours.aclose()
+
+
+async def test_news_never_waits_for_a_client_that_reads_nothing() -> None:
+    host = attrs.evolve(HOST, clients=Clients())
+    _ours, theirs = trio.testing.memory_stream_pair()
+    connection = Connection(host, dispatch, theirs, theirs)
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(connection.serve)
+            await trio.testing.wait_all_tasks_blocked()
+            for _ in range(10_000):
+                connection.session.post("thread/archived", {"threadId": "T"})
+            nursery.cancel_scope.cancel()
+    connection.session.post("thread/archived", {"threadId": "T"})

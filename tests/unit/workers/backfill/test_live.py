@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import trio
 
 from config import Settings
 from state.folder import StateFolder
@@ -65,6 +66,7 @@ async def test_look_that_fails_is_taken_again(
     stored.home.session(thread_id=TWO, hours_ago=1).user("brand new")
 
     async def fail(*_: object) -> bool:
+        await trio.lowlevel.checkpoint()
         raise OSError("the disk reported an error")
 
     with monkeypatch.context() as patched:

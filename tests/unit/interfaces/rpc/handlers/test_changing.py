@@ -29,6 +29,7 @@ class Live:
 
     stored: StoredThreads
     is_ephemeral: bool = False
+    is_in_turn: bool = False
     lock: WriterLock | None = None
     rollout: RolloutFile | None = None
 

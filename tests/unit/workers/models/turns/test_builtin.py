@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import trio
+
 from workers.models.turns.builtin import LINES_MAX, NOTHING_FITS, BuiltinTurnModel, fitting_lines
 from workers.models.turns.protocol import ItemDone, MessageDelta, Piece, Question
 
@@ -16,6 +18,7 @@ async def answer(prompt: str, cwd: str = "/home/ann/shop") -> str:
     told: list[Piece] = []
 
     async def tell(piece: Piece) -> None:
+        await trio.lowlevel.checkpoint()
         told.append(piece)
 
     item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": prompt}]}

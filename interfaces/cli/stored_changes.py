@@ -1,9 +1,11 @@
-"""What `memoryd threads update|archive|unarchive` do: one stored session is changed, its file and its row."""
+"""Changing one stored session, as the requests of `serve` do, and saying in a person's words what became of it."""
 
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
+
+import attrs
 
 from config import Paths
 from interfaces.cli.changing import changing
@@ -22,9 +24,6 @@ from state.thread_editing import GitPatch, patch_git, set_memory_mode, set_name
 from state.thread_moving import archive, unarchive
 from state.thread_storage import NoRolloutError, ThreadChangeError, ThreadStorage
 
-Choice = tuple[str | None, bool]
-"""What an option says of a text, and whether its opposite clears the text."""
-
 
 class ThreadHeldError(CommandError):
     """Another program has the session open."""
@@ -33,28 +32,26 @@ class ThreadHeldError(CommandError):
     retryable = True
 
 
-def git_patch(*, sha: Choice, branch: Choice, origin_url: Choice) -> GitPatch:
-    """What the options say of git.
+@attrs.frozen(kw_only=True)
+class Change:
+    """What is said of a session. name, memory_mode: None where nothing is said."""
+
+    sha: str | Keep | None
+    branch: str | Keep | None
+    origin_url: str | Keep | None
+    name: str | None
+    memory_mode: str | None
+
+
+async def update_session(thread_id: str, change: Change, common: CommonOptions, service: Service) -> None:
+    """Say it.
 
     Raises:
-      UsageError: a text is empty, or is given and cleared at once.
+      CommandError: there is nothing to say, no such session, or it cannot be changed now.
     """
-    return GitPatch(
-        sha=_choice("sha", *sha), branch=_choice("branch", *branch), origin_url=_choice("origin-url", *origin_url)
-    )
-
-
-async def update(
-    common: CommonOptions,
-    service: Service,
-    thread_id: str,
-    patch: GitPatch,
-    name: str | None,
-    memory_mode: str | None,
-) -> int:
-    """Say something of a session; answer the exit code. Asking again is safe."""
-    called = None if name is None else _text("name", name)
-    if not patch.said() and called is None and memory_mode is None:
+    patch = GitPatch(sha=change.sha, branch=change.branch, origin_url=change.origin_url)
+    called = None if change.name is None else _text("name", change.name)
+    if not patch.said() and called is None and change.memory_mode is None:
         raise UsageError("nothing to update", hint="name what is to change, e.g. --branch main or --no-branch")
     async with _storage(common, service) as storage:
         wanted = await _thread(storage, thread_id)
@@ -63,30 +60,27 @@ async def update(
                 await patch_git(storage, wanted, patch)
             if called is not None:
                 await set_name(storage, wanted, called)
-            if memory_mode is not None:
-                await set_memory_mode(storage, wanted, MemoryMode(memory_mode))
+            if change.memory_mode is not None:
+                await set_memory_mode(storage, wanted, MemoryMode(change.memory_mode))
         await _show(storage, wanted, f"{wanted} is updated", as_json=common.json)
-    return 0
 
 
-async def put_away(common: CommonOptions, service: Service, thread_id: str) -> int:
-    """Archive a session with those that it has started; answer the exit code."""
+async def archive_session(thread_id: str, common: CommonOptions, service: Service) -> None:
+    """Put it out of sight. Raises CommandError."""
     async with _storage(common, service) as storage:
         wanted = await _thread(storage, thread_id)
         with _plain_words():
             moved = await archive(storage, wanted)
         await _show(storage, wanted, _moved(moved, "archived"), as_json=common.json, archived=list(moved))
-    return 0
 
 
-async def bring_back(common: CommonOptions, service: Service, thread_id: str) -> int:
-    """Bring an archived session back with those that it has started; answer the exit code."""
+async def unarchive_session(thread_id: str, common: CommonOptions, service: Service) -> None:
+    """Bring it back. Raises CommandError."""
     async with _storage(common, service) as storage:
         wanted = await _thread(storage, thread_id)
         with _plain_words():
             moved = await unarchive(storage, wanted)
         await _show(storage, wanted, _moved(moved, "brought back"), as_json=common.json, unarchived=list(moved))
-    return 0
 
 
 @asynccontextmanager
@@ -129,7 +123,12 @@ def _plain_words() -> Iterator[None]:
         raise CommandError(str(error)) from error
 
 
-def _choice(option: str, value: str | None, cleared: bool) -> str | Keep | None:
+def choice(option: str, value: str | None, *, cleared: bool) -> str | Keep | None:
+    """What becomes of one field: a value, None where it is cleared, or what it is.
+
+    Raises:
+      UsageError: both a value and clearing were asked for, or the value is empty.
+    """
     if value is None:
         return None if cleared else KEEP
     if cleared:
