@@ -6,10 +6,10 @@ BIN    := $(VENV)/bin
 DEMO   ?= .cache/demo
 # For the targets that run tests: a seed to replay, and which tests by pytest's marks (everything: make test MARKS=).
 SEED   ?=
-MARKS  ?= not slow
+MARKS  ?= not slow and not comparison
 
 .DEFAULT_GOAL := help
-.PHONY: chaos chaos-long help setup demo test test-slow mutation-check lint types check bench bench-smoke clean schema
+.PHONY: chaos chaos-long compare help setup demo test test-slow mutation-check lint types check bench bench-smoke clean schema
 
 help:           ## this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 24
@@ -40,7 +40,10 @@ test: setup     ## the test suite but for slow tests; SEED=n replays
 	$(PYTEST) -m '$(MARKS)'
 
 test-slow: setup  ## everything, and properties 20 times as deep; SEED=n replays
-	$(PYTEST) --hypothesis-profile=deep
+	$(PYTEST) --hypothesis-profile=deep -m 'not comparison'
+
+compare: setup  ## ask the real app-server and memoryd the same; answers that still differ fail
+	MEMORYD_REQUIRE_INTEROP=1 $(BIN)/python -m pytest -m comparison
 
 mutation-check: setup  ## do the property tests catch realistic bugs? BY=simulation: does the simulation?
 	$(BIN)/python -m tests.mutation --by $(or $(BY),properties)

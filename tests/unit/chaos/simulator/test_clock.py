@@ -86,6 +86,7 @@ def test_wait_for_what_is_over_lets_others_go_on_and_takes_no_time() -> None:
 
     async def other() -> None:
         order.append("other")
+        await trio.lowlevel.checkpoint()
 
     async def main() -> None:
         async with trio.open_nursery() as nursery:

@@ -405,6 +405,7 @@ async def test_recorded_rollout_reads_back_as_the_thread_that_it_is(tmp_path: Pa
 
 async def test_listener_that_is_gone_costs_nobody_else_anything(tmp_path: Path) -> None:
     async def gone(method: str, params: Any) -> None:
+        await trio.lowlevel.checkpoint()
         raise BrokenPipeError
 
     async with managed(tmp_path, ToldModel([saying("Done.")])) as manager:

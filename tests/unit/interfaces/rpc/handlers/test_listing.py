@@ -33,6 +33,10 @@ OWN = [ATLAS, NEWER, CLI]
 ALL_KINDS = ["cli", "vscode", "exec", "appServer", "subAgent", "unknown"]
 
 
+RELATIVE = os.path.relpath("/w/a")
+"""A folder as somebody names it who is elsewhere."""
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> CodexHome:
     return make_threads(tmp_path / "codex")
@@ -78,7 +82,7 @@ async def test_interactive_threads_of_the_homes_provider_are_shown_newest_first(
         ({"sourceKinds": ALL_KINDS, "modelProviders": []}, [UNKNOWN, NEWER, GRANDCHILD, CHILD, OTHER_PROVIDER, CLI]),
         ({"cwd": "/w/x/../a/"}, [CLI]),
         ({"cwd": ["/w//a", "/w/./b"]}, [NEWER, CLI]),
-        ({"cwd": os.path.relpath("/w/a")}, [CLI]),
+        ({"cwd": RELATIVE}, [CLI]),
         ({"cwd": []}, []),
         ({"searchTerm": "mend"}, [CLI]),
         ({"searchTerm": "Mend"}, []),

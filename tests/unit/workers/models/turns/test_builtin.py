@@ -11,6 +11,7 @@ LINES = ["Use pnpm, never npm", "The tests need a database", "Deploy on Fridays 
 
 
 async def remembered(cwd: str) -> Sequence[str]:
+    await trio.lowlevel.checkpoint()
     return LINES if cwd == "/home/ann/shop" else []
 
 

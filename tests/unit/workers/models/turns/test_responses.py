@@ -40,6 +40,7 @@ async def ask(server: FakeModelServer, *, retries_max: int = 0, silence: float =
     told: list[Piece] = []
 
     async def tell(piece: Piece) -> None:
+        await trio.lowlevel.checkpoint()
         told.append(piece)
 
     model = ResponsesTurnModel(
