@@ -11,7 +11,6 @@ from tests.interop.app_server.library import write_library
 from tests.interop.app_server.normal import Normal
 from tests.interop.app_server.pair import settle_pair
 
-
 HERE = Path(__file__).parent
 
 
