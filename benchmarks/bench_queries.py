@@ -30,6 +30,7 @@ from benchmarks.long_history import (
     RARE_PROVIDER,
     RARE_SOURCE,
     RARE_WORD,
+    SMALL_PROJECT,
     build_history,
 )
 from benchmarks.report import Report, Row, growth
@@ -99,13 +100,13 @@ PAGES: Mapping[str, Request[Any]] = {
     "page: provider of 0.1 %": ListThreads(model_providers=(RARE_PROVIDER,), sort=ThreadSort.RECENCY),
     "page: folder of 0.1 %": ListThreads(cwds=(RARE_CWD,), sort=ThreadSort.UPDATED),
     "page: all filters": ListThreads(
-        cwds=(RARE_CWD, "/work/project-0007"),
+        cwds=(RARE_CWD, SMALL_PROJECT),
         sources=(RARE_SOURCE, "cli"),
         model_providers=(RARE_PROVIDER, "openai"),
         direction=ThreadDirection.ASCENDING,
     ),
     "page: filters that no thread passes": ListThreads(
-        cwds=("/work/project-0007",), model_providers=(RARE_PROVIDER,), sources=("cli",)
+        cwds=(SMALL_PROJECT,), model_providers=(RARE_PROVIDER,), sources=("cli",)
     ),
     "title: common": ListThreads(title_contains="failing test"),
     "title: 0.1 %": ListThreads(title_contains=RARE_WORD, sort=ThreadSort.UPDATED),

@@ -16,7 +16,7 @@ NOW_MS = 1_770_000_000_000
 """When the newest thread ends; older ones end two minutes apart."""
 
 RARE_ONE_IN = 1_000
-RARE_CWD = "/work/rare"
+RARE_CWD = "/srv/rare"
 RARE_PROVIDER = "local"
 RARE_SOURCE = '{"custom":"atlas"}'
 RARE_WORD = "Zephyranthes"
@@ -25,7 +25,7 @@ RARE_WORD = "Zephyranthes"
 MISSING_WORD = "Quixotically"
 """In no title."""
 
-SMALL_PROJECT = "/work/project-0007"
+SMALL_PROJECT = "/srv/project-0007"
 """A project of usual size: it has some threads in every home of a hundred or more."""
 
 BOOT_ID = "benchmark"
@@ -51,7 +51,7 @@ SELECT id, (CASE WHEN n % 10 = 3 THEN 'archived_sessions' ELSE 'sessions/2025/11
         || '","depth":1}}}}}}' END,
     'codex_cli_rs', NULL,
     CASE WHEN rare THEN '{RARE_PROVIDER}' WHEN b < 0.9 THEN 'openai' ELSE 'azure' END, 'gpt-5.4',
-    CASE WHEN rare THEN '{RARE_CWD}' ELSE printf('/work/project-%04d', CAST(c * c * c * :projects AS INTEGER)) END,
+    CASE WHEN rare THEN '{RARE_CWD}' ELSE printf('/srv/project-%04d', CAST(c * c * c * :projects AS INTEGER)) END,
     '0.169.0', 'legacy', CASE WHEN n % 50 = 9 THEN 'disabled' ELSE 'enabled' END,
     CASE WHEN n % 33 = 5 THEN '' ELSE substr('please look at the failing test in module ' || printf('%06x', n * 7919)
         || ' and tell me why the second call of the client never returns when the server is slow; then mend it', 1,

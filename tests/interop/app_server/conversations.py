@@ -413,7 +413,7 @@ ODD_HEADS = Conversation(
         listed(),
         listed(useStateDbOnly=True),
         Ask("thread/list", {}),
-        listed(cwd="/work/shop"),
+        listed(cwd="/srv/shop"),
         *(read(thread, turns=turns) for thread in ODD for turns in (False, True)),
         *(update(thread, {"branch": "x"}) for thread in ODD),
         FILES,

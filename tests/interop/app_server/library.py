@@ -115,7 +115,7 @@ THREADS: Mapping[int, Stored] = {
         Stored(number=EDITOR, minute=3, text="From an editor", meta={"source": "vscode"}),
         Stored(number=EXEC, minute=4, text="From a script", meta={"source": "exec"}),
         Stored(number=OTHER_PROVIDER, minute=5, text="Of another provider", meta={"model_provider": "other"}),
-        Stored(number=SHOP, minute=6, text="In a folder", meta={"cwd": "/work/shop"}),
+        Stored(number=SHOP, minute=6, text="In a folder", meta={"cwd": "/srv/shop"}),
         Stored(number=ARCHIVED, minute=7, text="Put away", is_archived=True),
         Stored(number=ARCHIVED_PAGINATED, minute=8, text="Put away too", is_archived=True, is_paginated=True),
         Stored(
@@ -129,7 +129,7 @@ THREADS: Mapping[int, Stored] = {
             minute=10,
             text="Look at the coins",
             is_paginated=True,
-            meta={"source": spawned_by(CHILD, 2), "model_provider": "other", "cwd": "/work/shop"},
+            meta={"source": spawned_by(CHILD, 2), "model_provider": "other", "cwd": "/srv/shop"},
         ),
         Stored(number=REVIEWER, minute=11, text="Review this", meta={"source": {"subagent": "review"}}),
         Stored(number=COMPACTOR, minute=12, text="Compact this", meta={"source": {"subagent": "compact"}}),
@@ -232,6 +232,6 @@ ODD: Sequence[Stored] = (
         text="With null for much",
         meta={"originator": "", "cli_version": "", "model_provider": None, "git": {"branch": "only"}},
     ),
-    Stored(number=OUTER_SPACE, minute=38, text="  \n spaces around \n ", meta={"cwd": "/work/shop/"}),
+    Stored(number=OUTER_SPACE, minute=38, text="  \n spaces around \n ", meta={"cwd": "/srv/shop/"}),
 )
 """Threads whose first line is missing, hidden or short; each costs the listings of the app-server something."""

@@ -73,9 +73,9 @@ def _lists() -> Iterator[Any]:
         {"useStateDbOnly": True, "archived": True},
         {"unknownMember": 5},
     )
-    for cwd in ("/work/shop", "/work/shop/", "/work/./shop", "/work/x/../shop", "", "/", "/nowhere", "shop"):
+    for cwd in ("/srv/shop", "/srv/shop/", "/srv/./shop", "/srv/x/../shop", "", "/", "/nowhere", "shop"):
         yield {**ALL, "cwd": cwd}
-    yield from ({**ALL, "cwd": ["/work/shop", "/nowhere"]}, {**ALL, "cwd": []}, {**ALL, "cwd": None})
+    yield from ({**ALL, "cwd": ["/srv/shop", "/nowhere"]}, {**ALL, "cwd": []}, {**ALL, "cwd": None})
     for term in ("needle", "NEEDLE", "the", "till", "", " ", "%", "_", "Zażółć", "nobody says this", "first name"):
         yield {**ALL, "searchTerm": term}
         yield {**ALL, "searchTerm": term, "useStateDbOnly": True}

@@ -143,7 +143,7 @@ def test_any_sequence_is_answered_alike(
     both: Both, plans: Sequence[Plan], requests: Sequence[tuple[str, Mapping[str, Any]]]
 ) -> None:
     first = next(_numbers)
-    cwd = f"/work/{first:x}"
+    cwd = f"/srv/{first:x}"
     for place, plan in enumerate(plans):
         thread = _thread(first + place, plan, cwd)
         for side in (both.pair.codex, both.pair.memoryd):

@@ -142,7 +142,7 @@ MUTATIONS = (
         bug="A job that waits for its next attempt is claimed at once.",
         edits=(
             Edit(
-                inside=("next_waiting",),
+                inside=("due_conditions",),
                 old="w.next_attempt_at_ms <= :wall_ms",
                 new="w.next_attempt_at_ms <= :wall_ms + 1",
             ),
