@@ -188,7 +188,6 @@ class _Before:
     archived_at_ms: int | None
     content_digest: str
     content_revision: int
-    recency_at_ms: int
     memory_mode: str
     cwd: str
     is_edited: int
@@ -273,7 +272,7 @@ async def _write_thread(
     thread_id = facts.thread_id
     before = await tx.one(
         _Before,
-        "SELECT rollout_path, archived_at_ms, content_digest, content_revision, recency_at_ms, memory_mode, cwd,"
+        "SELECT rollout_path, archived_at_ms, content_digest, content_revision, memory_mode, cwd,"
         " EXISTS (SELECT 1 FROM thread_edits e WHERE e.thread_id = threads.id) AS is_edited"
         " FROM threads WHERE id = :id",
         id=thread_id,
@@ -298,9 +297,6 @@ async def _write_thread(
     else:
         edits = await edits_of(tx, thread_id) if before.is_edited else {}
     row = {**columns, "archived_at_ms": archived_at_ms, "content_revision": revision}
-    if before is not None and not facts.turn_started_at_ms and before.content_digest == facts.content_digest:
-        # An edit or a move is not something that was said: a thread without turns stays where it is among the recent.
-        row["recency_at_ms"] = before.recency_at_ms
     if edits:
         row = overlay(row, edits)
     await tx.execute(_UPSERT, **row)

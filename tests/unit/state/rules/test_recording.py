@@ -81,17 +81,6 @@ def test_thread_without_a_turn_is_as_recent_as_its_file(state: MemoryState) -> N
     assert thread(state).recency_at_ms == CONTENT_AT_MS
 
 
-def test_thread_without_a_turn_stays_as_recent_as_it_was_while_nothing_is_said_in_it(state: MemoryState) -> None:
-    index(state, facts(1, turn_started_at_ms=None))
-    index(state, facts(1, turn_started_at_ms=None, git_branch="edited"), mtime_ns=(CONTENT_AT_MS + 5_000) * 1_000_000)
-    assert thread(state).recency_at_ms == CONTENT_AT_MS
-    assert thread(state).updated_at_ms == CONTENT_AT_MS + 5_000
-
-    said = facts(1, turn_started_at_ms=None, content_digest="digest-2")
-    index(state, said, mtime_ns=(CONTENT_AT_MS + 9_000) * 1_000_000)
-    assert thread(state).recency_at_ms == CONTENT_AT_MS + 9_000
-
-
 def test_recording_the_same_reading_again_changes_nothing(state: MemoryState) -> None:
     index(state, facts(1, dynamic_tools=(tool("search"),)))
     before = state.tables()
