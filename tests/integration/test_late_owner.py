@@ -140,7 +140,7 @@ def wake_late(home: CodexHome, folder: StateFolder, stop: str) -> tuple[Any, ...
     return rows, files, tables(folder), published(folder)
 
 
-@pytest.mark.parametrize("stop", ["after ClaimExtraction", "before FinishExtraction"])
+@pytest.mark.parametrize("stop", ["after ClaimExtraction", "before FinishAndClaimExtractions"])
 def test_extraction_that_wakes_after_another_has_done_its_job_and_published_changes_nothing(
     home: CodexHome, folder: StateFolder, stop: str
 ) -> None:

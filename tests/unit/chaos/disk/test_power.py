@@ -68,7 +68,7 @@ def test_store_that_answers_before_it_commits_is_found_out(root: Path) -> None:
 
 
 def test_store_that_commits_in_the_middle_of_a_request_is_found_out(root: Path) -> None:
-    scene = cut(root, stride=41, wrap=wrapping(CommitsHalfWay))
+    scene = cut(root, stride=13, wrap=wrapping(CommitsHalfWay))
 
     assert scene.counts[Remains.HALF] > 0
 
