@@ -33,7 +33,8 @@ COMMANDS = {
 """Each takes longer than anybody waits here."""
 
 WAIT_SECONDS_MAX = 90.0
-MOMENT_SECONDS_MAX = 6.0
+MOMENT_SECONDS_MAX = 2.5
+"""Sooner than the quickest of them ends."""
 
 
 def processes_of(temporary: Path) -> set[int]:
