@@ -22,6 +22,7 @@ import msgspec
 from state.folder import sync_folder
 from state.rollouts.lines import LineRun, read_lines
 from state.rollouts.regular import RegularFile, plain_reason
+from state.rollouts.whole_writes import append_whole_line, write_whole
 from state.transaction import Edit, JournalEntry
 
 LINE_BYTES_MAX = 1 << 20
@@ -191,15 +192,7 @@ def _append_line(path: str, line: bytes) -> None:
     descriptor = os.open(path, flags, 0o600)
     try:
         os.fchmod(descriptor, 0o600)
-        size_bytes = os.fstat(descriptor).st_size
-        if size_bytes and os.pread(descriptor, 1, size_bytes - 1) != b"\n":
-            line = b"\n" + line
-        try:
-            _write_whole(descriptor, line)
-            os.fsync(descriptor)
-        except OSError:
-            os.ftruncate(descriptor, size_bytes)
-            raise
+        append_whole_line(descriptor, line, sync=True)
     finally:
         os.close(descriptor)
     if is_new:
@@ -217,7 +210,7 @@ def _rewrite_without(path: str, thread_id: str) -> None:
     new = path + NEW_SUFFIX
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        _write_whole(descriptor, kept)
+        write_whole(descriptor, kept)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
@@ -240,8 +233,3 @@ def _is_of(text: bytes, thread_id: str) -> bool:
         return _decode(text).thread_id == thread_id
     except ValueError:
         return False
-
-
-def _write_whole(descriptor: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(descriptor, data) :]

@@ -19,7 +19,7 @@ from state.messages.thread_family import FindThreadFamily
 from state.messages.thread_places import MarkThreadArchived, MarkThreadUnarchived, ThreadPlace
 from state.rollouts.filename import COMPRESSED_SUFFIX, rollout_name
 from state.rollouts.find import ARCHIVED_SESSIONS, SESSIONS
-from state.rollouts.places import rollout_folder
+from state.rollouts.places import is_there, rollout_folder
 from state.rollouts.writer_lock import ActiveWriterError
 from state.thread_storage import NoRolloutError, ThreadChangeError, ThreadStorage, only_writer, rollout_of
 
@@ -113,12 +113,12 @@ def _move(codex_home: Path, source: str, target: str, mtime_ns: int | None) -> i
             new_name,
         ),
     ):
-        suffix = "" if _is_there(name, there) else COMPRESSED_SUFFIX
+        suffix = "" if is_there(name, there) else COMPRESSED_SUFFIX
         for form in ("", COMPRESSED_SUFFIX):
-            if _is_there(new_name + form, here):
+            if is_there(new_name + form, here):
                 raise FileExistsError(errno.EEXIST, "a rollout of that name is there already", target)
         os.rename(name + suffix, new_name + suffix, src_dir_fd=there, dst_dir_fd=here)
-        if not suffix and _is_there(name + COMPRESSED_SUFFIX, there):
+        if not suffix and is_there(name + COMPRESSED_SUFFIX, there):
             # It was never looked at beside the plain one; left behind it would be taken for the rollout.
             os.unlink(name + COMPRESSED_SUFFIX, dir_fd=there)
         if mtime_ns is not None:
@@ -126,11 +126,3 @@ def _move(codex_home: Path, source: str, target: str, mtime_ns: int | None) -> i
         os.fsync(here)
         os.fsync(there)
         return os.stat(new_name + suffix, dir_fd=here, follow_symlinks=False).st_mtime_ns // 1_000_000
-
-
-def _is_there(name: str, folder: int) -> bool:
-    try:
-        os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    return True

@@ -6,20 +6,18 @@ Nothing in here depends on how somebody asked; a door puts what is refused into 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import attrs
 import trio
 
 from state.ids import ThreadId
 from state.lookup import RolloutPlace, find_rollout
-from state.messages.backfill import RolloutRead
 from state.messages.thread_places import ThreadPlace
 from state.messages.threads import GetThread, Thread, ThreadFound
-from state.rollouts import Redact, find_rollouts, read_rollout
+from state.rollouts import Redact, find_rollouts
 from state.rollouts.writer_lock import WriterLock
-from state.rules.recording import columns_of
 from state.store import StateHandle
+from state.unindexed import read_thread
 
 
 @attrs.frozen(kw_only=True)
@@ -118,15 +116,12 @@ async def row_of_file(storage: ThreadStorage, found: RolloutPlace) -> Thread | N
         listed = find_rollouts(storage.codex_home, (found.path,))[0]
         if not listed:
             return None
-        reading = read_rollout(storage.codex_home, listed[0], None, redact=storage.redact)
-        if reading.facts is None:
-            return None
-        columns: dict[str, Any] = columns_of(
-            RolloutRead(found=listed[0], reading=reading), reading.facts, storage.model_provider_default
+        return read_thread(
+            storage.codex_home,
+            listed[0],
+            redact=storage.redact,
+            model_provider_default=storage.model_provider_default,
         )
-        del columns["content_digest"]
-        archived_at_ms = columns["updated_at_ms"] if found.archived else None
-        return Thread(**columns, name=None, archived_at_ms=archived_at_ms, content_revision=0)
 
     return await trio.to_thread.run_sync(read)
 

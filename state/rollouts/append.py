@@ -9,7 +9,6 @@ A line is in the file when `append` returns, and on the disk when `sync` does: a
 a running turn where it ends.
 """
 
-import contextlib
 import errno
 import os
 import re
@@ -23,6 +22,7 @@ from state.rollouts.envelope import decode_line
 from state.rollouts.places import rollout_folder
 from state.rollouts.plain_form import make_plain
 from state.rollouts.regular import NOT_REGULAR
+from state.rollouts.whole_writes import append_whole_line
 
 _ORDINAL = re.compile(rb'\{"timestamp":"[^"]*","ordinal":([0-9]+),').match
 """Matches the beginning of a line that a paginated rollout has."""
@@ -75,18 +75,7 @@ class RolloutAppender:
           OSError: it could not be written whole; the file is what it was.
         """
         assert b"\n" not in line, "a line has no line feed within it"
-        size_bytes = os.fstat(self._descriptor).st_size
-        data = line + b"\n"
-        if not self._ends_with_feed(size_bytes):
-            data = b"\n" + data
-        try:
-            # One write. Only a disk that is full takes a part, and says so when it is asked to take the rest.
-            while data:
-                data = data[os.write(self._descriptor, data) :]
-        except OSError:
-            with contextlib.suppress(OSError):
-                os.ftruncate(self._descriptor, size_bytes)
-            raise
+        append_whole_line(self._descriptor, line + b"\n")
 
     def sync(self) -> None:
         """Have everything that was appended on the disk."""
@@ -125,9 +114,6 @@ class RolloutAppender:
 
     def __exit__(self, *error: object) -> None:
         self.close()
-
-    def _ends_with_feed(self, size_bytes: int) -> bool:
-        return not size_bytes or os.pread(self._descriptor, 1, size_bytes - 1) == b"\n"
 
 
 def _ordinal_of(line: bytes) -> int | None:

@@ -14,6 +14,7 @@ from state.rollouts.envelope import decode_line
 from state.rollouts.filename import thread_id_of
 from state.rollouts.names import SESSION_INDEX
 from state.rollouts.regular import RegularFile
+from state.rollouts.whole_writes import append_whole_line, write_whole
 from state.rollouts.writer_lock import held_alone
 
 _LOCK = f"{SESSION_INDEX}.lock"
@@ -43,16 +44,7 @@ def append_name(codex_home: Path, thread_id: ThreadId, name: str, at_ns: int) ->
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(codex_home / SESSION_INDEX, flags, 0o644)
         try:
-            size_bytes = os.fstat(descriptor).st_size
-            if size_bytes and os.pread(descriptor, 1, size_bytes - 1) != b"\n":
-                line = b"\n" + line
-            try:
-                _write_whole(descriptor, line)
-                os.fsync(descriptor)
-            except OSError:
-                with contextlib.suppress(OSError):
-                    os.ftruncate(descriptor, size_bytes)
-                raise
+            append_whole_line(descriptor, line, sync=True)
         finally:
             os.close(descriptor)
 
@@ -79,7 +71,7 @@ def remove_names(codex_home: Path, thread_ids: Collection[ThreadId]) -> None:
         new = codex_home / f"session-index-{secrets.token_hex(6)}"
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
         try:
-            _write_whole(descriptor, b"".join(kept))
+            write_whole(descriptor, b"".join(kept))
             os.fsync(descriptor)
             os.replace(new, path)
         except OSError:
@@ -95,8 +87,3 @@ def _thread_of(line: bytes) -> ThreadId | None:
         return thread_id_of(decode_line(_decode, line.rstrip(b"\n")).id)
     except ValueError:
         return None
-
-
-def _write_whole(descriptor: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(descriptor, data) :]

@@ -45,3 +45,12 @@ def rollout_folder(codex_home: Path, path: str, *, make: bool = False) -> Iterat
         yield descriptor, way[-1]
     finally:
         os.close(descriptor)
+
+
+def is_there(name: str, folder: int) -> bool:
+    """Whether an open folder has that name, as a file, a link or anything else."""
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True

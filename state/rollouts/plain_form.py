@@ -11,8 +11,9 @@ import secrets
 from pathlib import Path
 
 from state.rollouts.filename import COMPRESSED_SUFFIX
-from state.rollouts.places import rollout_folder
+from state.rollouts.places import is_there, rollout_folder
 from state.rollouts.representation import CompressedRollout
+from state.rollouts.whole_writes import write_whole
 
 TEMPORARY_PREFIX = ".rollout-materialize-"
 """As Codex calls it; a name that no search takes for a rollout."""
@@ -26,8 +27,8 @@ def make_plain(codex_home: Path, path: str) -> None:
     """
     with rollout_folder(codex_home, path) as (folder, name):
         compressed = name + COMPRESSED_SUFFIX
-        if not _is_there(name, folder):
-            if not _is_there(compressed, folder):
+        if not is_there(name, folder):
+            if not is_there(compressed, folder):
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
             _write_plain(codex_home, path, folder, name)
         # Left by a writer that was killed between the two steps; the plain file is the rollout.
@@ -42,7 +43,7 @@ def _write_plain(codex_home: Path, path: str, folder: int, name: str) -> None:
     try:
         with CompressedRollout(str(codex_home / path)) as file:
             for piece in file.text():
-                _write_whole(descriptor, piece)
+                write_whole(descriptor, piece)
             if file.damage is not None:
                 raise OSError(errno.EIO, file.damage, path)
             status = os.fstat(file.descriptor)
@@ -56,16 +57,3 @@ def _write_plain(codex_home: Path, path: str, folder: int, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary, dir_fd=folder)
     os.fsync(folder)
-
-
-def _is_there(name: str, folder: int) -> bool:
-    try:
-        os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    return True
-
-
-def _write_whole(descriptor: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(descriptor, data) :]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from state.rollouts import append
+from state.rollouts import whole_writes
 from state.rollouts.append import RolloutAppender
 from state.rollouts.representation import zstd
 
@@ -59,7 +59,7 @@ def test_line_is_one_write_with_what_mends_the_line_before(
             writes.append(data)
             return os.write(descriptor, data)
 
-    monkeypatch.setattr(append, "os", Watched())
+    monkeypatch.setattr(whole_writes, "os", Watched())
     appended(tmp_path, b"{}")
     assert writes == [b"\n{}\n"]
 
@@ -82,7 +82,7 @@ def test_full_disk_leaves_the_file_as_it_was(
             return written
 
     with monkeypatch.context() as patched:
-        patched.setattr(append, "os", Full())
+        patched.setattr(whole_writes, "os", Full())
         with pytest.raises(OSError, match="No space left"):
             appended(tmp_path, b'{"b":2}')
     assert rollout.read_bytes() == b'{"a":1}\n'
