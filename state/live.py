@@ -16,6 +16,9 @@ Tell = Callable[[str, Any], Awaitable[None]]
 
 LEGACY, PAGINATED = "legacy", "paginated"
 
+CONTEXT_WINDOW_TOKENS = 258_400
+"""What Codex takes for a model that it does not know."""
+
 
 @attrs.frozen(kw_only=True)
 class LiveSettings:
@@ -40,6 +43,17 @@ class LiveSettings:
         """Where turns would run commands, if they ran any; the app-server's objects."""
         return [{"environmentId": "local", "cwd": self.cwd, "runtimeWorkspaceRoots": [self.cwd]}]
 
+    def collaboration_mode(self) -> dict[str, Any]:
+        """The one way of working together that there is; the app-server's object, and the rollout's."""
+        return {
+            "mode": "default",
+            "settings": {
+                "model": self.model,
+                "reasoning_effort": self.reasoning_effort,
+                "developer_instructions": self.developer_instructions,
+            },
+        }
+
     def changed(self, changes: Mapping[str, Any]) -> "LiveSettings":
         """The same with these; what is None stays."""
         return attrs.evolve(self, **{name: value for name, value in changes.items() if value is not None})
@@ -52,6 +66,26 @@ class LiveUsage:
     total: Mapping[str, int]
     last: Mapping[str, int]
     turn_id: str
+
+    def notice(self, thread_id: str) -> tuple[str, dict[str, Any]]:
+        """How clients are told of it: the notification's method and its parameters."""
+        tokens = {
+            "total": _shown(self.total),
+            "last": _shown(self.last),
+            "modelContextWindow": CONTEXT_WINDOW_TOKENS,
+        }
+        return "thread/tokenUsage/updated", {"threadId": thread_id, "turnId": self.turn_id, "tokenUsage": tokens}
+
+
+def _shown(counts: Mapping[str, int]) -> dict[str, int]:
+    return {
+        "totalTokens": counts.get("total_tokens", 0),
+        "inputTokens": counts.get("input_tokens", 0),
+        "cachedInputTokens": counts.get("cached_input_tokens", 0),
+        "cacheWriteInputTokens": counts.get("cache_write_input_tokens", 0),
+        "outputTokens": counts.get("output_tokens", 0),
+        "reasoningOutputTokens": counts.get("reasoning_output_tokens", 0),
+    }
 
 
 @attrs.frozen(kw_only=True)

@@ -72,15 +72,3 @@ def settings_members(settings: LiveSettings) -> dict[str, Any]:
 def sandbox(settings: LiveSettings) -> dict[str, Any]:
     """What turns may do."""
     return dict(_SANDBOXES.get(settings.sandbox_mode, _SANDBOXES["read-only"]))
-
-
-def collaboration_mode(settings: LiveSettings) -> dict[str, Any]:
-    """The one way of working together that there is."""
-    return {
-        "mode": "default",
-        "settings": {
-            "model": settings.model,
-            "reasoning_effort": settings.reasoning_effort,
-            "developer_instructions": settings.developer_instructions,
-        },
-    }

@@ -1,7 +1,7 @@
 """What clients may say of how a thread's turns are run; the same in start, resume, fork and turn/start."""
 
 import os
-from typing import Any
+from typing import Any, Protocol
 
 from interfaces.rpc.host import Host
 from interfaces.rpc.session import Session
@@ -33,6 +33,38 @@ def effort(value: Any) -> str:
 def folder(cwd: str | None) -> str | None:
     """A working folder as a whole path; a relative one is below this process's own."""
     return None if cwd is None else os.path.normpath(os.path.join(os.getcwd(), cwd))
+
+
+class SaysHowTurnsRun(Protocol):
+    """Parameters that say how the turns of a thread with a history are run from now on."""
+
+    @property
+    def model(self) -> str | None: ...
+    @property
+    def model_provider(self) -> str | None: ...
+    @property
+    def cwd(self) -> str | None: ...
+    @property
+    def approval_policy(self) -> Any: ...
+    @property
+    def sandbox(self) -> str | None: ...
+    @property
+    def base_instructions(self) -> str | None: ...
+    @property
+    def developer_instructions(self) -> str | None: ...
+
+
+def changes_of(params: SaysHowTurnsRun) -> dict[str, Any]:
+    """What the client said, by the names of LiveSettings."""
+    return {
+        "model": params.model,
+        "model_provider": params.model_provider,
+        "cwd": folder(params.cwd),
+        "approval_policy": params.approval_policy,
+        "sandbox_mode": params.sandbox,
+        "base_instructions": params.base_instructions,
+        "developer_instructions": params.developer_instructions,
+    }
 
 
 def default_settings(host: Host, provider: str | None, cwd: str | None) -> LiveSettings:

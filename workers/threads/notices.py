@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workers.models.turns.protocol import TurnUsage
-from workers.threads.payloads import CONTEXT_WINDOW_TOKENS
 
 Notice = tuple[str, dict[str, Any]]
 
@@ -109,24 +108,7 @@ def error(thread_id: str, turn_id: str, what: Mapping[str, Any], *, will_retry: 
     return "error", {"error": what, "willRetry": will_retry, "threadId": thread_id, "turnId": turn_id}
 
 
-def usage_updated(thread_id: str, turn_id: str, total: Mapping[str, int], last: Mapping[str, int]) -> Notice:
-    """What the thread has cost, and its last answer; as rollouts count it."""
-    usage = {"total": _shown(total), "last": _shown(last), "modelContextWindow": CONTEXT_WINDOW_TOKENS}
-    return "thread/tokenUsage/updated", {"threadId": thread_id, "turnId": turn_id, "tokenUsage": usage}
-
-
 def usage_of(counts: Mapping[str, int]) -> TurnUsage:
     """Tokens as rollouts count them."""
     names = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_output_tokens", "total_tokens")
     return TurnUsage(**{name: counts.get(name, 0) for name in names})
-
-
-def _shown(counts: Mapping[str, int]) -> dict[str, int]:
-    return {
-        "totalTokens": counts.get("total_tokens", 0),
-        "inputTokens": counts.get("input_tokens", 0),
-        "cachedInputTokens": counts.get("cached_input_tokens", 0),
-        "cacheWriteInputTokens": counts.get("cache_write_input_tokens", 0),
-        "outputTokens": counts.get("output_tokens", 0),
-        "reasoningOutputTokens": counts.get("reasoning_output_tokens", 0),
-    }

@@ -5,14 +5,11 @@ from typing import Any
 
 import msgspec
 
-from state.live import LEGACY, LiveSettings, LiveView
+from state.live import CONTEXT_WINDOW_TOKENS, LEGACY, LiveSettings, LiveView
 from state.rollouts.permissions import READ_ONLY, SandboxPolicy, permission_json
 from workers.models.turns.answer import summary_texts
 from workers.models.turns.protocol import TurnUsage
 from workers.threads.recording import Entry, stamp
-
-CONTEXT_WINDOW_TOKENS = 258_400
-"""What Codex takes for a model that it does not know."""
 
 ABORTED = "<turn_aborted>\nThe person stopped the previous turn. What it was about may be unfinished.\n</turn_aborted>"
 """The model is told so in the next turn."""
@@ -80,7 +77,7 @@ def turn_context(turn_id: str, settings: LiveSettings) -> Entry:
         "permission_profile": permission_profile(settings),
         "model": settings.model,
         **effort,
-        "collaboration_mode": collaboration_mode(settings),
+        "collaboration_mode": settings.collaboration_mode(),
         "multi_agent_version": "v1",
         "realtime_active": False,
         "summary": "none",
@@ -103,22 +100,10 @@ def settings_applied(thread_id: str, settings: LiveSettings) -> Entry:
             "cwd": settings.cwd,
             "runtime_workspace_roots": [settings.cwd],
             **({"reasoning_effort": settings.reasoning_effort} if settings.reasoning_effort is not None else {}),
-            "collaboration_mode": collaboration_mode(settings),
+            "collaboration_mode": settings.collaboration_mode(),
             "disabled_plugin_ids": [],
         },
     )
-
-
-def collaboration_mode(settings: LiveSettings) -> dict[str, Any]:
-    """The one way of working together that there is."""
-    return {
-        "mode": "default",
-        "settings": {
-            "model": settings.model,
-            "reasoning_effort": settings.reasoning_effort,
-            "developer_instructions": settings.developer_instructions,
-        },
-    }
 
 
 def permission_profile(settings: LiveSettings) -> Any:

@@ -196,7 +196,7 @@ class TurnRun:
         )
         total, last = payloads.counted(in_thread), payloads.counted(answered.usage)
         thread.usage = LiveUsage(total=total, last=last, turn_id=turn.id)
-        await thread.tell(notices.usage_updated(thread.id, turn.id, total, last))
+        await thread.tell(thread.usage.notice(thread.id))
 
     async def _end(self, items: AnswerItems, failed: TurnFailedError | None) -> None:
         thread, turn = self.thread, self.turn

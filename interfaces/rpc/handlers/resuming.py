@@ -8,13 +8,12 @@ import attrs
 from interfaces.rpc.errors import RpcError
 from interfaces.rpc.found_thread import resumable, row_of, turns_of
 from interfaces.rpc.host import Host
-from interfaces.rpc.live_object import collaboration_mode, live_object, settings_members
-from interfaces.rpc.run_params import SANDBOX_MODES, approval_policy, default_settings, folder, listen
+from interfaces.rpc.live_object import live_object, settings_members
+from interfaces.rpc.run_params import SANDBOX_MODES, approval_policy, changes_of, default_settings, listen
 from interfaces.rpc.session import Session
 from interfaces.rpc.shapes import anything, boolean, member, member_or, nullable, text, variant
 from interfaces.rpc.thread_ids import thread_id
 from interfaces.rpc.turn_object import turn_object
-from interfaces.rpc.usage_notice import usage_updated
 from state.live import PAGINATED, LiveError, LiveView
 
 HYDRATION = {
@@ -41,18 +40,6 @@ class ThreadResumeParams:
     history: Any = member_or(None, anything)
     path: str | None = member_or(None, nullable(text))
 
-    def changes(self) -> dict[str, Any]:
-        """What the client said, by the names of LiveSettings."""
-        return {
-            "model": self.model,
-            "model_provider": self.model_provider,
-            "cwd": folder(self.cwd),
-            "approval_policy": self.approval_policy,
-            "sandbox_mode": self.sandbox,
-            "base_instructions": self.base_instructions,
-            "developer_instructions": self.developer_instructions,
-        }
-
 
 async def resume_thread(host: Host, session: Session, params: ThreadResumeParams) -> dict[str, Any]:
     """Load a thread from its rollout, or give the one that is loaded. Asking again is safe."""
@@ -64,30 +51,34 @@ async def resume_thread(host: Host, session: Session, params: ThreadResumeParams
         raise RpcError(f"no rollout found for thread id {wanted}")
     row = await resumable(host, wanted)
     try:
-        live = await host.loaded.resume(row, params.changes(), default_settings(host, None, None))
+        live = await host.loaded.resume(row, changes_of(params), default_settings(host, None, None))
     except LiveError as error:
         raise RpcError(str(error)) from None
     listen(host, session, wanted)
-    turns: list[dict[str, Any]] = []
-    if not params.exclude_turns:
-        turns = [turn_object(turn) for turn in (await turns_of(host, live.row)).turns]
-        if live.row.history_mode == PAGINATED:
-            session.after("deprecationNotice", HYDRATION)
+    turns = [] if params.exclude_turns else await all_turns(host, session, live)
     if was_loaded is None:
         session.after("thread/status/changed", {"threadId": wanted, "status": dict(live.status)})
     if live.usage is not None and not params.exclude_turns:
-        session.after(*usage_updated(wanted, live.usage))
+        session.after(*live.usage.notice(wanted))
     session.after("thread/goal/cleared", {"threadId": wanted})
     # What people edited stands in the row, also where they took something away.
     shown = live_object(live, await row_of(host, wanted), host.codex_home, turns=turns)
     return {
         "thread": shown,
         **settings_members(live.settings),
-        "collaborationMode": collaboration_mode(live.settings),
+        "collaborationMode": live.settings.collaboration_mode(),
         "initialTurnsPage": None,
         "turnsBackwardsCursor": _cursor(live, live.last_turn_ordinal, "turns"),
         "itemsBackwardsCursor": _cursor(live, live.last_item_ordinal, "itemsByCreatedAtOrdinal"),
     }
+
+
+async def all_turns(host: Host, session: Session, live: LiveView) -> list[dict[str, Any]]:
+    """The turns of a thread that was just loaded; who takes them of a paginated one is told that pages are better."""
+    turns = [turn_object(turn) for turn in (await turns_of(host, live.row)).turns]
+    if live.row.history_mode == PAGINATED:
+        session.after("deprecationNotice", HYDRATION)
+    return turns
 
 
 def _cursor(live: LiveView, ordinal: int | None, kind: str) -> str | None:

@@ -7,7 +7,7 @@ import trio
 
 from interfaces.rpc.errors import RpcError
 from interfaces.rpc.host import Host
-from interfaces.rpc.live_object import collaboration_mode, sandbox
+from interfaces.rpc.live_object import sandbox
 from interfaces.rpc.run_params import approval_policy, effort, folder
 from interfaces.rpc.session import Session
 from interfaces.rpc.shapes import WrongShapeError, anything, member, member_or, nullable, one_of, sequence, text
@@ -162,7 +162,7 @@ def _settings_object(live: LiveView) -> dict[str, Any]:
         "serviceTier": None,
         "effort": settings.reasoning_effort,
         "summary": None,
-        "collaborationMode": collaboration_mode(settings),
+        "collaborationMode": settings.collaboration_mode(),
         "multiAgentMode": "explicitRequestOnly",
         "personality": None,
     }
