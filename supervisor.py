@@ -116,14 +116,14 @@ async def run(
     started = time.monotonic()
     commands.refuse_unusable_model(settings)
 
-    def ready() -> None:
-        _notify_systemd("READY=1")
-        log.info("ready", seconds=round(time.monotonic() - started, 3), state_dir=str(paths.state_dir))
-        # What no request has needed yet, so that an upgrade of the files beneath a running service changes nothing.
-        RULES.whole()
-        LOG_RULES.whole()
+    async with opened() if opened else commands.opened_store(paths) as handle, trio.open_nursery() as beside:
 
-    async with opened() if opened else commands.opened_store(paths) as handle:
+        def ready() -> None:
+            _notify_systemd("READY=1")
+            log.info("ready", seconds=round(time.monotonic() - started, 3), state_dir=str(paths.state_dir))
+            # In a pool thread: it takes longer than the event loop may stand still.
+            beside.start_soon(trio.to_thread.run_sync, _import_every_rule)
+
         broken = await until_stopped(
             lambda: serve(handle, paths, settings, workers=workers, ready=ready), settings.service.grace_seconds
         )
@@ -133,6 +133,12 @@ async def run(
         return EXIT_STORE_BROKEN
     log.info("stopped")
     return 0
+
+
+def _import_every_rule() -> None:
+    """Import what no request has needed yet, so that upgraded files beneath a running service change nothing."""
+    RULES.whole()
+    LOG_RULES.whole()
 
 
 async def serve(
