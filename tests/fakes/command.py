@@ -50,6 +50,16 @@ class Memoryd:
         where = ["--codex-home", str(self.codex_home), "--state-dir", str(self.state_dir)]
         return [*self.prefix, sys.executable, str(ROOT / "supervisor.py"), *arguments, *where]
 
+    def serving_stdio(self, *, stderr: int = subprocess.DEVNULL) -> "subprocess.Popen[bytes]":
+        """`memoryd serve --stdio`, just started, with pipes for its client; who asks for it ends it."""
+        return subprocess.Popen(
+            self.arguments("serve", "--stdio"),
+            env=self.environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+        )
+
     def environment(self, **more: str) -> dict[str, str]:
         """A bare environment with a home of its own."""
         home = self.person or self.state_dir.parent / "person"

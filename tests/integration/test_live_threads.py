@@ -81,13 +81,7 @@ class Served:
 
 @contextmanager
 def serving(memoryd: Memoryd) -> Iterator[Served]:
-    with subprocess.Popen(
-        memoryd.arguments("serve", "--stdio"),
-        env=memoryd.environment(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    ) as process:
+    with memoryd.serving_stdio() as process:
         try:
             client = Served(process)
             client.ask("initialize", clientInfo={"name": "ann", "version": "1"}, capabilities={"experimentalApi": True})

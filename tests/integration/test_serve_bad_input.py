@@ -240,13 +240,7 @@ def test_no_input_at_all_ends_well(memoryd: Memoryd) -> None:
 
 
 def test_a_pipe_that_closes_in_mid_answer_ends_the_service_without_a_crash(memoryd: Memoryd, thread: Path) -> None:
-    with subprocess.Popen(
-        memoryd.arguments("serve", "--stdio"),
-        env=memoryd.environment(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as process:
+    with memoryd.serving_stdio(stderr=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
@@ -266,13 +260,7 @@ def test_a_pipe_that_closes_in_mid_answer_ends_the_service_without_a_crash(memor
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_service_with_its_input_still_open(memoryd: Memoryd, number: signal.Signals) -> None:
-    with subprocess.Popen(
-        memoryd.arguments("serve", "--stdio"),
-        env=memoryd.environment(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as process:
+    with memoryd.serving_stdio(stderr=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None

@@ -3,7 +3,6 @@
 What it then adds is memoryd's again: either program goes on where the other one stopped.
 """
 
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,13 +34,7 @@ def _scripted(model: FakeModelServer) -> None:
 @contextmanager
 def _memoryd(codex: Codex, state_dir: Path) -> Iterator[AppServer]:
     memoryd = Memoryd(codex_home=codex.home, state_dir=state_dir, person=codex.person)
-    with subprocess.Popen(
-        memoryd.arguments("serve", "--stdio"),
-        env=memoryd.environment(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    ) as process:
+    with memoryd.serving_stdio() as process:
         server = AppServer(process)
         try:
             server.initialize()
