@@ -41,8 +41,9 @@ _IMPORT = (
 )
 _SAY_READY = (
     "import os, socket\n"
+    "address = os.environ['NOTIFY_SOCKET']\n"
     "with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:\n"
-    "    channel.sendto(b'READY=1', os.environ['NOTIFY_SOCKET'])\n"
+    "    channel.sendto(b'READY=1', '\\0' + address[1:] if address.startswith('@') else address)\n"
 )
 
 
@@ -139,9 +140,10 @@ def _all_ready(
     failures: list[str] = []
     dying = dying_with_parent()
     with ExitStack() as stack, selectors.DefaultSelector() as waiting:
+        addresses: list[str] = []
         for number in range(count):
             channel = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
-            channel.bind(os.fspath(root / f"ready-{number}"))
+            addresses.append(_bind(channel, root / f"ready-{number}"))
             waiting.register(channel, selectors.EVENT_READ, number)
         began = time.monotonic()
         processes: list[subprocess.Popen[bytes]] = []
@@ -151,7 +153,7 @@ def _all_ready(
                 processes.append(
                     subprocess.Popen(
                         command,
-                        env={**environment, "NOTIFY_SOCKET": os.fspath(root / f"ready-{number}")},
+                        env={**environment, "NOTIFY_SOCKET": addresses[number]},
                         stdout=subprocess.DEVNULL,
                         stderr=stderr,
                         preexec_fn=dying,
@@ -174,8 +176,18 @@ def _all_ready(
             if number not in ready and process.returncode in (None, -9, -15)
         ]
         for number in range(count):
-            (root / f"ready-{number}").unlink()
+            (root / f"ready-{number}").unlink(missing_ok=True)
     return sorted(ready.values()), failures
+
+
+def _bind(channel: socket.socket, path: Path) -> str:
+    """Give the channel an address; as NOTIFY_SOCKET names it. The path of a socket may have some 100 bytes, which that
+    of a temporary folder may exceed: Linux gives a free name that is in no folder."""
+    if not sys.platform.startswith("linux"):
+        channel.bind(os.fspath(path))
+        return os.fspath(path)
+    channel.bind("")
+    return "@" + os.fsdecode(channel.getsockname()[1:])
 
 
 def _end(processes: "Sequence[subprocess.Popen[bytes]]") -> None:

@@ -1,5 +1,8 @@
 """A run that is killed at points of every phase, and many services that start at once: real processes."""
 
+import tempfile
+from pathlib import Path
+
 import pytest
 
 from chaos.points.conduct import conduct
@@ -21,3 +24,13 @@ def test_services_that_start_at_one_moment_all_become_ready() -> None:
 
     assert report.failures == ()
     assert len(report.services) == len(report.again) == len(report.bare) == 10
+
+
+def test_services_become_ready_below_a_temporary_folder_with_a_long_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Longer than a Unix socket's path may be."""
+    (deep := tmp_path / ("deep" * 30)).mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+
+    assert start_together(1).failures == ()
