@@ -32,8 +32,8 @@ class Meant:
     holds: Holds
 
 
-THREAD = r"result\.(thread|data\[[0-9a-f]{5}\])"
-"""The object of a thread in an answer: alone, or in a listing."""
+THREAD = r"result\.(thread|data\[[0-9a-f]{5}\](\.thread)?)"
+"""The object of a thread in an answer: alone, in a listing, or in what a search found."""
 
 
 def _earlier(theirs: Any, ours: Any) -> bool:
@@ -80,6 +80,12 @@ MEANT: tuple[Meant, ...] = (
         method="thread/items/list",
         path=r"result\.(data|nextCursor|backwardsCursor)",
         reason="The same, for items.",
+        holds=_nothing_there,
+    ),
+    Meant(
+        method="thread/searchOccurrences",
+        path=r"result\.(data|nextCursor)",
+        reason="The same, for what was said in it.",
         holds=_nothing_there,
     ),
     Meant(
