@@ -11,10 +11,8 @@ import attrs
 from state.rollouts.excerpts import CUT_BEFORE, excerpt, trimmed
 from state.rollouts.markdown_text import words_of
 from state.rollouts.messages import REQUEST_MARK
-from state.rollouts.turn_items import Item
-from state.rollouts.turn_model import IN_PROGRESS, Turn, TurnItem
-
-PARTIAL_ANSWER, FINAL_ANSWER = "partial_answer", "final_answer"
+from state.rollouts.turn_items import FINAL_ANSWER, PARTIAL_ANSWER, Item
+from state.rollouts.turn_model import Turn, TurnItem
 
 
 @attrs.frozen(kw_only=True)
@@ -65,15 +63,18 @@ def occurrences_in(turns: Sequence[Turn], text: str, begin: OccurrencePlace) -> 
 def places_of(wanted: str, text: str) -> Iterator[tuple[int, int]]:
     """Where a text stands in another, without overlap, from left to right: each its start and its end.
 
-    Both are put into lower case whole. Where that makes two characters of one ("İ"), a place has all of the one.
+    Upper and lower case are one, as full case folding of Unicode has it: "ß" is "ss". Where that makes two characters
+    of one, a place has all of the one, and the next place begins behind it.
     """
-    needle, lower = wanted.lower(), text.lower()
-    origin = None if len(lower) == len(text) else [at for at, char in enumerate(text) for _ in char.lower()]
-    start = lower.find(needle)
+    needle, folded = wanted.casefold(), text.casefold()
+    origin = None if len(folded) == len(text) else [at for at, char in enumerate(text) for _ in char.casefold()]
+    start = folded.find(needle)
     while start >= 0:
         end = start + len(needle)
         yield (start, end) if origin is None else (origin[start], origin[end - 1] + 1)
-        start = lower.find(needle, end)
+        while origin is not None and end < len(origin) and origin[end] == origin[end - 1]:
+            end += 1
+        start = folded.find(needle, end)
 
 
 def _said(turn: Turn) -> list[TurnItem]:
@@ -87,7 +88,7 @@ def _answer(turn: Turn) -> TurnItem | None:
     """What the model answered in a turn, in the end."""
     messages = [one for one in turn.items if one.item["type"] == "agentMessage"]
     finals = [one for one in messages if _phase(one) == FINAL_ANSWER]
-    if not finals and turn.status != IN_PROGRESS:
+    if not finals and turn.has_end:
         finals = [one for one in messages if _phase(one) is None]
     return max(finals, key=lambda one: one.ordinal, default=None)
 
