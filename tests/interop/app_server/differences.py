@@ -89,6 +89,13 @@ MEANT: tuple[Meant, ...] = (
         holds=_nothing_there,
     ),
     Meant(
+        method="thread/search",
+        path=r"result\.(data ids|backwardsCursor|data\[00002\]\.thread\.(updatedAt|recencyAt))",
+        where="searching what changes",
+        reason="A search, too, looks at the files first; Codex shows what its index has since it was listed last.",
+        holds=lambda theirs, ours: _nothing_there(theirs, ours) or _earlier(ours, theirs),
+    ),
+    Meant(
         method="",
         path=THREAD + r"\.name",
         reason="Defect 1: Codex knows the names of paginated threads from its database alone, and loses them with it.",
