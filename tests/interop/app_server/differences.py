@@ -90,6 +90,13 @@ MEANT: tuple[Meant, ...] = (
     ),
     Meant(
         method="thread/search",
+        path=r"result\.nextCursor",
+        where=r"(any )?thread/search .*'sourceKinds': \['",
+        reason="Codex looks at the kind of a thread after it has cut the page, so its cursor may lead to an empty one.",
+        holds=lambda theirs, ours: isinstance(theirs, str) and ours is None,
+    ),
+    Meant(
+        method="thread/search",
         path=r"result\.(data ids|backwardsCursor|data\[00002\]\.thread\.(updatedAt|recencyAt))",
         where="searching what changes",
         reason="A search, too, looks at the files first; Codex shows what its index has since it was listed last.",
