@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import attrs
 
 from state.rollouts.excerpts import CUT_BEFORE, excerpt, trimmed
-from state.rollouts.markdown_text import words_of
+from state.rollouts.markdown_text import WordsTest, words_of
 from state.rollouts.messages import REQUEST_MARK
 from state.rollouts.turn_items import FINAL_ANSWER, PARTIAL_ANSWER, Item
 from state.rollouts.turn_model import Turn, TurnItem
@@ -43,7 +43,10 @@ class Occurrence:
 def occurrences_in(turns: Sequence[Turn], text: str, begin: OccurrencePlace) -> Iterator[Occurrence]:
     """The places from `begin` on, in the order in which things were said; upper and lower case are one."""
     said = [(one.ordinal, turn, one.item) for turn in turns for one in _said(turn) if one.ordinal >= begin.ordinal]
+    test = WordsTest(text)
     for ordinal, turn, item in sorted(said, key=lambda one: one[0]):
+        if item["type"] == "agentMessage" and not test.may_be_in(item["text"]):
+            continue
         words = _words(item)
         for index, (start, end) in enumerate(places_of(text, words)):
             if (ordinal, index) < (begin.ordinal, begin.index):
