@@ -236,8 +236,8 @@ def _searches() -> Iterator[Question]:
     yield Question(OCCURRENCES, {}, "Invalid request: missing field `threadId`")
     yield Question(OCCURRENCES, {"threadId": thread_id(lib.PAGINATED)}, "Invalid request: missing field `searchTerm`")
     paginated = {"threadId": thread_id(lib.LONG_PAGINATED), "searchTerm": "x"}
-    for cursor in ("", "garbage", "{}", "2025-01-05T12:17:00Z", 5):
-        yield Question(OCCURRENCES, {**paginated, "cursor": cursor})
+    for place in ("", "garbage", "{}", "2025-01-05T12:17:00Z", 5):
+        yield Question(OCCURRENCES, {**paginated, "cursor": place})
     for limit in (0, -1, 1.5, "1", None, 4_294_967_296):
         yield Question(OCCURRENCES, {**paginated, "limit": limit})
 
