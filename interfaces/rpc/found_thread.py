@@ -7,10 +7,11 @@ import attrs
 import structlog
 import trio
 
-from interfaces.rpc.errors import RpcError
+from interfaces.rpc.errors import METHOD_NOT_FOUND, RpcError
 from interfaces.rpc.host import Host
 from state.errors import StoreError
 from state.ids import ThreadId
+from state.live import LEGACY
 from state.lookup import find_rollout
 from state.messages.threads import Thread
 from state.rollouts import find_rollouts
@@ -50,6 +51,23 @@ async def stored_thread(host: Host, thread_id: ThreadId) -> Thread:
     thread = await _in_step(host, thread_id, place.path)
     if thread is None:
         raise _unknown(thread_id)
+    return thread
+
+
+async def paginated_thread(host: Host, thread_id: ThreadId, method: str) -> Thread:
+    """A thread of the newer form; `method` is for no other.
+
+    Raises:
+      RpcError: it is of the older form, or there is none.
+      OSError: its file cannot be read, and there is no row.
+    """
+    unsupported = RpcError(f"{method} is not supported yet", METHOD_NOT_FOUND)
+    try:
+        thread = await stored_thread(host, thread_id)
+    except RpcError as error:
+        raise unsupported from error
+    if thread.history_mode == LEGACY:
+        raise unsupported
     return thread
 
 

@@ -20,6 +20,7 @@ from interfaces.rpc.handlers import (
     naming,
     reading,
     resuming,
+    searching,
     starting,
     turning,
     turns,
@@ -39,11 +40,13 @@ class Method:
       params: the attrs class of its parameters.
       handle: answers it.
       experimental: parameters, as they stand on the line, that only a client may give that said it is experimental.
+      is_experimental: only such a client may ask at all.
     """
 
     params: type[Any]
     handle: Handler
     experimental: tuple[str, ...] = ()
+    is_experimental: bool = False
 
 
 INITIALIZE = "initialize"
@@ -79,6 +82,10 @@ METHODS: dict[str, Method] = {
     "turn/start": Method(params=turning.TurnStartParams, handle=turning.start_turn),
     "turn/interrupt": Method(params=turning.TurnInterruptParams, handle=turning.interrupt_turn),
     "thread/read": Method(params=reading.ThreadReadParams, handle=reading.read_thread),
+    "thread/search": Method(params=searching.ThreadSearchParams, handle=searching.search_threads, is_experimental=True),
+    "thread/searchOccurrences": Method(
+        params=searching.ThreadSearchOccurrencesParams, handle=searching.search_occurrences, is_experimental=True
+    ),
     "thread/turns/list": Method(params=turns.ThreadTurnsListParams, handle=turns.list_turns),
     "thread/items/list": Method(params=turns.ThreadItemsListParams, handle=turns.list_items),
 }
@@ -96,6 +103,8 @@ def dispatch(host: Host, session: Session, call: Call) -> Callable[[], Awaitable
     params = shapes.decode(method.params, call.params)
     if call.method != INITIALIZE and not session.is_initialized:
         raise RpcError("Not initialized")
+    if method.is_experimental and not session.is_experimental:
+        raise RpcError(f"{call.method} requires experimentalApi capability")
     if not session.is_experimental and isinstance(call.params, dict):
         for name in method.experimental:
             if call.params.get(name) is not None:

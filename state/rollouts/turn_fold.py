@@ -113,6 +113,7 @@ class TurnFold:
             self._end(turn, event)
 
     def _end(self, turn: Turn, event: Members) -> None:
+        turn.has_end = True
         turn.completed_at_s = number_or_none(event, "completed_at")
         turn.duration_ms = number_or_none(event, "duration_ms")
         if turn.started_at_s is None:

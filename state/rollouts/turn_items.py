@@ -24,7 +24,8 @@ from state.rollouts.members import (
 
 Item = dict[str, Any]
 
-PHASES = ("commentary", "final_answer")
+PARTIAL_ANSWER, FINAL_ANSWER = "partial_answer", "final_answer"
+PHASES = ("commentary", PARTIAL_ANSWER, FINAL_ANSWER)
 REVIEW_WANTED = "Review requested."
 REVIEW_FAILED = "Reviewer failed to output a response."
 

@@ -26,6 +26,7 @@ class Turn:
       error: why it failed, as clients see it.
       started_at_s, completed_at_s: Unix seconds; None when nobody said.
       is_named: a line opened it, so it is one even when it is empty.
+      has_end: a line ended it.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Turn:
     duration_ms: int | None = None
     items: list[TurnItem] = attrs.field(factory=list)
     is_named: bool = False
+    has_end: bool = False
     is_compacted: bool = False
 
     def put(self, ordinal: int, item: Item) -> None:

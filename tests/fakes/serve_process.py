@@ -43,6 +43,17 @@ class Program:
         result: dict[str, Any] = message["result"] if "result" in message else {"error": message["error"]}
         return result
 
+    def answers(self, *wanted: int) -> dict[int, dict[str, Any]]:
+        """Wait for the answers to requests that were sent, in whatever order they come; the whole of each by its id."""
+        found: dict[int, dict[str, Any]] = {}
+        while len(found) < len(wanted):
+            message = self._message()
+            if message.get("id") in wanted:
+                found[message["id"]] = message
+            else:
+                self.news.append((message["method"], message["params"]))
+        return found
+
     def heard(self, count: int) -> list[tuple[str, Any]]:
         """Wait until so much news has come, and take it."""
         while len(self.news) < count:
@@ -57,9 +68,10 @@ class Program:
         message: dict[str, Any] = json.loads(line)
         return message
 
-    def shake_hands(self) -> "Program":
+    def shake_hands(self, *, is_experimental: bool = False) -> "Program":
         """Introduce the program."""
-        self.ask("initialize", clientInfo={"name": "tests", "version": "1"})
+        capabilities = {"experimentalApi": is_experimental}
+        self.ask("initialize", clientInfo={"name": "tests", "version": "1"}, capabilities=capabilities)
         return self
 
 
@@ -85,7 +97,7 @@ class ServeProcess(Program):
 
 
 @contextmanager
-def serving(memoryd: Memoryd, *arguments: str) -> Iterator[ServeProcess]:
+def serving(memoryd: Memoryd, *arguments: str, is_experimental: bool = False) -> Iterator[ServeProcess]:
     """`memoryd serve --stdio` for the block, hands shaken; ended by its id afterwards, whatever happens."""
     process = subprocess.Popen(
         memoryd.arguments("serve", "--stdio", *arguments),
@@ -96,7 +108,7 @@ def serving(memoryd: Memoryd, *arguments: str) -> Iterator[ServeProcess]:
     )
     try:
         served = ServeProcess(process)
-        served.shake_hands()
+        served.shake_hands(is_experimental=is_experimental)
         yield served
         assert process.stdin is not None
         process.stdin.close()

@@ -5,8 +5,8 @@ from typing import Any
 
 import attrs
 
-from interfaces.rpc.errors import INVALID_PARAMS, METHOD_NOT_FOUND, RpcError
-from interfaces.rpc.found_thread import stored_thread, turns_of
+from interfaces.rpc.errors import INVALID_PARAMS, RpcError
+from interfaces.rpc.found_thread import paginated_thread, stored_thread, turns_of
 from interfaces.rpc.handlers.listing import DIRECTIONS, limit_of
 from interfaces.rpc.host import Host
 from interfaces.rpc.session import Session
@@ -92,7 +92,7 @@ async def list_items(host: Host, session: Session, params: ThreadItemsListParams
     wanted = thread_id(params.thread_id)
     if isinstance(params.cursor, ItemAnchor) and not params.turn_id:
         raise RpcError("turnId is required when cursor is an item anchor", INVALID_PARAMS)
-    thread = await _paginated(host, wanted)
+    thread = await paginated_thread(host, wanted, "thread/items/list")
     is_ascending = params.sort_direction != "desc"
     place = line_place_of(params.cursor, thread.id, ITEMS) if isinstance(params.cursor, str) else None
     turns = (await turns_of(host, thread)).turns
@@ -122,17 +122,6 @@ async def list_items(host: Host, session: Session, params: ThreadItemsListParams
         "nextCursor": _item_cursor(thread.id, shown[-1][1], include_anchor=False) if has_more else None,
         "backwardsCursor": _item_cursor(thread.id, shown[0][1], include_anchor=True) if shown else None,
     }
-
-
-async def _paginated(host: Host, wanted: ThreadId) -> Thread:
-    unsupported = RpcError("thread/items/list is not supported yet", METHOD_NOT_FOUND)
-    try:
-        thread = await stored_thread(host, wanted)
-    except RpcError as error:
-        raise unsupported from error
-    if thread.history_mode == LEGACY:
-        raise unsupported
-    return thread
 
 
 def _turn_place(thread: Thread, cursor: str) -> tuple[str | int, bool]:

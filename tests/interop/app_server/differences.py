@@ -32,8 +32,8 @@ class Meant:
     holds: Holds
 
 
-THREAD = r"result\.(thread|data\[[0-9a-f]{5}\])"
-"""The object of a thread in an answer: alone, or in a listing."""
+THREAD = r"result\.(thread|data\[[0-9a-f]{5}\](\.thread)?)"
+"""The object of a thread in an answer: alone, in a listing, or in what a search found."""
 
 
 def _earlier(theirs: Any, ours: Any) -> bool:
@@ -81,6 +81,26 @@ MEANT: tuple[Meant, ...] = (
         path=r"result\.(data|nextCursor|backwardsCursor)",
         reason="The same, for items.",
         holds=_nothing_there,
+    ),
+    Meant(
+        method="thread/searchOccurrences",
+        path=r"result\.(data|nextCursor)",
+        reason="The same, for what was said in it.",
+        holds=_nothing_there,
+    ),
+    Meant(
+        method="thread/search",
+        path=r"result\.nextCursor",
+        where=r"(any )?thread/search .*'sourceKinds': \['",
+        reason="Codex looks at the kind of a thread after it has cut the page, so its cursor may lead to an empty one.",
+        holds=lambda theirs, ours: isinstance(theirs, str) and ours is None,
+    ),
+    Meant(
+        method="thread/search",
+        path=r"result\.(data ids|backwardsCursor|data\[00002\]\.thread\.(updatedAt|recencyAt))",
+        where="searching what changes",
+        reason="A search, too, looks at the files first; Codex shows what its index has since it was listed last.",
+        holds=lambda theirs, ours: _nothing_there(theirs, ours) or _earlier(ours, theirs),
     ),
     Meant(
         method="",

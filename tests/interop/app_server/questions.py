@@ -194,14 +194,52 @@ def _searches() -> Iterator[Question]:
     yield Question(SEARCH, {"searchTerm": "t", "limit": 1})
     yield Question(SEARCH, {"searchTerm": "t", "limit": 3, "sortKey": "updated_at", "sortDirection": "asc"})
     yield Question(SEARCH, {"searchTerm": "t", "sourceKinds": list(EVERY_KIND)})
-    yield Question(SEARCH, {"searchTerm": "t", "cursor": "garbage"})
-    yield Question(SEARCH, {})
-    yield Question(SEARCH, {"searchTerm": 5})
+    yield Question(SEARCH, {"searchTerm": "t", "cursor": "garbage"}, "invalid cursor: garbage")
+    yield Question(SEARCH, {}, "Invalid request: missing field `searchTerm`")
+    yield Question(SEARCH, {"searchTerm": 5}, "Invalid request: invalid type: integer `5`, expected a string")
+    for key in ("created_at", "updated_at", "recency_at"):
+        for direction in ("asc", "desc"):
+            cursor = "2025-01-05T12:17:00Z"
+            yield Question(SEARCH, {"searchTerm": "t", "limit": 2, "sortKey": key, "sortDirection": direction})
+            yield Question(SEARCH, {"searchTerm": "t", "cursor": cursor, "sortKey": key, "sortDirection": direction})
+    for kind in EVERY_KIND:
+        yield Question(SEARCH, {"searchTerm": "e", "sourceKinds": [kind], "limit": 1})
+    for limit in (0, 100, 101, 4_294_967_295, 4_294_967_296, -1, 1.5, "1", True, None):
+        yield Question(SEARCH, {"searchTerm": "e", "limit": limit})
+    for bad in (
+        {"searchTerm": None},
+        {"searchTerm": ["t"]},
+        {"searchTerm": "t", "archived": "x"},
+        {"searchTerm": "t", "sourceKinds": "cli"},
+        {"searchTerm": "t", "sourceKinds": ["nobody"]},
+        {"searchTerm": "t", "sortKey": "section_position"},
+        {"searchTerm": "t", "sortDirection": "up"},
+        {"searchTerm": "t", "currentAccountOnly": None},
+        {"searchTerm": "t", "includeAttachedThreads": 1},
+        {"searchTerm": "t", "cursor": 5},
+        {"searchTerm": "t", "cursor": ""},
+        {"searchTerm": "t", "cursor": '{"threadId":"x"}'},
+        {"searchTerm": "", "cursor": "garbage"},
+        {"searchTerm": "t", "includeAttachedThreads": True, "currentAccountOnly": True, "unknownMember": 5},
+    ):
+        yield Question(SEARCH, bad)
+    for term in (
+        *("\n", "a\nb", "\\n", '"', "a.", "(", "[a", "$", "-l", "--help", "\0", "\x1c", "\u00a0", "\ufeff", "😀", "ǅ"),
+        *("İ", " the till\t", "thE", "two  strings", "x" * 131_071, "x" * 131_072, "x" * 1_000_000, '"' * 65_536),
+    ):
+        yield Question(SEARCH, {"searchTerm": term})
     for number in (lib.LONG_LEGACY, lib.LONG_PAGINATED, lib.ARCHIVED, lib.UNKNOWN):
         for term in ("till", "TILL", "", "nobody says this"):
             yield Question(OCCURRENCES, {"threadId": thread_id(number), "searchTerm": term})
-    yield Question(OCCURRENCES, {"threadId": "nope", "searchTerm": "x"})
-    yield Question(OCCURRENCES, {})
+    yield Question(OCCURRENCES, {"threadId": "nope", "searchTerm": "x"}, f"invalid thread id: {NO_ID}")
+    yield Question(OCCURRENCES, {"threadId": "nope", "searchTerm": ""}, f"invalid thread id: {NO_ID}")
+    yield Question(OCCURRENCES, {}, "Invalid request: missing field `threadId`")
+    yield Question(OCCURRENCES, {"threadId": thread_id(lib.PAGINATED)}, "Invalid request: missing field `searchTerm`")
+    paginated = {"threadId": thread_id(lib.LONG_PAGINATED), "searchTerm": "x"}
+    for place in ("", "garbage", "{}", "2025-01-05T12:17:00Z", 5):
+        yield Question(OCCURRENCES, {**paginated, "cursor": place})
+    for limit in (0, -1, 1.5, "1", None, 4_294_967_296):
+        yield Question(OCCURRENCES, {**paginated, "limit": limit})
 
 
 def _others() -> Iterator[Question]:

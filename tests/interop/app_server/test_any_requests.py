@@ -106,8 +106,35 @@ LISTS = _maybe(
     | PLACES.map(lambda place: f"2025-01-05T12:02:00Z|{place}"),
 )
 
+SHELF = "on shelf Zażółć-@."
+"""Every thread of a sequence says so, with the sequence's folder in the place of "@"; so a search finds no others."""
+
+TERMS = (
+    st.sampled_from([SHELF, SHELF.upper(), f"  {SHELF}\n", SHELF.replace(".", "+")])
+    | st.sampled_from(["\\", '"\n"', "%", "(", " \n ", "", "x" * 200_000])
+    | WRONG
+)
+
+SEARCHES = _maybe(
+    searchTerm=TERMS,
+    limit=st.integers(0, 4) | WRONG,
+    sortKey=st.sampled_from(["created_at", "updated_at", "section_position"]),
+    sortDirection=st.sampled_from(["asc", "desc", "up"]),
+    archived=st.booleans() | st.none(),
+    sourceKinds=st.lists(st.sampled_from(KINDS), max_size=3, unique=True) | st.just(["nope"]),
+    cursor=st.sampled_from(["", "garbage", "2025-01-05T12:02:00Z", "2025-01-05T12:01:59.999Z"])
+    | PLACES.map(lambda place: f"2025-01-05T12:02:00Z|{place}"),
+)
+
 REQUESTS = st.one_of(
     st.tuples(st.just("thread/list"), LISTS),
+    st.tuples(st.just("thread/search"), SEARCHES),
+    st.tuples(
+        st.just("thread/searchOccurrences"),
+        st.fixed_dictionaries(
+            {"threadId": IDS, "searchTerm": TERMS}, optional={"limit": st.integers(0, 2) | WRONG, "cursor": WRONG}
+        ),
+    ),
     st.tuples(
         st.just("thread/read"), st.fixed_dictionaries({"threadId": IDS}, optional={"includeTurns": st.booleans()})
     ),
@@ -151,6 +178,8 @@ def test_any_sequence_is_answered_alike(
     for server in (both.codex, both.memoryd):  # either finds what is new when it lists
         for is_archived in (False, True):
             server.request("thread/list", {"modelProviders": [], "sourceKinds": KINDS, "archived": is_archived})
+        for place in range(len(plans)):  # the app-server finds what its page has no room for when it is asked for it
+            server.request("thread/read", {"threadId": thread_id(first + place)})
 
     for method, params in requests:
         asked = {name: _with_ids(value, first) for name, value in params.items()}
@@ -166,7 +195,7 @@ def _thread(number: int, plan: Plan, cwd: str) -> Stored:
     return Stored(
         number=number,
         minute=plan.minute,
-        text=f"Number {number:x}",
+        text=f"Number {number:x} {SHELF.replace('@', cwd)}",
         is_paginated=plan.is_paginated,
         is_archived=plan.is_archived,
         meta={
@@ -179,8 +208,9 @@ def _thread(number: int, plan: Plan, cwd: str) -> Stored:
 
 
 def _with_ids(value: Any, first: int) -> Any:
-    """The value with ids in the place of `#n`."""
+    """The value with ids in the place of `#n`, and the sequence's folder in that of `@`."""
     if not isinstance(value, str):
         return value
+    value = value.replace("@", f"/srv/{first:x}")
     before, mark, place = value.partition("#")
     return f"{before}{thread_id(first + int(place))}" if mark and place.isdigit() else value

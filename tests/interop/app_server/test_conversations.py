@@ -8,12 +8,13 @@ from tests.fakes.model_server import fake_model_server
 from tests.interop.app_server.conversations import LIVE, STORED
 from tests.interop.app_server.differences import differences
 from tests.interop.app_server.pair import Side, settle_pair
+from tests.interop.app_server.searches import SEARCHES
 from tests.interop.app_server.talk import Conversation, Seen, hold
 
 pytestmark = pytest.mark.interop
 
 
-@pytest.mark.parametrize("conversation", [*STORED, *LIVE], ids=lambda conversation: conversation.name)
+@pytest.mark.parametrize("conversation", [*STORED, *SEARCHES, *LIVE], ids=lambda conversation: conversation.name)
 def test_conversation_goes_as_with_the_real_binary(
     conversation: Conversation, codex_program: Path, tmp_path: Path
 ) -> None:
