@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import trio
 
-from chaos.simulator.visitor import Visitor
+from chaos.simulator.visitor import LONG_MS, Visitor
 from state.ids import OwnershipToken, ProcessUuid, ThreadId
-from state.messages.extraction import ATTEMPTS_MAX, ExtractionClaimed, FinishExtraction
+from state.messages.extraction import ATTEMPTS_MAX, ExtractionClaimed, FinishExtraction, RenewExtraction
 from state.messages.extraction_batches import (
     ClaimExtractions,
     ExtractionsHandedOver,
@@ -18,6 +18,9 @@ from state.messages.service import ReturnLeases
 
 GROWS_SECONDS_MAX = 20
 """How long a visitor waits for a thread to grow while it has many jobs."""
+
+IDLE_SECONDS = 12
+"""Longer than the settings of the simulation want a session to be idle."""
 
 THREADS_GROWN = 5
 LOOK_SECONDS = 0.4
@@ -32,63 +35,75 @@ class ManyJobs(Visitor):
     """Plays in which jobs are ended and claimed together."""
 
     async def handing_over(self) -> None:
-        """Claim several jobs, let some of their threads grow, and end them, some twice, while the next ones are
-        claimed within a capacity; then ask the same again."""
-        held = [self._token() for _ in range(self._rng.randrange(1, 4))]
-        claim = self._claims(held, running_max=self._rng.choice((None, None, 5)))
-        jobs = await self._gather(claim)
+        """Claim several jobs and let their threads grow. End them, some twice, so that they wait again, and in the same
+        message claim as many as a capacity lets; then ask the same again."""
+        held = [self._token() for _ in range(self._rng.randrange(2, 5))]
+        jobs = await self._gather(self._claims(held))
         if not jobs:
             return
-        for running_max in (len(jobs), len(jobs) + 1):
-            tokens = [self._token() for _ in range(2)]
-            await self._hand_over((), self._claims(tokens, running_max=running_max))
-            held += tokens
-        await self._hand_over((), claim)
-        if self._rng.random() < 0.6:
-            grown = jobs[0]
-            self._let_grow(grown.thread_id)
-            for _ in range(GROWS_SECONDS_MAX):
-                if self._world.known_rows.revisions.get(grown.thread_id, 0) > grown.content_revision:
-                    break
-                await trio.sleep(1)
-        shown = [*held, self._rng.choice(held), self._token()]
-        ends = [self._end(token) for token in shown]
-        following = self._claims([self._token() for _ in range(3)], running_max=self._rng.choice((None, 1, 2, 4)))
+        await self._grown(jobs)
+        held = held[: len(jobs)]
+        ended = held[: self._rng.randrange(1, len(held) + 1)]
+        ends = [self._end(token) for token in (*ended, ended[0], self._token())]
+        room = self._rng.choice((0, 0, 1, 2))
+        tokens = [self._token() for _ in range(3)]
+        following = self._claims(tokens, running_max=self._running() - len(ended) + room)
         for _ in range(2):
             await self._hand_over(ends, following)
-        await self._hand_over([self._end(token) for token in following.tokens], self._claims([]))
+        await self._hand_over([self._end(token) for token in (*held, *tokens)], self._claims([]))
 
     async def capacity_at_the_end_of_a_lease(self) -> None:
-        """Ask for what a capacity of just those who work forbids a millisecond before a lease ends and when it does."""
+        """Let a job wait again, and ask for it, at the end of another one's lease or a millisecond before, where the
+        capacity is just that of the others."""
         lease_ms = self._rng.randrange(20, 3_000)
-        stranger = self._stranger()
-        if not await self._gather(self._claims([self._token()], lease_ms=lease_ms, process=stranger)):
+        ending, waiting = self._token(), self._token()
+        jobs = await self._gather(self._claims([waiting, ending]))
+        if len(jobs) < 2:
             return
-        until, tokens = self._now() + lease_ms, [self._token() for _ in range(2)]
-        for moment in (until - 1, until):
-            await self._until(moment)
-            running = sum(job.status == "running" for job in self._world.known_rows.jobs.values())
-            await self._hand_over((), self._claims(tokens, running_max=running))
-        await self._hand_over([self._end(token) for token in tokens], self._claims([]))
+        await self._grown(jobs[:1])
+        await self._ask(RenewExtraction(token=ending, lease_ms=lease_ms))
+        await self._until(self._now() + lease_ms - self._rng.choice((0, 0, 1)))
+        tokens = [self._token() for _ in range(2)]
+        await self._hand_over([self._end(waiting)], self._claims(tokens, running_max=self._running() - 1))
+        await self._hand_over([self._end(token) for token in (ending, *tokens)], self._claims([]))
+
+    def _running(self) -> int:
+        return sum(job.status == "running" for job in self._world.known_rows.jobs.values())
 
     async def wearing_out_together(self) -> None:
         """Die again and again over jobs that were claimed together, and ask for them once more after the last time."""
-        for _ in range(ATTEMPTS_MAX + 1):
-            stranger = self._stranger()
-            await self._gather(self._claims([self._token() for _ in range(WORN_OUT_MAX)], process=stranger))
+        tokens = [self._token() for _ in range(WORN_OUT_MAX)]
+        stranger = self._stranger()
+        await self._gather(self._claims(tokens, process=stranger))
+        for _ in range(ATTEMPTS_MAX):
             await self._ask(ReturnLeases(process=stranger))
+            stranger = self._stranger()
+            await self._hand_over((), self._claims([self._token() for _ in tokens], process=stranger))
+        await self._ask(ReturnLeases(process=stranger))
 
     async def _gather(self, claim: ClaimExtractions) -> tuple[ExtractionClaimed, ...]:
-        """Have something said in several threads, and take what comes of it before the workers do."""
+        """Have something said in several threads, and take what comes of it, as far as the workers leave it."""
         threads = sorted(self._world.known_rows.threads)
         for thread in self._rng.sample(threads, min(THREADS_GROWN, len(threads))):
             self._let_grow(ThreadId(thread))
+        jobs: tuple[ExtractionClaimed, ...] = ()
         for _ in range(LOOKS_MAX):
             reply = await self._hand_over((), claim)
-            if reply is not None and reply.claimed.jobs:
-                return reply.claimed.jobs
+            jobs = reply.claimed.jobs if reply is not None else ()
+            if len(jobs) == len(claim.tokens):
+                break
             await trio.sleep(LOOK_SECONDS)
-        return ()
+        return jobs
+
+    async def _grown(self, jobs: Sequence[ExtractionClaimed]) -> None:
+        """Wait until the threads of these jobs have grown, and are as idle as an extraction wants them."""
+        for job in jobs:
+            self._let_grow(job.thread_id)
+        for _ in range(GROWS_SECONDS_MAX):
+            if all(self._world.known_rows.revisions.get(job.thread_id, 0) > job.content_revision for job in jobs):
+                break
+            await trio.sleep(1)
+        await trio.sleep(IDLE_SECONDS)
 
     # --- what it asks ---------------------------------------------------------------------------------------------
 
@@ -96,7 +111,7 @@ class ManyJobs(Visitor):
         self,
         tokens: Sequence[OwnershipToken],
         *,
-        lease_ms: int = 30_000,
+        lease_ms: int = LONG_MS,
         running_max: int | None = None,
         process: ProcessUuid | None = None,
     ) -> ClaimExtractions:
