@@ -22,6 +22,7 @@ from state.ids import ThreadId
 from state.messages.base import Request
 from state.messages.extraction import (
     ClaimExtraction,
+    ExtractionCapacityReached,
     ExtractionClaimed,
     FailExtraction,
     FinishExtraction,
@@ -172,7 +173,7 @@ class History:
             return () if job is None else (job,)
         if isinstance(operation.answer, NothingToExtract):
             return jobs if self.idle_claims else ()
-        if _is_adrift(operation):
+        if _is_adrift(operation) or isinstance(operation.answer, ExtractionCapacityReached):
             return ()
         token = request.terms.token if isinstance(request, ClaimExtraction) else shown_token(request)
         return (owners[token],) if token is not None and token in owners else ()

@@ -103,13 +103,13 @@ def publish(deed: Deed) -> Expected:
         state = state._replace(generation=state.generation + 1, generation_folder=request.generation_folder)
     expected = _scope_ended(deed, scope, state)
     if request.selected:
-        expected.marked.add(scope)
+        expected.marked[scope] += 1
     if scope != HOME and request.staged:
         home = deed.before.scopes.get(HOME, BLANK)
         expected.scopes[HOME] = home._replace(inputs_mark=home.inputs_mark + 1)
         expected.leases["consolidation", HOME] = deed.lease(("consolidation", HOME))
     elif scope != HOME:
-        expected.marked.add(HOME)
+        expected.marked[HOME] += 1
     return expected
 
 

@@ -1,5 +1,6 @@
 """One request with the rows around it, and the words in which a model says what must become of them."""
 
+from collections import Counter
 from typing import Any
 
 import attrs
@@ -23,16 +24,32 @@ class Expected:
     """How rows must look afterwards, as far as they differ from before.
 
     Attributes:
-      marked: scopes whose inputs mark may have grown by one besides, as it pleases.
-      memory: the memory that may have changed.
-      reopened: jobs of which nothing is said.
+      marked: scopes whose inputs mark may have grown by so much besides, as it pleases.
+      memories: those that may have changed.
     """
 
     leases: dict[RowKey, Lease] = attrs.field(factory=dict)
     jobs: dict[str, Job] = attrs.field(factory=dict)
     scopes: dict[str, ScopeState] = attrs.field(factory=dict)
-    marked: set[str] = attrs.field(factory=set)
-    memory: tuple[str, str] | None = None
+    marked: Counter[str] = attrs.field(factory=Counter)
+    memories: set[tuple[str, str]] = attrs.field(factory=set)
+
+    def add(self, later: "Expected") -> None:
+        """Let something else become of the rows after this."""
+        self.leases.update(later.leases)
+        self.jobs.update(later.jobs)
+        self.scopes.update(later.scopes)
+        self.marked += later.marked
+        self.memories |= later.memories
+
+    def over(self, rows: Rows) -> Rows:
+        """The rows as far as it is told what they are afterwards."""
+        return attrs.evolve(
+            rows,
+            leases={**rows.leases, **self.leases},
+            jobs={**rows.jobs, **self.jobs},
+            scopes={**rows.scopes, **self.scopes},
+        )
 
 
 @attrs.frozen(kw_only=True)

@@ -5,9 +5,11 @@ from chaos.rows import Job
 from state.messages.extraction import (
     ATTEMPTS_MAX,
     DeadLettered,
+    ExtractionCapacityReached,
     ExtractionClaimed,
     FailureClass,
     FinishResult,
+    NothingToExtract,
     RetryScheduled,
 )
 
@@ -33,6 +35,7 @@ def claim_job(deed: Deed) -> Expected:
                 done_revision=job.done_revision,
                 scope_key=job.scope_key,
             )
+    _must_heed_the_capacity(deed)
     if not isinstance(deed.reply, ExtractionClaimed):
         return expected
     thread = deed.reply.thread_id
@@ -52,6 +55,19 @@ def claim_job(deed: Deed) -> Expected:
         next_attempt_at_ms=None,
     )
     return expected
+
+
+def _must_heed_the_capacity(deed: Deed) -> None:
+    running_max, reply = deed.request.running_max, deed.reply
+    if running_max is None or isinstance(reply, NothingToExtract):
+        return
+    its_own = reply.thread_id if isinstance(reply, ExtractionClaimed) else None
+    held = sum(
+        job.status == "running" and thread != its_own and not deed.is_over(deed.lease(("extraction", thread)))
+        for thread, job in deed.before.jobs.items()
+    )
+    if (held >= running_max) != isinstance(reply, ExtractionCapacityReached):
+        raise WrongError(f"at {deed.boot_ms} {held} other jobs are held, of at most {running_max}")
 
 
 def _spent(deed: Deed, thread: str) -> int:
@@ -106,12 +122,12 @@ def finish_job(deed: Deed) -> Expected:
             reason=None,
         ),
     )
-    expected.memory = memory
+    expected.memories.add(memory)
     if deed.reply.result is FinishResult.SAVED:
         state = deed.before.scopes.get(scope, BLANK)
         expected.scopes[scope] = state._replace(inputs_mark=state.inputs_mark + 1)
     else:
-        expected.marked.add(scope)
+        expected.marked[scope] += 1
     return expected
 
 

@@ -3,10 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from chaos.parts import parts_of, told_of
 from chaos.requests.consolidation import claim_scope, fail_scope, mark, publish, release_scope
 from chaos.requests.deed import BLANK, FREE, Deed, Expected, WrongError
 from chaos.requests.extraction import claim_job, fail_job, finish_job, release_job
 from chaos.requests.leases import claim_scan, end_scan, renew, return_leases, write_of_scan
+from chaos.rows import Rows
 from chaos.step import Step
 from state.messages.backfill import (
     ClaimBackfill,
@@ -46,44 +48,55 @@ def one_request_does_what_it_says(step: Step) -> Iterator[str]:
     if len(known) != 1 or not step.actor:
         return
     ((request, reply),) = known
-    judge = _JUDGES.get(type(request))
-    if judge is None or isinstance(reply, BaseException):
+    if isinstance(reply, BaseException) or not all(type(part) in _JUDGES for part in parts_of(request)):
         return
-    deed = Deed(
-        request=request,
-        reply=reply,
-        before=step.before,
-        after=step.after,
-        boot_ms=step.boot_ms,
-        wall_ms=step.wall_ms,
-        boot_id=step.boot_id,
-    )
     name = type(request).__name__
     try:
-        expected = judge(deed)
+        expected = _expected(step, request, reply)
         if expected is not None:
-            for found in _differences(deed, expected):
+            for found in _differences(step.before, step.after, expected):
                 yield f"{name} answered {type(reply).__name__}: {found}"
     except WrongError as wrong:
         yield f"{name} answered {type(reply).__name__}: {wrong}"
 
 
-def _differences(deed: Deed, expected: Expected) -> Iterator[str]:
-    before, after = deed.before, deed.after
+def _expected(step: Step, request: Request[Any], reply: Any) -> Expected | None:
+    """A message about many jobs does what its single messages would, each after the one before it. None: anything."""
+    whole = Expected()
+    for part, told in zip(parts_of(request), told_of(request, reply), strict=True):
+        if told is None:
+            continue  # a claim that was not asked
+        deed = Deed(
+            request=part,
+            reply=told,
+            before=whole.over(step.before),
+            after=step.after,
+            boot_ms=step.boot_ms,
+            wall_ms=step.wall_ms,
+            boot_id=step.boot_id,
+        )
+        expected = _JUDGES[type(part)](deed)
+        if expected is None:
+            return None
+        whole.add(expected)
+    return whole
+
+
+def _differences(before: Rows, after: Rows, expected: Expected) -> Iterator[str]:
     yield from _compared("lease", before.leases, after.leases, expected.leases)
     yield from _compared("job", before.jobs, after.jobs, expected.jobs)
     if before.scopes is not after.scopes or expected.scopes:
         now = dict(after.scopes)
         for scope in expected.marked & now.keys():
             was = expected.scopes.get(scope) or before.scopes.get(scope) or BLANK
-            if now[scope].inputs_mark == was.inputs_mark + 1:
+            if was.inputs_mark < now[scope].inputs_mark <= was.inputs_mark + expected.marked[scope]:
                 now[scope] = now[scope]._replace(inputs_mark=was.inputs_mark)
                 if scope not in before.scopes and now[scope] == BLANK:
                     del now[scope]
         yield from _compared("scope", before.scopes, now, expected.scopes)
     if before.memories is not after.memories:
         for key in before.memories.keys() | after.memories.keys():
-            if key != expected.memory and before.memories.get(key) != after.memories.get(key):
+            if key not in expected.memories and before.memories.get(key) != after.memories.get(key):
                 yield f"the memory of {key[0]} in {key[1]} changed with it"
 
 

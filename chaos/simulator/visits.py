@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import trio
 
-from chaos.simulator.visitor import KIND, LONG_MS, Visitor
+from chaos.simulator.many_jobs import ManyJobs
+from chaos.simulator.visitor import KIND, LONG_MS
 from state.errors import StoreError
 from state.ids import OwnershipToken, Scope, ThreadId
 from state.messages.backfill import (
@@ -49,7 +50,7 @@ HOLD_SECONDS = 60.0
 """How long a visitor keeps a job in the hope that its thread grows."""
 
 
-class _Plays(Visitor):
+class _Plays(ManyJobs):
     """Everything that a visitor may come for."""
 
     async def late_tokens(self) -> None:
@@ -291,6 +292,9 @@ PLAYS: dict[str, Callable[[_Plays], Awaitable[None]]] = {
     "marking": _Plays.marking,
     OUTLIVING: _Plays.outliving_the_machine,
     "pointing": _Plays.pointing,
+    "handing over": _Plays.handing_over,
+    "a capacity when a lease ends": _Plays.capacity_at_the_end_of_a_lease,
+    "wearing out together": _Plays.wearing_out_together,
 }
 """What a visitor comes for, by name."""
 

@@ -10,6 +10,7 @@ from chaos.operations import Answer, Grown, Moment, Operation, Recorded
 from state.ids import Instant, OwnershipToken, ProcessUuid, ThreadId
 from state.messages.extraction import (
     ClaimExtraction,
+    ExtractionCapacityReached,
     ExtractionClaimed,
     ExtractionFinished,
     FailExtraction,
@@ -73,6 +74,11 @@ class ToldHistory:
         """A claim that found nothing."""
         request = ClaimExtraction(terms=terms(f"idle-{asked}"), eligibility=EVERYTHING)
         self.add(request, NothingToExtract(next_due_in_ms=None), asked, ended)
+
+    def full(self, token: str, asked: int, ended: int) -> None:
+        """A claim that a capacity refused."""
+        request = ClaimExtraction(terms=terms(token), eligibility=EVERYTHING, running_max=1)
+        self.add(request, ExtractionCapacityReached(), asked, ended)
 
     def renew(self, token: str, asked: int, ended: int, *, until: int | None) -> None:
         """A renewal until that second, or a refused one (None)."""

@@ -49,6 +49,14 @@ def test_row_must_be_what_the_last_answer_made_it(told: ToldHistory) -> None:
     assert laws(told.findings(end("succeeded", saved="a", fencing_number=2))) == [Law.NO_ORDER, Law.MORE_CLAIMS]
 
 
+def test_claim_that_a_capacity_refused_says_nothing_of_the_job_that_its_token_gets_later(told: ToldHistory) -> None:
+    told.claim("b", 1, 2, fencing=1)
+    told.full("a", 3, 4)
+    told.claim("a", 70, 71, fencing=2, attempt=2)
+
+    assert told.findings(end("running", attempts=2, token="a", fencing_number=2)) == []
+
+
 def test_two_accepted_ends_of_one_claim_are_rejected(told: ToldHistory) -> None:
     told.claim("a", 1, 2, fencing=1)
     told.finish("a", 3, 5)

@@ -8,7 +8,7 @@ import attrs
 from chaos.requests.law import one_request_does_what_it_says
 from chaos.rows import Job, Lease, Memory, RowKey, Rows, ScopeState
 from chaos.step import Ledger, Step
-from state.ids import OwnershipToken, ProcessUuid, Scope
+from state.ids import OwnershipToken, ProcessUuid, Scope, ThreadId
 from state.messages.backfill import (
     BackfillClaimed,
     BackfillHeld,
@@ -18,9 +18,29 @@ from state.messages.backfill import (
     RolloutsRecorded,
 )
 from state.messages.consolidation import ConsolidationUnchanged, MarkScopeDirty, PublishConsolidation, ScopeMarked
-from state.messages.extraction import DeadLettered, FailExtraction, FailureClass, RenewExtraction, RetryScheduled
+from state.messages.extraction import (
+    DeadLettered,
+    ExtractionCapacityReached,
+    ExtractionClaimed,
+    ExtractionFinished,
+    FailExtraction,
+    FailureClass,
+    FinishExtraction,
+    FinishResult,
+    RenewExtraction,
+    RetryScheduled,
+)
+from state.messages.extraction_batches import (
+    ClaimExtractions,
+    ExtractionsClaimed,
+    ExtractionsFinished,
+    ExtractionsHandedOver,
+    FinishAndClaimExtractions,
+    FinishExtractions,
+)
 from state.messages.leases import ClaimTerms, NotOwner, Owner, Renewed
 from state.messages.service import LeasesReturned, ReturnLeases
+from tests.fakes.extraction import EVERYTHING, EXTRACTOR
 
 NOW_MS = 10_000
 WALL_MS = 1_000_000
@@ -190,6 +210,65 @@ def test_mark_grows_by_one_and_ends_no_back_off() -> None:
     assert not marked(inputs_mark=6)
     assert marked(inputs_mark=5)
     assert marked(inputs_mark=6, next_attempt_at_ms=None)
+
+
+HANDED_OVER = FinishAndClaimExtractions(
+    finish=FinishExtractions(
+        finishes=tuple(
+            FinishExtraction(token=OwnershipToken("token-a"), input_digest="digest", extractor=EXTRACTOR, draft=None)
+            for _ in range(2)
+        )
+    ),
+    claim=ClaimExtractions(
+        tokens=(OwnershipToken("token-b"), OwnershipToken("token-c")),
+        owner=terms().owner,
+        lease_ms=500,
+        eligibility=EVERYTHING,
+        running_max=1,
+    ),
+)
+"""Ends a job twice, and claims two of which a capacity allows one."""
+
+
+def test_message_about_many_jobs_does_what_its_single_messages_would_one_after_the_other() -> None:
+    old: RowKey = ("extraction", "old")
+    new: RowKey = ("extraction", "new")
+    waiting = RUNNING._replace(status="pending", attempts=0, claimed_revision=None)
+    before = rows(
+        leases={old: HELD, new: FREE},
+        jobs={"old": RUNNING, "new": waiting},
+        revisions={"old": 1, "new": 1},
+    )
+    granted = Lease("bob", "w", "token-b", 5, "boot", NOW_MS + 500, NOW_MS)
+    done = RUNNING._replace(status="empty", attempts=0, claimed_revision=None, done_revision=1)
+    after = attrs.evolve(before, leases={old: FREE, new: granted}, jobs={"old": done, "new": RUNNING})
+    claimed = ExtractionClaimed(
+        thread_id=ThreadId("new"),
+        scope=Scope(kind="cwd", key="/shop"),
+        rollout_path="",
+        content_revision=1,
+        fencing_number=5,
+        attempt=1,
+        last=None,
+    )
+    finished = ExtractionFinished(result=FinishResult.EMPTY)
+
+    def told(*results: ExtractionFinished | NotOwner) -> ExtractionsHandedOver:
+        return ExtractionsHandedOver(
+            finished=ExtractionsFinished(results=results),
+            claimed=ExtractionsClaimed(jobs=(claimed,), ended=ExtractionCapacityReached()),
+        )
+
+    assert not found(HANDED_OVER, told(finished, NotOwner()), before, after)
+    assert found(HANDED_OVER, told(finished, finished), before, after), "a token ends its job once"
+    assert found(HANDED_OVER, told(NotOwner(), finished), before, after), "and the first time"
+    roomy = attrs.evolve(HANDED_OVER, claim=attrs.evolve(HANDED_OVER.claim, running_max=2))
+    assert found(roomy, told(finished, NotOwner()), before, after), "there was room"
+    full = attrs.evolve(HANDED_OVER, finish=FinishExtractions(finishes=()))
+    still = attrs.evolve(after, leases={old: HELD, new: granted}, jobs={"old": RUNNING, "new": RUNNING})
+    assert found(full, told(), before, still), "the first job ran on"
+    freed = attrs.evolve(after, leases={old: HELD, new: granted})
+    assert found(HANDED_OVER, told(finished, NotOwner()), before, freed), "the end frees the job"
 
 
 def test_batches_of_several_requests_are_not_judged() -> None:
