@@ -1,6 +1,6 @@
 """Saying something of a thread: its git triple, its name, whether it may be remembered.
 
-    find the rollout, put the row right -> write the file -> store the edit, which journals it first -> read back
+    find the rollout, put the row right -> write the file -> store the edit, which journals it first
 
 A legacy rollout gets one more session_meta line, under the thread's writer lock, so that its file alone gives the edit
 again, to Codex as well. A paginated one is never appended to; there the journal is what outlives the database. The
@@ -10,7 +10,7 @@ the line stays, and the row follows it at the next scan as far as no earlier edi
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Any, Protocol
 
@@ -19,6 +19,7 @@ import trio
 
 from state.ids import ThreadId
 from state.live import PAGINATED
+from state.messages.stored_threads import EditStoredThread
 from state.messages.thread_edits import (
     KEEP,
     Keep,
@@ -26,7 +27,6 @@ from state.messages.thread_edits import (
     PatchThreadGit,
     SetThreadMemoryMode,
     SetThreadName,
-    ThreadEdited,
 )
 from state.messages.thread_places import ThreadPlace
 from state.messages.threads import Thread
@@ -37,10 +37,10 @@ from state.thread_storage import (
     RowMissingError,
     StoreMissingError,
     ThreadStorage,
-    find_row,
     only_writer,
     rollout_of,
     row_of,
+    row_of_rollout,
 )
 
 
@@ -125,43 +125,60 @@ async def _edit(
     thread_id: ThreadId,
     place: ThreadPlace,
     request: PatchThreadGit | SetThreadMemoryMode,
-    git_of: Any,
+    git_of: Callable[[Thread, Mapping[str, Any]], dict[str, str | None]] | None,
     mode: MemoryMode | None,
     live: LineTaker | None,
 ) -> Thread:
-    assert storage.handle is not None
-    found = await rollout_of(storage, thread_id, place)
-    row = await row_of(storage.handle, thread_id)
+    row = await _editable_row(storage, thread_id, place)
     if row.history_mode == PAGINATED:
         return await _store(storage, thread_id, request)
     async with nullcontext() if live is not None else only_writer(storage.codex_home, thread_id):
         # Once more: the rollout may have been moved, and the triple edited, before the lock was ours.
-        found = await rollout_of(storage, thread_id, place)
-        row = await row_of(storage.handle, thread_id)
-        first = await trio.to_thread.run_sync(first_meta, storage.codex_home, found.path, thread_id)
-        line = meta_line(
-            first,
-            memory_mode=row.memory_mode if mode is None else mode.value,
-            git=None if git_of is None else git_of(row, first),
-            at_ms=time.time_ns() // 1_000_000,
-        )
+        row = await _editable_row(storage, thread_id, place)
+
+        def line_of(first: Mapping[str, Any]) -> bytes:
+            return meta_line(
+                first,
+                memory_mode=row.memory_mode if mode is None else mode.value,
+                git=None if git_of is None else git_of(row, first),
+                at_ms=time.time_ns() // 1_000_000,
+            )
+
         if live is not None:
-            await live.append(line)
+            first = await trio.to_thread.run_sync(first_meta, storage.codex_home, row.rollout_path, thread_id)
+            await live.append(line_of(first))
         else:
-            await trio.to_thread.run_sync(_append, storage, found.path, line)
+            await trio.to_thread.run_sync(_append, storage, row.rollout_path, thread_id, line_of)
         return await _store(storage, thread_id, request)
+
+
+async def _editable_row(storage: ThreadStorage, thread_id: ThreadId, place: ThreadPlace) -> Thread:
+    """The row of a thread whose rollout lies where the row says; put right first where it does not.
+
+    Raises:
+      ThreadChangeError: the thread has no rollout in this place, or no row can be made from it.
+    """
+    row = await row_of_rollout(storage, thread_id)
+    if row is not None and (place is ThreadPlace.ANY or (row.archived_at_ms is None) == (place is ThreadPlace.ACTIVE)):
+        return row
+    assert storage.handle is not None
+    found = await rollout_of(storage, thread_id, place)
+    return attrs.evolve(await row_of(storage.handle, thread_id), rollout_path=found.path)
 
 
 async def _store(storage: ThreadStorage, thread_id: ThreadId, request: PatchThreadGit | SetThreadMemoryMode) -> Thread:
     assert storage.handle is not None
-    answer = await storage.handle.ask(request)
-    row = await find_row(storage.handle, thread_id) if isinstance(answer, ThreadEdited) else None
-    if row is None:
+    row = await storage.handle.ask(EditStoredThread(edit=request))
+    if not isinstance(row, Thread):
         raise RowMissingError(thread_id, f"thread metadata disappeared before update completed: {thread_id}")
     return row
 
 
-def _append(storage: ThreadStorage, path: str, line: bytes) -> None:
+def _append(
+    storage: ThreadStorage, path: str, thread_id: ThreadId, line_of: Callable[[Mapping[str, Any]], bytes]
+) -> None:
+    """Append the line that follows from the rollout's first one, and have it on the disk."""
+    line = line_of(first_meta(storage.codex_home, path, thread_id))
     with RolloutAppender(storage.codex_home, path) as rollout:
         rollout.append(line)
         rollout.sync()

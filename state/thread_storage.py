@@ -3,18 +3,21 @@
 Nothing in here depends on how somebody asked; a door puts what is refused into its own words.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import attrs
 import trio
 
+from state.errors import StoreError
 from state.ids import ThreadId
 from state.lookup import RolloutPlace, find_rollout
+from state.messages.stored_threads import GetStoredThread, StoredThread
 from state.messages.thread_places import ThreadPlace
 from state.messages.threads import GetThread, Thread, ThreadFound
-from state.rollouts import Redact, find_rollouts
+from state.rollouts import HeadError, Redact, find_rollouts, head_thread_id
+from state.rollouts.as_read import is_as_read
 from state.rollouts.writer_lock import WriterLock
 from state.store import StateHandle
 from state.unindexed import read_thread
@@ -85,6 +88,48 @@ async def rollout_of(storage: ThreadStorage, thread_id: ThreadId, place: ThreadP
     if not found.is_verified:
         raise ThreadChangeError(thread_id, f"failed to locate thread id {thread_id}: {found.path} cannot be read")
     return found
+
+
+async def settled_row(storage: ThreadStorage, thread_id: ThreadId) -> Thread | None:
+    """The row of a thread whose rollout is where the row says and was not changed since it was read; else None.
+
+    One request and one look at the file. After a None, `rollout_of` finds out what is the matter.
+    """
+    return await _row_if(storage, thread_id, _is_settled)
+
+
+async def row_of_rollout(storage: ThreadStorage, thread_id: ThreadId) -> Thread | None:
+    """The row of a thread whose rollout is where the row says, changed or not; else None, as with `settled_row`."""
+    return await _row_if(storage, thread_id, _is_in_place)
+
+
+async def _row_if(
+    storage: ThreadStorage, thread_id: ThreadId, holds: Callable[[Path, StoredThread], bool]
+) -> Thread | None:
+    if storage.handle is None:
+        return None
+    try:
+        stored = await storage.handle.ask(GetStoredThread(thread_id=thread_id))
+    except StoreError:
+        return None
+    if not isinstance(stored, StoredThread):
+        return None
+    is_so = await trio.to_thread.run_sync(holds, storage.codex_home, stored, abandon_on_cancel=True)
+    return stored.thread if is_so else None
+
+
+def _is_settled(codex_home: Path, stored: StoredThread) -> bool:
+    file = stored.file
+    return file is not None and is_as_read(codex_home, file.path, (file.size_bytes, file.mtime_ns, file.inode))
+
+
+def _is_in_place(codex_home: Path, stored: StoredThread) -> bool:
+    if _is_settled(codex_home, stored):
+        return True
+    try:
+        return head_thread_id(codex_home, stored.thread.rollout_path) == stored.thread.id
+    except (HeadError, OSError):
+        return False
 
 
 async def find_row(handle: StateHandle, thread_id: ThreadId) -> Thread | None:

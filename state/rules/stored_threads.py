@@ -1,0 +1,40 @@
+"""One stored thread for whoever answers clients: what would be two or three messages in one."""
+
+from state.ids import Instant, ThreadId
+from state.messages.backfill import KnownRollout
+from state.messages.stored_threads import EditStoredThread, GetStoredThread, StoredThread
+from state.messages.thread_edits import InvalidThreadId, PatchThreadGit, ThreadEdited
+from state.messages.threads import Thread, UnknownThread
+from state.rules.thread_edits import patch_thread_git, set_thread_memory_mode
+from state.rules.threads import COLUMNS
+from state.transaction import Transaction
+
+_THREAD = f"SELECT {COLUMNS} FROM threads WHERE id = :id"
+
+_FILE = (
+    "SELECT path, size_bytes, mtime_ns, inode, status, next_attempt_at_ms FROM rollout_files"
+    " WHERE path = :path AND status = 'indexed' AND thread_id = :thread_id"
+)
+
+
+async def get_stored_thread(tx: Transaction, request: GetStoredThread, at: Instant) -> StoredThread | UnknownThread:
+    """Both rows by their keys."""
+    thread = await tx.one(Thread, _THREAD, id=request.thread_id)
+    if thread is None:
+        return UnknownThread(thread_id=request.thread_id)
+    file = await tx.one(KnownRollout, _FILE, path=thread.rollout_path, thread_id=thread.id)
+    return StoredThread(thread=thread, file=file)
+
+
+async def edit_stored_thread(
+    tx: Transaction, request: EditStoredThread, at: Instant
+) -> Thread | UnknownThread | InvalidThreadId:
+    """The edit by its own rule, then the row."""
+    edit = request.edit
+    edited = await (
+        patch_thread_git(tx, edit, at) if isinstance(edit, PatchThreadGit) else set_thread_memory_mode(tx, edit, at)
+    )
+    if not isinstance(edited, ThreadEdited):
+        return edited
+    thread = await tx.one(Thread, _THREAD, id=edited.thread_id)
+    return UnknownThread(thread_id=ThreadId(edited.thread_id)) if thread is None else thread
