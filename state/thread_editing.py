@@ -1,6 +1,6 @@
 """Saying something of a thread: its git triple, its name, whether it may be remembered.
 
-    find the rollout, put the row right -> write the file -> store the edit, which journals it first
+    find the rollout, put the row right -> write the file, read what is new -> store both, the edit is journaled first
 
 A legacy rollout gets one more session_meta line, under the thread's writer lock, so that its file alone gives the edit
 again, to Codex as well. A paginated one is never appended to; there the journal is what outlives the database. The
@@ -19,7 +19,8 @@ import trio
 
 from state.ids import ThreadId
 from state.live import PAGINATED
-from state.messages.stored_threads import EditStoredThread
+from state.messages.backfill import RolloutRead
+from state.messages.stored_threads import EditStoredThread, StoredThread
 from state.messages.thread_edits import (
     KEEP,
     Keep,
@@ -29,8 +30,11 @@ from state.messages.thread_edits import (
     SetThreadName,
 )
 from state.messages.thread_places import ThreadPlace
+from state.messages.thread_rows import ApplyRolloutItems
 from state.messages.threads import Thread
+from state.rollouts import read_rollout
 from state.rollouts.append import RolloutAppender
+from state.rollouts.as_read import look_at
 from state.rollouts.meta_line import first_meta, meta_line
 from state.rollouts.name_list import append_name
 from state.thread_storage import (
@@ -40,8 +44,11 @@ from state.thread_storage import (
     only_writer,
     rollout_of,
     row_of,
-    row_of_rollout,
+    stored_in_place,
 )
+
+READ_BYTES_MAX = 1 << 20
+"""So much of a rollout is read with an edit, so that nobody has to wait for a scan after it. It takes some 10 ms."""
 
 
 class LineTaker(Protocol):
@@ -129,12 +136,13 @@ async def _edit(
     mode: MemoryMode | None,
     live: LineTaker | None,
 ) -> Thread:
-    row = await _editable_row(storage, thread_id, place)
-    if row.history_mode == PAGINATED:
+    stored = await _editable(storage, thread_id, place)
+    if stored.thread.history_mode == PAGINATED:
         return await _store(storage, thread_id, request)
     async with nullcontext() if live is not None else only_writer(storage.codex_home, thread_id):
         # Once more: the rollout may have been moved, and the triple edited, before the lock was ours.
-        row = await _editable_row(storage, thread_id, place)
+        stored = await _editable(storage, thread_id, place)
+        row = stored.thread
 
         def line_of(first: Mapping[str, Any]) -> bytes:
             return meta_line(
@@ -144,44 +152,69 @@ async def _edit(
                 at_ms=time.time_ns() // 1_000_000,
             )
 
+        applied = None
         if live is not None:
             first = await trio.to_thread.run_sync(first_meta, storage.codex_home, row.rollout_path, thread_id)
             await live.append(line_of(first))
         else:
-            await trio.to_thread.run_sync(_append, storage, row.rollout_path, thread_id, line_of)
-        return await _store(storage, thread_id, request)
+            applied = await trio.to_thread.run_sync(_append, storage, stored, line_of)
+        return await _store(storage, thread_id, request, applied)
 
 
-async def _editable_row(storage: ThreadStorage, thread_id: ThreadId, place: ThreadPlace) -> Thread:
-    """The row of a thread whose rollout lies where the row says; put right first where it does not.
+async def _editable(storage: ThreadStorage, thread_id: ThreadId, place: ThreadPlace) -> StoredThread:
+    """What is stored of a thread whose rollout lies where the row says; put right first where it does not.
 
     Raises:
       ThreadChangeError: the thread has no rollout in this place, or no row can be made from it.
     """
-    row = await row_of_rollout(storage, thread_id)
-    if row is not None and (place is ThreadPlace.ANY or (row.archived_at_ms is None) == (place is ThreadPlace.ACTIVE)):
-        return row
+    stored = await stored_in_place(storage, thread_id)
+    if stored is not None:
+        is_active = stored.thread.archived_at_ms is None
+        if place is ThreadPlace.ANY or is_active == (place is ThreadPlace.ACTIVE):
+            return stored
     assert storage.handle is not None
     found = await rollout_of(storage, thread_id, place)
-    return attrs.evolve(await row_of(storage.handle, thread_id), rollout_path=found.path)
+    row = await row_of(storage.handle, thread_id)
+    return StoredThread(thread=attrs.evolve(row, rollout_path=found.path), file=None, checkpoint=None)
 
 
-async def _store(storage: ThreadStorage, thread_id: ThreadId, request: PatchThreadGit | SetThreadMemoryMode) -> Thread:
+async def _store(
+    storage: ThreadStorage,
+    thread_id: ThreadId,
+    edit: PatchThreadGit | SetThreadMemoryMode,
+    applied: ApplyRolloutItems | None = None,
+) -> Thread:
     assert storage.handle is not None
-    row = await storage.handle.ask(EditStoredThread(edit=request))
+    row = await storage.handle.ask(EditStoredThread(edit=edit, applied=applied))
     if not isinstance(row, Thread):
         raise RowMissingError(thread_id, f"thread metadata disappeared before update completed: {thread_id}")
     return row
 
 
 def _append(
-    storage: ThreadStorage, path: str, thread_id: ThreadId, line_of: Callable[[Mapping[str, Any]], bytes]
-) -> None:
-    """Append the line that follows from the rollout's first one, and have it on the disk."""
-    line = line_of(first_meta(storage.codex_home, path, thread_id))
-    with RolloutAppender(storage.codex_home, path) as rollout:
+    storage: ThreadStorage, stored: StoredThread, line_of: Callable[[Mapping[str, Any]], bytes]
+) -> ApplyRolloutItems | None:
+    """Append the line that follows from the rollout's first one, have it on the disk, and read what is new.
+
+    Returns:
+      What was read; None where that would be much, or fails: the scan does it then.
+    """
+    home, path = storage.codex_home, stored.thread.rollout_path
+    line = line_of(first_meta(home, path, stored.thread.id))
+    with RolloutAppender(home, path) as rollout:
         rollout.append(line)
         rollout.sync()
+    found = look_at(home, path)
+    read_before = 0 if stored.checkpoint is None else stored.checkpoint.offset_bytes
+    if found is None or found.size_bytes - read_before > READ_BYTES_MAX:
+        return None
+    try:
+        reading = read_rollout(home, found, stored.checkpoint, redact=storage.redact)
+    except OSError:
+        return None
+    return ApplyRolloutItems(
+        read=RolloutRead(found=found, reading=reading), model_provider_default=storage.model_provider_default
+    )
 
 
 def _kept(row: Thread, first: Mapping[str, Any], storage: ThreadStorage) -> dict[str, str | None]:

@@ -95,17 +95,18 @@ async def settled_row(storage: ThreadStorage, thread_id: ThreadId) -> Thread | N
 
     One request and one look at the file. After a None, `rollout_of` finds out what is the matter.
     """
-    return await _row_if(storage, thread_id, _is_settled)
+    stored = await _stored_if(storage, thread_id, _is_settled)
+    return None if stored is None else stored.thread
 
 
-async def row_of_rollout(storage: ThreadStorage, thread_id: ThreadId) -> Thread | None:
-    """The row of a thread whose rollout is where the row says, changed or not; else None, as with `settled_row`."""
-    return await _row_if(storage, thread_id, _is_in_place)
+async def stored_in_place(storage: ThreadStorage, thread_id: ThreadId) -> StoredThread | None:
+    """What is stored of a thread whose rollout is where the row says, changed or not; else None, as `settled_row`."""
+    return await _stored_if(storage, thread_id, _is_in_place)
 
 
-async def _row_if(
+async def _stored_if(
     storage: ThreadStorage, thread_id: ThreadId, holds: Callable[[Path, StoredThread], bool]
-) -> Thread | None:
+) -> StoredThread | None:
     if storage.handle is None:
         return None
     try:
@@ -115,12 +116,14 @@ async def _row_if(
     if not isinstance(stored, StoredThread):
         return None
     is_so = await trio.to_thread.run_sync(holds, storage.codex_home, stored, abandon_on_cancel=True)
-    return stored.thread if is_so else None
+    return stored if is_so else None
 
 
 def _is_settled(codex_home: Path, stored: StoredThread) -> bool:
     file = stored.file
-    return file is not None and is_as_read(codex_home, file.path, (file.size_bytes, file.mtime_ns, file.inode))
+    return file is not None and is_as_read(
+        codex_home, file.path, size_bytes=file.size_bytes, mtime_ns=file.mtime_ns, inode=file.inode
+    )
 
 
 def _is_in_place(codex_home: Path, stored: StoredThread) -> bool:

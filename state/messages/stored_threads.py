@@ -6,7 +6,9 @@ from state.ids import ThreadId
 from state.messages.backfill import KnownRollout
 from state.messages.base import Request, SmallRead
 from state.messages.thread_edits import InvalidThreadId, PatchThreadGit, SetThreadMemoryMode
+from state.messages.thread_rows import ApplyRolloutItems
 from state.messages.threads import Thread, UnknownThread
+from state.rollouts.model import Checkpoint
 
 
 @attrs.frozen(kw_only=True)
@@ -15,10 +17,12 @@ class StoredThread:
 
     Attributes:
       file: None when the file that the row names was never read as this thread's, or is to be read again.
+      checkpoint: where that reading stopped; None where `file` is.
     """
 
     thread: Thread
     file: KnownRollout | None
+    checkpoint: Checkpoint | None
 
 
 @attrs.frozen(kw_only=True)
@@ -30,6 +34,12 @@ class GetStoredThread(SmallRead[StoredThread | UnknownThread]):
 
 @attrs.frozen(kw_only=True)
 class EditStoredThread(Request[Thread | UnknownThread | InvalidThreadId]):
-    """What one edit asks, answered by the row as it is then. Asking again is as safe as the edit is."""
+    """What one edit asks, answered by the row as it is then. Asking again is as safe as the edit is.
+
+    Attributes:
+      applied: what the rollout says with the line that was appended for this edit. It is stored first, so that the row
+        is in step with the file when the edit is.
+    """
 
     edit: PatchThreadGit | SetThreadMemoryMode
+    applied: ApplyRolloutItems | None = None

@@ -1,7 +1,6 @@
-"""Whether a rollout is still what it was when it was read: one look at the file and its way, and nothing is opened.
+"""One look at a rollout and its way, without opening it: is it there, and is it still what it was when it was read?
 
-It says yes only where a search of these folders would find the file, and with what was known of it. A no only means
-that somebody has to look closer.
+What is found is what a search of these folders would find. Nothing found only means that somebody has to look closer.
 """
 
 import os
@@ -10,27 +9,39 @@ from pathlib import Path
 
 from state.rollouts.filename import COMPRESSED_SUFFIX
 from state.rollouts.find import ARCHIVED_SESSIONS, SESSIONS
-
-Look = tuple[int, int, int]
-"""Size in bytes, mtime in ns, inode."""
+from state.rollouts.model import FoundRollout
 
 
-def is_as_read(codex_home: Path, path: str, known: Look) -> bool:
-    """Whether the rollout at `path`, relative to the home, looks as it did. Blocks for a few calls of the system."""
+def look_at(codex_home: Path, path: str) -> FoundRollout | None:
+    """The rollout at `path`, relative to the home; None where a search would not find it. Blocks for a few calls."""
     top, *way = path.split("/")
     if top not in (SESSIONS, ARCHIVED_SESSIONS) or not way or not {"", ".", ".."}.isdisjoint(way):
-        return False
+        return None
     place = f"{codex_home}/{top}"  # the top folder itself may be a link
     try:
         for part in way[:-1]:
             place = f"{place}/{part}"
             if not stat.S_ISDIR(os.lstat(place).st_mode):
-                return False
+                return None
         place = f"{place}/{way[-1]}"
         try:
             status = os.lstat(place)
         except FileNotFoundError:
             status = os.lstat(place + COMPRESSED_SUFFIX)
     except OSError:
-        return False
-    return stat.S_ISREG(status.st_mode) and (status.st_size, status.st_mtime_ns, status.st_ino) == known
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    return FoundRollout(
+        path=path,
+        archived=top == ARCHIVED_SESSIONS,
+        size_bytes=status.st_size,
+        mtime_ns=status.st_mtime_ns,
+        inode=status.st_ino,
+    )
+
+
+def is_as_read(codex_home: Path, path: str, *, size_bytes: int, mtime_ns: int, inode: int) -> bool:
+    """Whether the rollout at `path` is there and looks as it did."""
+    found = look_at(codex_home, path)
+    return found is not None and (found.size_bytes, found.mtime_ns, found.inode) == (size_bytes, mtime_ns, inode)
