@@ -142,6 +142,8 @@ async def _edit(
     async with nullcontext() if live is not None else only_writer(storage.codex_home, thread_id):
         # Once more: the rollout may have been moved, and the triple edited, before the lock was ours.
         stored = await _editable(storage, thread_id, place)
+        if stored.file is None and live is None:
+            stored = await _caught_up(storage, stored)
         row = stored.thread
 
         def line_of(first: Mapping[str, Any]) -> bytes:
@@ -178,6 +180,21 @@ async def _editable(storage: ThreadStorage, thread_id: ThreadId, place: ThreadPl
     return StoredThread(thread=attrs.evolve(row, rollout_path=found.path), file=None, checkpoint=None)
 
 
+async def _caught_up(storage: ThreadStorage, stored: StoredThread) -> StoredThread:
+    """The same with what others have written since it was read: the triple may have been edited by them."""
+    assert storage.handle is not None
+    applied = await trio.to_thread.run_sync(_read_new, storage, stored)
+    if applied is None:
+        return stored
+    await storage.handle.ask(applied)
+    row = await row_of(storage.handle, stored.thread.id)
+    return attrs.evolve(
+        stored,
+        thread=attrs.evolve(row, rollout_path=stored.thread.rollout_path),
+        checkpoint=applied.read.reading.checkpoint,
+    )
+
+
 async def _store(
     storage: ThreadStorage,
     thread_id: ThreadId,
@@ -194,22 +211,23 @@ async def _store(
 def _append(
     storage: ThreadStorage, stored: StoredThread, line_of: Callable[[Mapping[str, Any]], bytes]
 ) -> ApplyRolloutItems | None:
-    """Append the line that follows from the rollout's first one, have it on the disk, and read what is new.
-
-    Returns:
-      What was read; None where that would be much, or fails: the scan does it then.
-    """
+    """Append the line that follows from the rollout's first one, have it on the disk, and read what is new."""
     home, path = storage.codex_home, stored.thread.rollout_path
     line = line_of(first_meta(home, path, stored.thread.id))
     with RolloutAppender(home, path) as rollout:
         rollout.append(line)
         rollout.sync()
-    found = look_at(home, path)
+    return _read_new(storage, stored)
+
+
+def _read_new(storage: ThreadStorage, stored: StoredThread) -> ApplyRolloutItems | None:
+    """What the rollout says that was not read; None where that would be much, or fails: the scan reads it then."""
+    found = look_at(storage.codex_home, stored.thread.rollout_path)
     read_before = 0 if stored.checkpoint is None else stored.checkpoint.offset_bytes
     if found is None or found.size_bytes - read_before > READ_BYTES_MAX:
         return None
     try:
-        reading = read_rollout(home, found, stored.checkpoint, redact=storage.redact)
+        reading = read_rollout(storage.codex_home, found, stored.checkpoint, redact=storage.redact)
     except OSError:
         return None
     return ApplyRolloutItems(

@@ -95,17 +95,20 @@ async def settled_row(storage: ThreadStorage, thread_id: ThreadId) -> Thread | N
 
     One request and one look at the file. After a None, `rollout_of` finds out what is the matter.
     """
-    stored = await _stored_if(storage, thread_id, _is_settled)
+    stored = await _looked_at(storage, thread_id, _settled)
     return None if stored is None else stored.thread
 
 
 async def stored_in_place(storage: ThreadStorage, thread_id: ThreadId) -> StoredThread | None:
-    """What is stored of a thread whose rollout is where the row says, changed or not; else None, as `settled_row`."""
-    return await _stored_if(storage, thread_id, _is_in_place)
+    """What is stored of a thread whose rollout is where the row says; else None, as `settled_row`.
+
+    Where the rollout was changed since it was read, `file` is None.
+    """
+    return await _looked_at(storage, thread_id, _in_place)
 
 
-async def _stored_if(
-    storage: ThreadStorage, thread_id: ThreadId, holds: Callable[[Path, StoredThread], bool]
+async def _looked_at(
+    storage: ThreadStorage, thread_id: ThreadId, look: Callable[[Path, StoredThread], StoredThread | None]
 ) -> StoredThread | None:
     if storage.handle is None:
         return None
@@ -115,24 +118,26 @@ async def _stored_if(
         return None
     if not isinstance(stored, StoredThread):
         return None
-    is_so = await trio.to_thread.run_sync(holds, storage.codex_home, stored, abandon_on_cancel=True)
-    return stored if is_so else None
+    return await trio.to_thread.run_sync(look, storage.codex_home, stored, abandon_on_cancel=True)
 
 
-def _is_settled(codex_home: Path, stored: StoredThread) -> bool:
+def _settled(codex_home: Path, stored: StoredThread) -> StoredThread | None:
     file = stored.file
-    return file is not None and is_as_read(
-        codex_home, file.path, size_bytes=file.size_bytes, mtime_ns=file.mtime_ns, inode=file.inode
-    )
+    if file is None:
+        return None
+    known = {"size_bytes": file.size_bytes, "mtime_ns": file.mtime_ns, "inode": file.inode}
+    return stored if is_as_read(codex_home, file.path, **known) else None
 
 
-def _is_in_place(codex_home: Path, stored: StoredThread) -> bool:
-    if _is_settled(codex_home, stored):
-        return True
+def _in_place(codex_home: Path, stored: StoredThread) -> StoredThread | None:
+    settled = _settled(codex_home, stored)
+    if settled is not None:
+        return settled
     try:
-        return head_thread_id(codex_home, stored.thread.rollout_path) == stored.thread.id
+        holder = head_thread_id(codex_home, stored.thread.rollout_path)
     except (HeadError, OSError):
-        return False
+        return None
+    return attrs.evolve(stored, file=None) if holder == stored.thread.id else None
 
 
 async def find_row(handle: StateHandle, thread_id: ThreadId) -> Thread | None:

@@ -17,7 +17,7 @@ class StoredThread:
 
     Attributes:
       file: None when the file that the row names was never read as this thread's, or is to be read again.
-      checkpoint: where that reading stopped; None where `file` is.
+      checkpoint: where its last reading stopped.
     """
 
     thread: Thread

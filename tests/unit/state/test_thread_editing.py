@@ -127,7 +127,7 @@ def _say_again(path: Path, old: bytes, new: bytes) -> None:
         file.write(first.replace(old, new))
 
 
-async def test_what_another_program_wrote_before_an_edit_is_in_the_row_after_it(stored: StoredThreads) -> None:
+async def test_what_another_program_said_right_before_an_edit_is_not_lost(stored: StoredThreads) -> None:
     await stored.scan()
     before = await stored.row()
     assert before is not None
@@ -136,7 +136,8 @@ async def test_what_another_program_wrote_before_an_edit_is_in_the_row_after_it(
 
     row = await patch_git(stored.storage, ONE, GitPatch(branch="dev"))
 
-    assert (row.git_sha, row.git_branch) == ("abc", "dev"), "the line of the edit says what the row said before it"
+    assert (row.git_sha, row.git_branch) == ("def", "dev")
+    assert stored.lines()[-1]["payload"]["git"] == GIT | {"commit_hash": "def", "branch": "dev"}
     assert await stored.row() == row
     assert await settled_row(stored.storage, ONE) == row
 
