@@ -92,7 +92,7 @@ bench-smoke: setup  ## every benchmark at a size that takes seconds: its figures
 	$(BENCH).bench_queries --threads 500 1000 --asked 10 --repeats 1
 	$(BENCH).bench_start --threads 0 200 --repeats 1 --seconds 1
 	$(BENCH).bench_follow --steps 10 --seconds 3 --history 100 --backlog 2000 --burst 100
-	$(BENCH).bench_rpc --threads 60 --repeats 3 --searches 1
+	$(BENCH).bench_rpc --threads 60 --repeats 3 --searches 1 --starts 1
 
 clean:          ## remove what was built and installed
 	rm -rf $(VENV) .cache build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -20,6 +20,7 @@ from interfaces.rpc.endpoints import serve_socket, serve_stdio
 from interfaces.rpc.lines import Source
 from interfaces.rpc.methods import dispatch
 from state.codex_config import CodexConfig, read_codex_config
+from state.rules.registry import RULES
 from state.store import StateHandle
 from stopping import until_stopped
 
@@ -75,11 +76,18 @@ async def _serve(handle: StateHandle, paths: Paths, settings: Settings, socket: 
 
         nursery.start_soon(reaper.serve, handle, settings)
         nursery.start_soon(index.serve)
+        # In a pool thread: it takes longer than the event loop may stand still.
+        nursery.start_soon(trio.to_thread.run_sync, _import_every_rule)
         if socket is None:
             await serve_stdio(serve_client)
         else:
             await serve_socket(socket, serve_client, lambda: log.info("ready", socket=str(socket)))
         nursery.cancel_scope.cancel()
+
+
+def _import_every_rule() -> None:
+    """Import what no request has needed yet, so that the first of each kind does not wait for it."""
+    RULES.whole()
 
 
 def defaults(config: CodexConfig, settings: Settings) -> Defaults:

@@ -1,6 +1,6 @@
 """Saying something of a thread: its git triple, its name, whether it may be remembered.
 
-    find the rollout, put the row right -> write the file -> store the edit, which journals it first -> read back
+    find the rollout, put the row right -> write the file, read what is new -> store both, the edit is journaled first
 
 A legacy rollout gets one more session_meta line, under the thread's writer lock, so that its file alone gives the edit
 again, to Codex as well. A paginated one is never appended to; there the journal is what outlives the database. The
@@ -10,7 +10,7 @@ the line stays, and the row follows it at the next scan as far as no earlier edi
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Any, Protocol
 
@@ -19,6 +19,8 @@ import trio
 
 from state.ids import ThreadId
 from state.live import PAGINATED
+from state.messages.backfill import RolloutRead
+from state.messages.stored_threads import EditStoredThread, StoredThread
 from state.messages.thread_edits import (
     KEEP,
     Keep,
@@ -26,22 +28,27 @@ from state.messages.thread_edits import (
     PatchThreadGit,
     SetThreadMemoryMode,
     SetThreadName,
-    ThreadEdited,
 )
 from state.messages.thread_places import ThreadPlace
+from state.messages.thread_rows import ApplyRolloutItems
 from state.messages.threads import Thread
+from state.rollouts import read_rollout
 from state.rollouts.append import RolloutAppender
+from state.rollouts.as_read import look_at
 from state.rollouts.meta_line import first_meta, meta_line
 from state.rollouts.name_list import append_name
 from state.thread_storage import (
     RowMissingError,
     StoreMissingError,
     ThreadStorage,
-    find_row,
     only_writer,
     rollout_of,
     row_of,
+    stored_in_place,
 )
+
+READ_BYTES_MAX = 1 << 20
+"""So much of a rollout is read with an edit, so that nobody has to wait for a scan after it. It takes some 10 ms."""
 
 
 class LineTaker(Protocol):
@@ -125,46 +132,107 @@ async def _edit(
     thread_id: ThreadId,
     place: ThreadPlace,
     request: PatchThreadGit | SetThreadMemoryMode,
-    git_of: Any,
+    git_of: Callable[[Thread, Mapping[str, Any]], dict[str, str | None]] | None,
     mode: MemoryMode | None,
     live: LineTaker | None,
 ) -> Thread:
-    assert storage.handle is not None
-    found = await rollout_of(storage, thread_id, place)
-    row = await row_of(storage.handle, thread_id)
-    if row.history_mode == PAGINATED:
+    stored = await _editable(storage, thread_id, place)
+    if stored.thread.history_mode == PAGINATED:
         return await _store(storage, thread_id, request)
     async with nullcontext() if live is not None else only_writer(storage.codex_home, thread_id):
         # Once more: the rollout may have been moved, and the triple edited, before the lock was ours.
-        found = await rollout_of(storage, thread_id, place)
-        row = await row_of(storage.handle, thread_id)
-        first = await trio.to_thread.run_sync(first_meta, storage.codex_home, found.path, thread_id)
-        line = meta_line(
-            first,
-            memory_mode=row.memory_mode if mode is None else mode.value,
-            git=None if git_of is None else git_of(row, first),
-            at_ms=time.time_ns() // 1_000_000,
-        )
+        stored = await _editable(storage, thread_id, place)
+        if stored.file is None and live is None:
+            stored = await _caught_up(storage, stored)
+        row = stored.thread
+
+        def line_of(first: Mapping[str, Any]) -> bytes:
+            return meta_line(
+                first,
+                memory_mode=row.memory_mode if mode is None else mode.value,
+                git=None if git_of is None else git_of(row, first),
+                at_ms=time.time_ns() // 1_000_000,
+            )
+
+        applied = None
         if live is not None:
-            await live.append(line)
+            first = await trio.to_thread.run_sync(first_meta, storage.codex_home, row.rollout_path, thread_id)
+            await live.append(line_of(first))
         else:
-            await trio.to_thread.run_sync(_append, storage, found.path, line)
-        return await _store(storage, thread_id, request)
+            applied = await trio.to_thread.run_sync(_append, storage, stored, line_of)
+        return await _store(storage, thread_id, request, applied)
 
 
-async def _store(storage: ThreadStorage, thread_id: ThreadId, request: PatchThreadGit | SetThreadMemoryMode) -> Thread:
+async def _editable(storage: ThreadStorage, thread_id: ThreadId, place: ThreadPlace) -> StoredThread:
+    """What is stored of a thread whose rollout lies where the row says; put right first where it does not.
+
+    Raises:
+      ThreadChangeError: the thread has no rollout in this place, or no row can be made from it.
+    """
+    stored = await stored_in_place(storage, thread_id)
+    if stored is not None:
+        is_active = stored.thread.archived_at_ms is None
+        if place is ThreadPlace.ANY or is_active == (place is ThreadPlace.ACTIVE):
+            return stored
     assert storage.handle is not None
-    answer = await storage.handle.ask(request)
-    row = await find_row(storage.handle, thread_id) if isinstance(answer, ThreadEdited) else None
-    if row is None:
+    found = await rollout_of(storage, thread_id, place)
+    row = await row_of(storage.handle, thread_id)
+    return StoredThread(thread=attrs.evolve(row, rollout_path=found.path), file=None, checkpoint=None)
+
+
+async def _caught_up(storage: ThreadStorage, stored: StoredThread) -> StoredThread:
+    """The same with what others have written since it was read: the triple may have been edited by them."""
+    assert storage.handle is not None
+    applied = await trio.to_thread.run_sync(_read_new, storage, stored)
+    if applied is None:
+        return stored
+    await storage.handle.ask(applied)
+    row = await row_of(storage.handle, stored.thread.id)
+    return attrs.evolve(
+        stored,
+        thread=attrs.evolve(row, rollout_path=stored.thread.rollout_path),
+        checkpoint=applied.read.reading.checkpoint,
+    )
+
+
+async def _store(
+    storage: ThreadStorage,
+    thread_id: ThreadId,
+    edit: PatchThreadGit | SetThreadMemoryMode,
+    applied: ApplyRolloutItems | None = None,
+) -> Thread:
+    assert storage.handle is not None
+    row = await storage.handle.ask(EditStoredThread(edit=edit, applied=applied))
+    if not isinstance(row, Thread):
         raise RowMissingError(thread_id, f"thread metadata disappeared before update completed: {thread_id}")
     return row
 
 
-def _append(storage: ThreadStorage, path: str, line: bytes) -> None:
-    with RolloutAppender(storage.codex_home, path) as rollout:
+def _append(
+    storage: ThreadStorage, stored: StoredThread, line_of: Callable[[Mapping[str, Any]], bytes]
+) -> ApplyRolloutItems | None:
+    """Append the line that follows from the rollout's first one, have it on the disk, and read what is new."""
+    home, path = storage.codex_home, stored.thread.rollout_path
+    line = line_of(first_meta(home, path, stored.thread.id))
+    with RolloutAppender(home, path) as rollout:
         rollout.append(line)
         rollout.sync()
+    return _read_new(storage, stored)
+
+
+def _read_new(storage: ThreadStorage, stored: StoredThread) -> ApplyRolloutItems | None:
+    """What the rollout says that was not read; None where that would be much, or fails: the scan reads it then."""
+    found = look_at(storage.codex_home, stored.thread.rollout_path)
+    read_before = 0 if stored.checkpoint is None else stored.checkpoint.offset_bytes
+    if found is None or found.size_bytes - read_before > READ_BYTES_MAX:
+        return None
+    try:
+        reading = read_rollout(storage.codex_home, found, stored.checkpoint, redact=storage.redact)
+    except OSError:
+        return None
+    return ApplyRolloutItems(
+        read=RolloutRead(found=found, reading=reading), model_provider_default=storage.model_provider_default
+    )
 
 
 def _kept(row: Thread, first: Mapping[str, Any], storage: ThreadStorage) -> dict[str, str | None]:

@@ -3,18 +3,21 @@
 Nothing in here depends on how somebody asked; a door puts what is refused into its own words.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import attrs
 import trio
 
+from state.errors import StoreError
 from state.ids import ThreadId
 from state.lookup import RolloutPlace, find_rollout
+from state.messages.stored_threads import GetStoredThread, StoredThread
 from state.messages.thread_places import ThreadPlace
 from state.messages.threads import GetThread, Thread, ThreadFound
-from state.rollouts import Redact, find_rollouts
+from state.rollouts import HeadError, Redact, find_rollouts, head_thread_id
+from state.rollouts.as_read import is_as_read
 from state.rollouts.writer_lock import WriterLock
 from state.store import StateHandle
 from state.unindexed import read_thread
@@ -85,6 +88,56 @@ async def rollout_of(storage: ThreadStorage, thread_id: ThreadId, place: ThreadP
     if not found.is_verified:
         raise ThreadChangeError(thread_id, f"failed to locate thread id {thread_id}: {found.path} cannot be read")
     return found
+
+
+async def settled_row(storage: ThreadStorage, thread_id: ThreadId) -> Thread | None:
+    """The row of a thread whose rollout is where the row says and was not changed since it was read; else None.
+
+    One request and one look at the file. After a None, `rollout_of` finds out what is the matter.
+    """
+    stored = await _looked_at(storage, thread_id, _settled)
+    return None if stored is None else stored.thread
+
+
+async def stored_in_place(storage: ThreadStorage, thread_id: ThreadId) -> StoredThread | None:
+    """What is stored of a thread whose rollout is where the row says; else None, as `settled_row`.
+
+    Where the rollout was changed since it was read, `file` is None.
+    """
+    return await _looked_at(storage, thread_id, _in_place)
+
+
+async def _looked_at(
+    storage: ThreadStorage, thread_id: ThreadId, look: Callable[[Path, StoredThread], StoredThread | None]
+) -> StoredThread | None:
+    if storage.handle is None:
+        return None
+    try:
+        stored = await storage.handle.ask(GetStoredThread(thread_id=thread_id))
+    except StoreError:
+        return None
+    if not isinstance(stored, StoredThread):
+        return None
+    return await trio.to_thread.run_sync(look, storage.codex_home, stored, abandon_on_cancel=True)
+
+
+def _settled(codex_home: Path, stored: StoredThread) -> StoredThread | None:
+    file = stored.file
+    if file is None:
+        return None
+    known = {"size_bytes": file.size_bytes, "mtime_ns": file.mtime_ns, "inode": file.inode}
+    return stored if is_as_read(codex_home, file.path, **known) else None
+
+
+def _in_place(codex_home: Path, stored: StoredThread) -> StoredThread | None:
+    settled = _settled(codex_home, stored)
+    if settled is not None:
+        return settled
+    try:
+        holder = head_thread_id(codex_home, stored.thread.rollout_path)
+    except (HeadError, OSError):
+        return None
+    return attrs.evolve(stored, file=None) if holder == stored.thread.id else None
 
 
 async def find_row(handle: StateHandle, thread_id: ThreadId) -> Thread | None:

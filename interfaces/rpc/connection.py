@@ -117,7 +117,10 @@ class Connection:
             return
         if not isinstance(message, Call):
             return
-        await self._slots.acquire()
+        try:
+            self._slots.acquire_nowait()  # where there is room, waiting for it costs a turn of the event loop
+        except trio.WouldBlock:
+            await self._slots.acquire()
         lane = _lane(message)
         before = self._lanes.get(lane) if lane is not None else None
         done = trio.Event()

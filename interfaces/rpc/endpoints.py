@@ -43,7 +43,7 @@ class SocketPathError(Exception):
 
 async def serve_stdio(serve_client: ServeClient) -> None:
     """Serve the client at stdin and stdout until its input ends."""
-    async with _Descriptor.of(0) as source, _Descriptor.of(1) as sink:
+    async with standard_stream(0) as source, standard_stream(1) as sink:
         await serve_client(source, sink)
 
 
@@ -138,21 +138,6 @@ class _Descriptor:
         self._number = number
         self._stream = stream
 
-    @classmethod
-    @asynccontextmanager
-    async def of(cls, number: int) -> AsyncIterator["_Descriptor"]:
-        was_blocking = os.get_blocking(number)
-        copy = os.dup(number)
-        if stat.S_ISREG(os.fstat(number).st_mode):
-            os.close(copy)
-            yield cls(number, None)
-            return
-        try:
-            async with trio.lowlevel.FdStream(copy) as stream:
-                yield cls(number, stream)
-        finally:
-            os.set_blocking(number, was_blocking)
-
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         if self._stream is not None:
             return bytes(await self._stream.receive_some(max_bytes))
@@ -160,7 +145,27 @@ class _Descriptor:
 
     async def send_all(self, data: bytes) -> None:
         if self._stream is not None:
-            await self._stream.send_all(data)
+            # Most answers fit into the pipe at once; the stream would let the event loop turn before it tries.
+            with contextlib.suppress(BlockingIOError):
+                data = data[os.write(self._stream.fileno(), data) :]
+            if data:
+                await self._stream.send_all(data)
             return
         while data:
             data = data[await trio.to_thread.run_sync(os.write, self._number, data) :]
+
+
+@asynccontextmanager
+async def standard_stream(number: int) -> AsyncIterator[_Descriptor]:
+    """The stream at a descriptor of the process for the block; the descriptor outlives it."""
+    was_blocking = os.get_blocking(number)
+    copy = os.dup(number)
+    if stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(copy)
+        yield _Descriptor(number, None)
+        return
+    try:
+        async with trio.lowlevel.FdStream(copy) as stream:
+            yield _Descriptor(number, stream)
+    finally:
+        os.set_blocking(number, was_blocking)

@@ -16,7 +16,7 @@ from state.lookup import find_rollout
 from state.messages.threads import Thread
 from state.rollouts import find_rollouts
 from state.rollouts.turns import HistoryPart, ToldTurns, history_base, read_turns
-from state.thread_storage import NoRolloutError, ThreadChangeError, find_row, rollout_of
+from state.thread_storage import NoRolloutError, ThreadChangeError, find_row, rollout_of, settled_row
 from state.unindexed import read_thread
 
 log = structlog.get_logger(__name__)
@@ -37,6 +37,9 @@ async def stored_thread(host: Host, thread_id: ThreadId) -> Thread:
       RpcError: there is no such thread.
       OSError: its file cannot be read, and there is no row.
     """
+    settled = await settled_row(host.storage, thread_id)
+    if settled is not None:
+        return settled
     row = await row_of(host, thread_id)
     try:
         place = await rollout_of(host.storage, thread_id)

@@ -75,6 +75,13 @@ def notification(method: str, params: Any, emitted_at_ms: int) -> bytes:
     return _line({"method": method, "params": params, "emittedAtMs": emitted_at_ms})
 
 
+_encode = msgspec.json.Encoder().encode
+
+
 def _line(message: dict[str, Any]) -> bytes:
+    try:
+        return _encode(message) + b"\n"
+    except UnicodeEncodeError:
+        pass  # half of a surrogate pair, as a rollout may escape it; a client gets a question mark in its place
     text = json.dumps(message, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.encode("utf-8", "replace") + b"\n"

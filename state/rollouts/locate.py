@@ -44,7 +44,7 @@ def head_thread_id(codex_home: Path, path: str) -> ThreadId:
     """
     whole_path = os.path.join(codex_home, path)
     with open_rollout(whole_path, looks_max=LOOKS_MAX) as file:
-        for lines in file.lines(0):
+        for lines in file.head_lines():
             texts = lines.lines.split(b"\n") if isinstance(lines, LineRun) else [lines.text]
             for text in texts:
                 kind = _kind(text)

@@ -43,7 +43,7 @@ def first_meta(codex_home: Path, path: str, thread_id: ThreadId) -> dict[str, An
       OSError: the file cannot be read.
     """
     with open_rollout(str(codex_home / path), looks_max=LOOKS_MAX) as file:
-        for lines in file.lines(0):
+        for lines in file.head_lines():
             texts = lines.lines.split(b"\n") if isinstance(lines, LineRun) else [lines.text]
             for text in texts:
                 if usual_kind(text) not in (None, b"session_meta"):

@@ -33,6 +33,9 @@ LOOK_AGAIN_SECONDS = 0.05
 PROOF_BYTES = 4096
 """How much is hashed at either end of what was folded. The head holds the session's id, the tail stamps and ids."""
 
+HEAD_BLOCK_BYTES = 64 << 10
+"""How much is read at a time where the first lines are all that is wanted. A session_meta has some 20 kB."""
+
 PIECE_BYTES = 1 << 20
 """How much is decompressed at a time; it becomes one block of lines."""
 
@@ -92,6 +95,10 @@ class PlainRollout(RegularFile):
         """
         return read_lines(self.descriptor, start, self.size_bytes)
 
+    def head_lines(self) -> Iterator[LineRun | LoneLine]:
+        """The lines from the start, for whoever stops after the first few. Raises as `lines` does."""
+        return read_lines(self.descriptor, 0, self.size_bytes, block_bytes=HEAD_BLOCK_BYTES)
+
     def holds(self, offset: int, proof: Proof) -> bool:
         """Say whether the text before `offset` still has this proof."""
         return offset <= self.size_bytes and self.proof(offset) == proof
@@ -148,6 +155,10 @@ class CompressedRollout(RegularFile):
         for lines in cut_lines(blocks(), 0):
             self._tails.append((lines.end, (self._before + block[: lines.end - begin])[-PROOF_BYTES:]))
             yield lines
+
+    def head_lines(self) -> Iterator[LineRun | LoneLine]:
+        """As `lines` from the start; they come a piece at a time."""
+        return self.lines(0)
 
     def holds(self, offset: int, proof: Proof) -> bool:  # noqa: ARG002
         """Say that the text has to be read from its start: nothing of it is known before it is decompressed."""

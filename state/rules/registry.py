@@ -23,6 +23,7 @@ memories = Module("state.messages.memories")
 memory_rows = Module("state.messages.memory_rows")
 retention = Module("state.messages.retention")
 service = Module("state.messages.service")
+stored_threads = Module("state.messages.stored_threads")
 thread_edits = Module("state.messages.thread_edits")
 thread_family = Module("state.messages.thread_family")
 thread_places = Module("state.messages.thread_places")
@@ -48,6 +49,7 @@ memory_row_rules = Module("state.rules.memory_rows")
 recording_batch_rules = Module("state.rules.recording_batches")
 retention_rules = Module("state.rules.retention")
 service_rules = Module("state.rules.service")
+stored_thread_rules = Module("state.rules.stored_threads")
 thread_edit_rules = Module("state.rules.thread_edits")
 thread_family_rules = Module("state.rules.thread_family")
 thread_name_rules = Module("state.rules.thread_names")
@@ -126,6 +128,8 @@ _STATE = {
     service.RegisterProcess: service_rules.register_process,
     service.ReportWorker: service_rules.report_worker,
     service.ReturnLeases: dead_process_rules.return_leases,
+    stored_threads.EditStoredThread: stored_thread_rules.edit_stored_thread,
+    stored_threads.GetStoredThread: stored_thread_rules.get_stored_thread,
     thread_edits.PatchThreadGit: thread_edit_rules.patch_thread_git,
     thread_edits.SetThreadMemoryMode: thread_edit_rules.set_thread_memory_mode,
     thread_edits.SetThreadName: thread_edit_rules.set_thread_name,

@@ -20,6 +20,7 @@ from state.messages import (
     memory_rows,
     retention,
     service,
+    stored_threads,
     thread_edits,
     thread_family,
     thread_places,
@@ -167,6 +168,11 @@ def of_the_state(known: ThreadId) -> Sequence[Request[Any]]:
         thread_edits.SetThreadMemoryMode(thread_id=NEW, mode=thread_edits.MemoryMode.DISABLED),
         thread_edits.SetThreadMemoryMode(thread_id=NEW, mode=thread_edits.MemoryMode.ENABLED),
         thread_edits.PatchThreadGit(thread_id=NEW, sha="abc"),
+        stored_threads.GetStoredThread(thread_id=known),
+        stored_threads.EditStoredThread(edit=thread_edits.PatchThreadGit(thread_id=known, sha="abc")),
+        stored_threads.EditStoredThread(
+            edit=thread_edits.SetThreadMemoryMode(thread_id=NEW, mode=thread_edits.MemoryMode.ENABLED)
+        ),
         thread_places.FindRolloutPath(thread_id=known),
         thread_places.RepairRolloutPath(thread_id=known, path="sessions/elsewhere.jsonl", archived=False),
         thread_places.MarkThreadArchived(thread_id=known, path="archived_sessions/x", archived_at_ms=5, mtime_ms=None),

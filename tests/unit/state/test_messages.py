@@ -36,6 +36,7 @@ from state.messages.jobs import GetBackOffs, GetJob, JobKind, ListJobs
 from state.messages.memories import GetMemories, ListMemories, MemoryAnchor
 from state.messages.memory_rows import GetNewestMemory, LastMemories
 from state.messages.service import ListProcesses, ListWorkers
+from state.messages.stored_threads import GetStoredThread
 from state.messages.thread_family import FindThreadFamily
 from state.messages.thread_places import FindRolloutPath
 from state.messages.thread_tools import GetDynamicTools
@@ -82,6 +83,7 @@ READS: list[Request[object]] = [
     FindThreadFamily(thread_id=thread_id(1)),
     GetDynamicTools(thread_id=thread_id(1)),
     FindRolloutPath(thread_id=thread_id(1)),
+    GetStoredThread(thread_id=thread_id(1)),
     CompareThreadNames(names={thread_id(1): "the login"}),
     CompareReadings(readings=(read(found(path_of(1)), facts(1)),), model_provider_default="openai"),
     FindIndexDrift(),

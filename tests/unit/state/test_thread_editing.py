@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from state import thread_editing
 from state.folder import StateFolder, prepare
 from state.messages.backfill import BackfillClaimed, ClaimBackfill, FinishBackfill, GetBackfillState
 from state.messages.thread_edits import MemoryMode
@@ -15,10 +16,11 @@ from state.rollouts.representation import zstd
 from state.rollouts.writer_lock import ActiveWriterError, WriterLock
 from state.store import open_store
 from state.thread_editing import GitPatch, patch_git, set_memory_mode, set_name
-from state.thread_storage import NoRolloutError, StoreMissingError, ThreadStorage
+from state.thread_storage import NoRolloutError, StoreMissingError, ThreadStorage, settled_row
 from tests.fakes.memory_state import terms
 from tests.fakes.readings import thread_id
 from tests.fakes.stored_threads import ONE, StoredThreads, make_home, stored_threads
+from workers.backfill.survey import has_work
 from workers.redaction import redact
 
 GIT = {"commit_hash": "abc", "branch": "main", "repository_url": "https://ann:hunter2@example.com/r.git"}
@@ -86,6 +88,58 @@ async def test_edit_of_a_paginated_thread_outlives_the_database_and_touches_no_r
         row = await rebuilt.row()
     assert row is not None
     assert (row.git_sha, row.git_branch, row.name, row.memory_mode) == (None, "dev", "the login", "disabled")
+
+
+@pytest.mark.parametrize("history_mode", ["legacy", "paginated"])
+async def test_edit_leaves_nothing_for_the_scan_to_do(tmp_path: Path, folder: StateFolder, history_mode: str) -> None:
+    async with stored_threads(make_home(tmp_path / "codex", history_mode=history_mode, git=GIT), folder) as stored:
+        await stored.scan()
+        for number in range(3):
+            await patch_git(stored.storage, ONE, GitPatch(branch=f"number {number}"))
+            assert await settled_row(stored.storage, ONE) == await stored.row()
+        await set_memory_mode(stored.storage, ONE, MemoryMode.DISABLED)
+        assert not await has_work(stored.handle, stored.home.path)
+        before = await stored.row()
+        await stored.scan()
+        assert await stored.row() == before
+
+
+async def test_what_is_too_much_to_read_with_an_edit_is_left_to_the_scan(
+    stored: StoredThreads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await stored.scan()
+    monkeypatch.setattr(thread_editing, "READ_BYTES_MAX", 0)
+    row = await patch_git(stored.storage, ONE, GitPatch(branch="dev"))
+    assert row.git_branch == "dev"
+    assert await settled_row(stored.storage, ONE) is None
+    assert await has_work(stored.handle, stored.home.path)
+    await stored.scan()
+    assert await settled_row(stored.storage, ONE) == await stored.row()
+    after = await stored.row()
+    assert after is not None
+    assert after.git_branch == "dev"
+
+
+def _say_again(path: Path, old: bytes, new: bytes) -> None:
+    """Append a rollout's first line with something else in it, as another program does."""
+    first, *_ = path.read_bytes().splitlines(keepends=True)
+    with path.open("ab") as file:
+        file.write(first.replace(old, new))
+
+
+async def test_what_another_program_said_right_before_an_edit_is_not_lost(stored: StoredThreads) -> None:
+    await stored.scan()
+    before = await stored.row()
+    assert before is not None
+    (path,) = stored.files()
+    _say_again(stored.home.path / path, b'"abc"', b'"def"')
+
+    row = await patch_git(stored.storage, ONE, GitPatch(branch="dev"))
+
+    assert (row.git_sha, row.git_branch) == ("def", "dev")
+    assert stored.lines()[-1]["payload"]["git"] == GIT | {"commit_hash": "def", "branch": "dev"}
+    assert await stored.row() == row
+    assert await settled_row(stored.storage, ONE) == row
 
 
 @pytest.mark.parametrize("history_mode", ["legacy", "paginated"])

@@ -1,10 +1,11 @@
 """thread/read, thread/turns/list and thread/items/list: shapes, cursors and words of Codex 0.169.0."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from interfaces.rpc.host import Host
@@ -105,6 +106,37 @@ async def test_whole_history_of_a_newer_thread_is_told_to_be_deprecated(client: 
     ((method, params),) = await client.heard(1)
     assert method == "deprecationNotice"
     assert params["summary"].startswith("Full-history hydration is deprecated for paginated threads;")
+
+
+def _say_again(path: Path, old: bytes, new: bytes) -> None:
+    """Append a rollout's first line with something else in it."""
+    first, *_ = path.read_bytes().splitlines(keepends=True)
+    with path.open("ab") as file:
+        file.write(first.replace(old, new))
+
+
+async def test_thread_whose_file_is_as_it_was_read_is_answered_at_once_and_another_is_looked_at(
+    stored: StoredThreads,
+) -> None:
+    host = host_of(stored.home, stored.handle)
+    asked: list[Collection[str]] = []
+
+    class Index:
+        async def catch_up(self) -> None:
+            raise AssertionError("one thread is read, not all")
+
+        async def refresh(self, paths: Collection[str]) -> bool:
+            asked.append(paths)
+            return await host.index.refresh(paths)
+
+    async with rpc_client(attrs.evolve(host, index=Index())) as client:
+        before = (await client.ask(READ, threadId=CLI))["thread"]
+        assert asked == []
+        path = Path(before["path"])
+        _say_again(path, b"/w/a", b"/w/c")
+        after = (await client.ask(READ, threadId=CLI))["thread"]
+    assert asked == [[str(path.relative_to(stored.home.path))]]
+    assert (before["cwd"], after["cwd"]) == ("/w/a", "/w/c")
 
 
 @pytest.mark.parametrize("method", [READ, TURNS])
