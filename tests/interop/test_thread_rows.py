@@ -48,7 +48,9 @@ LIVE_BETTER_ANSWERS: tuple[BetterAnswer[Variety], ...] = (
     BetterAnswer(
         columns=("recency_at", "recency_at_ms"),
         reason="Codex saw the last turn begin; memoryd met the whole file, and takes its last write, as backfills do.",
-        holds=lambda theirs, ours, column: _number(theirs, column) <= _number(ours, column),
+        holds=lambda theirs, ours, column: (
+            _number(theirs, column) <= _number(ours, column) or _of_two_clock_readings(theirs, ours, column)
+        ),
     ),
     BetterAnswer(
         columns=("updated_at", "updated_at_ms"),
