@@ -10,7 +10,16 @@ from typing import Any
 import attrs
 import msgspec
 
+from interfaces.rpc.numbers import read_number
+
 ID_MIN, ID_MAX = -(2**63), 2**63 - 1
+
+DEPTH_MAX = 127
+"""So many arrays and objects may be within each other; the original's reader stops there."""
+
+_ONCE = ("id", "method", "params", "trace")
+
+_decode = msgspec.json.Decoder(float_hook=read_number).decode
 
 RequestId = int | str
 
@@ -43,11 +52,18 @@ def parse(line: bytes) -> Call | Notice:
       NoMessageError: it is to be passed over.
     """
     try:
-        message = msgspec.json.decode(line)
+        message = _decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise NoMessageError(f"not JSON: {error}") from error
     if not isinstance(message, dict):
         raise NoMessageError("not a JSON object")
+    if _is_deep(message):
+        raise NoMessageError("it is nested too deeply")
+    twice = _said_twice(line)
+    if twice is not None:
+        raise NoMessageError(f"{twice} is said twice")
+    if not _is_trace(message.get("trace")):
+        raise NoMessageError("the trace is none")
     method = message.get("method")
     if not isinstance(method, str):
         raise NoMessageError("no method")
@@ -58,6 +74,42 @@ def parse(line: bytes) -> Call | Notice:
     if not is_usable:
         raise NoMessageError("the id is neither a text nor an integer of 64 bits")
     return Call(id=request_id, method=method, params=message.get("params"))
+
+
+def _is_deep(message: dict[str, Any]) -> bool:
+    level: list[Any] = [message]
+    for _ in range(DEPTH_MAX):
+        level = [
+            part
+            for outer in level
+            for part in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(part, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _said_twice(line: bytes) -> str | None:
+    """A member of the message that stands in it more than once. In a member's own value it may."""
+    if all(line.count(b'"%s"' % name.encode()) < 2 for name in _ONCE):
+        return None
+    try:
+        pairs = json.loads(line, object_pairs_hook=tuple, parse_int=str)
+    except (ValueError, RecursionError) as error:
+        raise NoMessageError(f"not JSON: {error}") from error
+    named = [name for name, _ in pairs]
+    return next((name for name in _ONCE if named.count(name) > 1), None)
+
+
+def _is_trace(trace: Any) -> bool:
+    if isinstance(trace, list):
+        parts = trace[:2]
+    elif isinstance(trace, dict):
+        parts = [trace.get("traceparent"), trace.get("tracestate")]
+    else:
+        return trace is None
+    return all(part is None or isinstance(part, str) for part in parts)
 
 
 def answer(request_id: RequestId, result: Any) -> bytes:

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar, cast
 import attrs
 
 from interfaces.rpc.errors import RpcError
+from interfaces.rpc.numbers import is_map, wide_integer, written
 
 T = TypeVar("T")
 Shape = Callable[[Any], T]
@@ -20,6 +21,10 @@ _SHAPE: Final = "rpc_shape"
 _NAME: Final = "rpc_name"
 
 U32_MAX = 2**32 - 1
+
+_MAP: Final = "map"
+_NUMBER_MEMBER: Final = "$serde_json::private::Number"
+"""The one member of a number that is a map to the original."""
 
 
 class WrongShapeError(Exception):
@@ -57,6 +62,9 @@ def decode(kind: type[T], params: Any) -> T:
     if params is None:
         raise RpcError("Invalid request: missing field `params`")
     try:
+        wide = wide_integer(params)
+        if wide is not None:
+            raise WrongShapeError(f"invalid type: {wide}, expected any value")
         return structure(kind)(params)
     except WrongShapeError as error:
         raise RpcError(f"Invalid request: {error}") from error
@@ -75,6 +83,8 @@ def structure(kind: type[T]) -> Shape[T]:
                     f" with {len(fields)} element{'s' if len(fields) != 1 else ''}"
                 )
             value = dict(zip(fields, value, strict=False))
+        elif described(value) == _MAP and not isinstance(value, dict):
+            value = {}  # a number that is a map to the original, with no member that it knows
         elif not isinstance(value, dict):
             raise WrongShapeError(f"invalid type: {described(value)}, expected struct {kind.__name__}")
         found = {
@@ -104,7 +114,7 @@ def boolean(value: Any) -> bool:
 
 def u32(value: Any) -> int:
     """An integer of 32 bits without sign."""
-    if type(value) is not int:
+    if type(value) is not int or is_map(value):
         raise WrongShapeError(f"invalid type: {described(value)}, expected u32")
     if not 0 <= value <= U32_MAX:
         raise WrongShapeError(f"invalid value: {described(value)}, expected u32")
@@ -133,13 +143,22 @@ def sequence(shape: Shape[T]) -> Shape[tuple[T, ...]]:
 
 
 def variant(*names: str) -> Shape[str]:
-    """One of some words."""
+    """One of some words, or a map of one of them to nothing."""
 
     def decoded(value: Any) -> str:
+        content = None
+        if isinstance(value, dict):
+            if len(value) != 1:
+                raise WrongShapeError("invalid value: map, expected map with a single key")
+            value, content = next(iter(value.items()))
+        elif described(value) == _MAP:
+            value = _NUMBER_MEMBER
         if not isinstance(value, str):
             raise WrongShapeError(f"invalid type: {described(value)}, expected string or map")
         if value not in names:
             raise WrongShapeError(f"unknown variant `{value}`, expected {one_of(names)}")
+        if content is not None and content != {}:
+            raise WrongShapeError(f"invalid type: {described(content)}, expected unit")
         return value
 
     return decoded
@@ -174,16 +193,18 @@ def described(value: Any) -> str:
             return "null"
         case bool():
             return f"boolean `{str(value).lower()}`"
+        case int() | float() if is_map(value):
+            return _MAP
         case int():
             return f"integer `{value}`"
         case float():
-            return f"floating point `{value}`"
+            return f"floating point `{written(value)}`"
         case str():
             return f"string {json.dumps(value, ensure_ascii=False)}"
         case list():
             return "sequence"
         case _:
-            return "map"
+            return _MAP
 
 
 def _wire_name(field: "attrs.Attribute[Any]") -> str:

@@ -35,18 +35,7 @@ BETTER_ANSWERS: tuple[BetterAnswer[OldVariety], ...] = (
         reason="The same; the session ran without a sandbox.",
         holds=lambda theirs, ours, column: theirs[column] != ours[column] == {"type": "disabled"},
     ),
-    BetterAnswer(
-        columns=("recency_at", "recency_at_ms"),
-        reason="Codex's backfill takes the last write; memoryd the start of the last turn, as Codex's live rows do.",
-        holds=lambda theirs, ours, column: _number(ours, column) <= _number(theirs, column),
-    ),
 )
-
-
-def _number(row: Row, column: str) -> int:
-    value = row[column]
-    assert isinstance(value, int)
-    return value
 
 
 @pytest.fixture(scope="module")

@@ -64,7 +64,7 @@ class ThreadItemsListParams:
 
 async def list_turns(host: Host, session: Session, params: ThreadTurnsListParams) -> dict[str, Any]:
     """A page of a thread's turns."""
-    thread = await stored_thread(host, thread_id(params.thread_id))
+    thread = (await stored_thread(host, thread_id(params.thread_id))).thread
     is_ascending = params.sort_direction == "asc"
     # A newer thread's cursor is looked at without its history; an older one names a turn that has to be there.
     place = None if params.cursor is None else _turn_place(thread, params.cursor)

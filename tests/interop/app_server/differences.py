@@ -36,8 +36,8 @@ THREAD = r"result\.(thread|data\[[0-9a-f]{5}\](\.thread)?)"
 """The object of a thread in an answer: alone, in a listing, or in what a search found."""
 
 
-def _earlier(theirs: Any, ours: Any) -> bool:
-    return isinstance(theirs, int) and isinstance(ours, int) and ours < theirs
+def _earlier_there(theirs: Any, ours: Any) -> bool:
+    return isinstance(theirs, int) and isinstance(ours, int) and theirs < ours
 
 
 def _nothing_there(theirs: Any, ours: Any) -> bool:
@@ -59,10 +59,45 @@ def _named_thread_more(theirs: Any, ours: Any) -> bool:
 MEANT: tuple[Meant, ...] = (
     Meant(
         method="",
+        path=THREAD + r"\.updatedAt",
+        where="edit |files that come later|a thread in which nobody spoke",
+        reason="Codex's row has the time before the line of the last git edit; memoryd's has the file's.",
+        holds=lambda theirs, ours: ours == "<now>" != theirs,
+    ),
+    Meant(
+        method="",
+        path=r"result\.(thread|data\[00002\])\.(updatedAt|recencyAt)|result\.data ids",
+        where="files that come later",
+        reason="Codex does not read again what another process has written into a thread that it knows.",
+        holds=lambda theirs, ours: isinstance(ours, list) or _earlier_there(theirs, ours),
+    ),
+    Meant(
+        method="thread/list",
+        path=r"result\.backwardsCursor",
+        where="files that come later, 10",
+        reason="The same, and the time before the line of an edit: the moment of the first thread of the page.",
+        holds=lambda _, ours: ours == "<now>",
+    ),
+    Meant(
+        method="thread/read",
+        path=r"result\.thread\.recencyAt",
+        where="a file that comes later is read",
+        reason="Codex reads a thread that its index does not know from the first line alone; memoryd makes its row.",
+        holds=_earlier_there,
+    ),
+    Meant(
+        method="",
         path=THREAD + r"\.recencyAt",
-        where="a turn long before the last write",
-        reason="Codex's backfill takes the last write; memoryd the start of the last turn, as Codex's live rows do.",
-        holds=_earlier,
+        where="two files of one thread",
+        reason="Codex keeps the time of the file that it has met first; memoryd has that of the file that it shows.",
+        holds=_earlier_there,
+    ),
+    Meant(
+        method="",
+        path=r"(result|error)?",
+        where="a paginated file that is gone",
+        reason="Defect 5: an edit of a thread whose file is gone succeeds in Codex's database alone, and is told.",
+        holds=lambda theirs, ours: (theirs == MISSING) != (ours == MISSING) or [*theirs[:1], *ours] == theirs,
     ),
     Meant(
         method="thread/read",
@@ -100,7 +135,7 @@ MEANT: tuple[Meant, ...] = (
         path=r"result\.(data ids|backwardsCursor|data\[00002\]\.thread\.(updatedAt|recencyAt))",
         where="searching what changes",
         reason="A search, too, looks at the files first; Codex shows what its index has since it was listed last.",
-        holds=lambda theirs, ours: _nothing_there(theirs, ours) or _earlier(ours, theirs),
+        holds=lambda theirs, ours: _nothing_there(theirs, ours) or _earlier_there(theirs, ours),
     ),
     Meant(
         method="",
@@ -167,6 +202,13 @@ MEANT: tuple[Meant, ...] = (
         where="odd first lines",
         reason="Codex stumbles over a missing first line or a byte order mark before it; memoryd reads what there is.",
         holds=lambda theirs, _: "failed to " in str(theirs) or theirs in (-32603, MISSING),
+    ),
+    Meant(
+        method="thread/list",
+        path=r"result\.(data ids|readStates\.\S+0002[23])",
+        where="odd first lines",
+        reason="The same: Codex's listing of the sessions that people talk to passes these over.",
+        holds=lambda theirs, ours: theirs == MISSING or set(theirs) < set(ours),
     ),
     Meant(
         method="thread/list",

@@ -3,18 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from tests.interop.app_server.conversations import (
-    ARCHIVED,
-    CHILD,
-    LATE,
-    LEGACY,
-    PAGINATED,
-    PLAIN,
-    appended,
-    archive,
-    listed,
-    written,
-)
+from tests.interop.app_server.conversations.people import ARCHIVED, CHILD, LATE, LEGACY, PAGINATED, PLAIN
+from tests.interop.app_server.conversations.steps import appended, archive, listed, written
 from tests.interop.app_server.stored import (
     Stored,
     agent_item,

@@ -6,6 +6,7 @@ import attrs
 import pytest
 
 from interfaces.rpc.errors import INVALID_REQUEST, RpcError
+from interfaces.rpc.numbers import MapNumber
 from interfaces.rpc.shapes import (
     ABSENT,
     anything,
@@ -51,6 +52,11 @@ def test_null_and_absent_are_told_apart() -> None:
     assert decode(ExampleParams, {"threadId": "a", "patch": None}).patch is None
 
 
+def test_a_word_may_be_a_map_to_nothing() -> None:
+    assert decode(ExampleParams, {"threadId": "a", "sortKey": {"updated_at": None}}).sort_key == "updated_at"
+    assert decode(ExampleParams, {"threadId": "a", "sortKey": {"updated_at": {}}}).sort_key == "updated_at"
+
+
 def test_a_list_gives_the_members_in_their_order() -> None:
     assert decode(ExampleParams, ["a", True]).include_turns is True
     assert decode(ExampleParams, ["a"]).include_turns is False
@@ -80,6 +86,18 @@ def test_a_list_gives_the_members_in_their_order() -> None:
             "unknown variant `nope`, expected one of `created_at`, `updated_at`, `recency_at`",
         ),
         ({"threadId": "a", "sortKey": 5}, "invalid type: integer `5`, expected string or map"),
+        ({"threadId": "a", "sortKey": {}}, "invalid value: map, expected map with a single key"),
+        ({"threadId": "a", "sortKey": {"a": 1, "b": 2}}, "invalid value: map, expected map with a single key"),
+        ({"threadId": "a", "sortKey": {"created_at": 1}}, "invalid type: integer `1`, expected unit"),
+        ({"threadId": "a", "sortDirection": {"up": None}}, "unknown variant `up`, expected `asc` or `desc`"),
+        (
+            {"threadId": "a", "sortDirection": MapNumber(100.0)},
+            "unknown variant `$serde_json::private::Number`, expected `asc` or `desc`",
+        ),
+        ({"threadId": MapNumber(100.0)}, "invalid type: map, expected a string"),
+        ({"threadId": "a", "limit": 2**128}, "invalid type: map, expected u32"),
+        ({"bogus": [2**64]}, "invalid type: integer `18446744073709551616` as u128, expected any value"),
+        (MapNumber(100.0), "missing field `threadId`"),
         ({"threadId": "a", "sortDirection": "up"}, "unknown variant `up`, expected `asc` or `desc`"),
         ({"threadId": "a", "cwd": [5]}, "data did not match any variant of untagged enum CwdFilter"),
         ({"threadId": "a", "providers": "x"}, 'invalid type: string "x", expected a sequence'),
