@@ -7,7 +7,7 @@ import msgspec
 
 from state.live import CONTEXT_WINDOW_TOKENS, LEGACY, LiveSettings, LiveView
 from state.rollouts.permissions import READ_ONLY, SandboxPolicy, permission_json
-from workers.models.turns.answer import summary_texts
+from workers.models.turns.answer import message_text, summary_texts
 from workers.models.turns.protocol import TurnUsage
 from workers.threads.recording import Entry, stamp
 
@@ -183,17 +183,6 @@ def answer_item(
         return _event("agent_reasoning", text="\n\n".join(summary))
     thought = {"type": "Reasoning", "id": item_id, "summary_text": summary, "raw_content": []}
     return _item_completed(thread_id, turn_id, thought, started_at_ms, at_ms)
-
-
-def message_text(item: Mapping[str, Any]) -> str:
-    """What a message of the model says."""
-    parts = item.get("content")
-    texts = [
-        part.get("text")
-        for part in (parts if isinstance(parts, list) else [])
-        if isinstance(part, dict) and part.get("type") == "output_text"
-    ]
-    return "".join(text for text in texts if isinstance(text, str))
 
 
 def usage_lines(
