@@ -6,7 +6,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,7 +20,7 @@ class _Lines(Protocol):
 
 
 class Program:
-    """One client: lines out, lines in."""
+    """One client: lines out, lines in, with a bound on every wait."""
 
     def __init__(self, send: Any, lines: _Lines) -> None:
         self.news: list[tuple[str, Any]] = []
@@ -37,9 +37,13 @@ class Program:
 
     def ask(self, method: str, **params: Any) -> dict[str, Any]:
         """The answer's result; its `error` where it is refused. News that comes before it is kept."""
-        wanted = self.send(method, **params)
-        while (message := self._message()).get("id") != wanted:
-            self.news.append((message["method"], message["params"]))
+        return self.answer(self.send(method, **params))
+
+    def answer(self, request_id: int) -> dict[str, Any]:
+        """What answers a request that was sent, as `ask` gives it; answers to others are passed over."""
+        while (message := self._message()).get("id") != request_id:
+            if "method" in message:
+                self.news.append((message["method"], message["params"]))
         result: dict[str, Any] = message["result"] if "result" in message else {"error": message["error"]}
         return result
 
@@ -57,10 +61,9 @@ class Program:
         message: dict[str, Any] = json.loads(line)
         return message
 
-    def shake_hands(self) -> "Program":
+    def shake_hands(self) -> None:
         """Introduce the program."""
         self.ask("initialize", clientInfo={"name": "tests", "version": "1"})
-        return self
 
 
 class ServeProcess(Program):
@@ -82,6 +85,14 @@ class ServeProcess(Program):
         """End it as kill -9 does, now."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(SECONDS_MAX)
+
+
+class SocketProgram(Program):
+    """A client that is connected by a socket, which it may treat as it likes."""
+
+    def __init__(self, connection: socket.socket, lines: _Lines) -> None:
+        super().__init__(connection.sendall, lines)
+        self.connection = connection
 
 
 @contextmanager
@@ -111,22 +122,38 @@ def serving(memoryd: Memoryd, *arguments: str) -> Iterator[ServeProcess]:
 
 
 @contextmanager
-def serving_at(memoryd: Memoryd, path: Path) -> Iterator[None]:
-    """`memoryd serve --socket` for the block."""
+def serving_at(memoryd: Memoryd, path: Path) -> Iterator["subprocess.Popen[str]"]:
+    """`memoryd serve --socket PATH` for the block, once it listens."""
     with memoryd.running("serve", "--socket", str(path)) as process:
-        deadline = time.monotonic() + SECONDS_MAX
-        while not path.exists():
-            assert process.poll() is None, "the service has ended"
-            assert time.monotonic() < deadline, "there is no socket"
-            time.sleep(0.01)
-        yield
+        wait_until_listening(process, path)
+        yield process
+
+
+def wait_until_listening(process: "subprocess.Popen[str]", path: Path) -> None:
+    """Return once somebody can connect."""
+    deadline = time.monotonic() + SECONDS_MAX
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "the service ended before it listened"
+        with socket.socket(socket.AF_UNIX) as probe, suppress(OSError):
+            probe.connect(str(path))
+            return
+        time.sleep(0.02)
+    raise AssertionError("the service never listened")
 
 
 @contextmanager
-def program_at(path: Path) -> Iterator[Program]:
-    """A program that is connected to the socket for the block, hands shaken."""
+def connected(path: Path) -> Iterator[SocketProgram]:
+    """A program that is connected to the socket for the block, and has not shaken hands."""
     with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as connection:
         connection.settimeout(SECONDS_MAX)
         connection.connect(str(path))
         with connection.makefile("rb") as lines:
-            yield Program(connection.sendall, lines).shake_hands()
+            yield SocketProgram(connection, lines)
+
+
+@contextmanager
+def program_at(path: Path) -> Iterator[SocketProgram]:
+    """A program that is connected to the socket for the block, hands shaken."""
+    with connected(path) as program:
+        program.shake_hands()
+        yield program

@@ -12,7 +12,7 @@ import pytest
 
 from tests.fakes.codex_home import CodexHome
 from tests.fakes.command import Memoryd
-from tests.fakes.rpc_client import SECONDS_MAX, RpcClient, connected, serving_at, wait_until_listening
+from tests.fakes.serve_process import SECONDS_MAX, Program, connected, program_at, serving_at, wait_until_listening
 
 
 @pytest.fixture
@@ -21,8 +21,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("s") / "s"
 
 
-def _threads(client: RpcClient) -> int:
-    return len(client.ask("thread/list", {"modelProviders": []})["result"]["data"])
+def _threads(client: Program) -> int:
+    return len(client.ask("thread/list", modelProviders=[])["data"])
 
 
 def test_socket_is_for_its_owner_alone_and_goes_with_the_service(memoryd: Memoryd, place: Path) -> None:
@@ -64,8 +64,7 @@ def test_a_second_service_does_not_take_the_socket_of_a_living_one(memoryd: Memo
 
         assert second.code != 0
         assert "another process serves" in second.stderr
-        with connected(place) as client:
-            client.shake_hands()
+        with program_at(place) as client:
             assert _threads(client) == 0
 
 
@@ -79,14 +78,12 @@ def test_a_path_that_is_too_long_or_nowhere_is_refused_in_a_sentence(memoryd: Me
 
 def test_after_kill_9_the_next_service_serves_at_the_same_place(home: CodexHome, memoryd: Memoryd, place: Path) -> None:
     home.session().user("Please repair the till.")
-    with serving_at(memoryd, place) as process, connected(place) as client:
-        client.shake_hands()
+    with serving_at(memoryd, place) as process, program_at(place) as client:
         before = _threads(client)
         process.kill()
         process.wait(SECONDS_MAX)
     assert stat.S_ISSOCK(place.lstat().st_mode)
-    with serving_at(memoryd, place), connected(place) as client:
-        client.shake_hands()
+    with serving_at(memoryd, place), program_at(place) as client:
         assert _threads(client) == before == 1
 
 
@@ -96,16 +93,13 @@ def test_many_clients_at_once_are_all_answered(home: CodexHome, memoryd: Memoryd
     seen: list[int] = []
 
     def ask() -> None:
-        with connected(place) as client:
-            client.shake_hands()
-            for number in range(10):
-                answer = client.ask("thread/read", {"threadId": thread.thread_id}, number)
-                assert answer["result"]["thread"]["id"] == thread.thread_id
+        with program_at(place) as client:
+            for _ in range(10):
+                assert client.ask("thread/read", threadId=thread.thread_id)["thread"]["id"] == thread.thread_id
             seen.append(_threads(client))
 
     with serving_at(memoryd, place):
-        with connected(place) as client:
-            client.shake_hands()
+        with program_at(place) as client:
             assert _threads(client) == 1
         clients = [threading.Thread(target=ask) for _ in range(40)]
         for one in clients:
@@ -122,8 +116,8 @@ def test_a_client_that_reads_nothing_holds_nobody_up(home: CodexHome, memoryd: M
         deaf.connection.settimeout(1)
         sent = 0
         try:
-            for sent in range(10_000):
-                deaf.send({"id": sent, "method": "thread/list", "params": {"modelProviders": []}})
+            for _ in range(10_000):
+                sent = deaf.send("thread/list", modelProviders=[])
         except TimeoutError:
             pass  # it is not read from any more, as it should be
         other.shake_hands()
@@ -140,14 +134,12 @@ def test_clients_that_leave_in_the_middle_of_an_answer_harm_nobody(
     home.session().user("A long story. " * 20_000)
     with serving_at(memoryd, place) as process:
         for number in range(20):
-            with connected(place) as client:
-                client.shake_hands()
-                for request in range(number):
-                    client.send({"id": request, "method": "thread/list", "params": {"modelProviders": []}})
+            with program_at(place) as client:
+                for _ in range(number):
+                    client.send("thread/list", modelProviders=[])
                 if number % 2:
                     client.connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
-        with connected(place) as client:
-            client.shake_hands()
+        with program_at(place) as client:
             assert _threads(client) == 1
         assert process.poll() is None
 
@@ -157,15 +149,13 @@ def test_sigterm_lets_a_busy_service_end_and_a_second_one_changes_nothing(
 ) -> None:
     for number in range(20):
         home.session(hours_ago=number + 1).user(f"Number {number}")
-    with serving_at(memoryd, place) as process, connected(place) as client:
-        client.shake_hands()
-        for number in range(200):
-            client.send({"id": number, "method": "thread/list", "params": {"modelProviders": []}})
+    with serving_at(memoryd, place) as process, program_at(place) as client:
+        for _ in range(200):
+            client.send("thread/list", modelProviders=[])
         process.send_signal(signal.SIGTERM)
         assert process.wait(SECONDS_MAX) == 0
     assert not place.exists()
-    with serving_at(memoryd, place), connected(place) as client:
-        client.shake_hands()
+    with serving_at(memoryd, place), program_at(place) as client:
         assert _threads(client) == 20
 
 
@@ -179,11 +169,10 @@ def test_a_socket_that_was_replaced_is_not_removed_at_the_end(memoryd: Memoryd, 
 
 
 def test_a_service_that_was_stopped_for_a_while_goes_on(memoryd: Memoryd, place: Path) -> None:
-    with serving_at(memoryd, place) as process, connected(place) as client:
-        client.shake_hands()
+    with serving_at(memoryd, place) as process, program_at(place) as client:
         process.send_signal(signal.SIGSTOP)
-        client.send({"id": 1, "method": "thread/loaded/list", "params": {}})
+        asked = client.send("thread/loaded/list")
         time.sleep(0.2)
         process.send_signal(signal.SIGCONT)
-        assert client.answer(1)["result"] == {"data": [], "nextCursor": None}
+        assert client.answer(asked) == {"data": [], "nextCursor": None}
         wait_until_listening(process, place)
