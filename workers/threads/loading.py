@@ -9,7 +9,7 @@ import attrs
 import trio
 
 from state.ids import ThreadId
-from state.live import PAGINATED, ForkCut, LiveError, LiveSettings, NewThread
+from state.live import LEGACY, PAGINATED, ForkCut, LiveError, LiveSettings, NewThread
 from state.messages.threads import Thread
 from state.rollouts import locate_rollout, thread_id_of
 from state.rollouts.writer_lock import ActiveWriterError
@@ -72,6 +72,7 @@ class ThreadLoader:
                 await self.indexer.index(path)
                 await thread.recorder.write(payloads.settings_applied(row.id, settings))
                 thread.settings_known = True
+                thread.row = attrs.evolve(thread.row, updated_at_ms=self.now_ms())
                 await self.indexer.index(path)
                 thread.recorded_bytes = await self.size_bytes(path)
         return thread
@@ -96,6 +97,7 @@ class ThreadLoader:
         row = attrs.evolve(
             new_row(new, thread_id, path or "", at_ms),
             forked_from_id=source.id,
+            originator=source.originator or new.originator,
             preview=source.preview,
             first_user_message=source.first_user_message,
             title=source.title,
@@ -117,9 +119,11 @@ class ThreadLoader:
         thread.recorder.next_ordinal = taken.next_ordinal
         first = payloads.session_meta(thread.look(), thread.window_id, taken.meta, git)
         if thread.path is not None:
-            lines = [first, *taken.copied, *taken.ended, payloads.settings_applied(thread_id, settings)]
+            applied = payloads.settings_applied(thread_id, settings)
+            is_copy = history.history_mode == LEGACY
+            rest = [*taken.copied, *taken.ended, applied] if is_copy else [applied, *taken.ended]
             async with _released_if_it_fails(thread.recorder.lines):
-                await thread.recorder.write(*lines)
+                await thread.recorder.write(first, *rest)
                 thread.begin_recorded()
                 await self.indexer.index(thread.path)
                 thread.recorded_bytes = await self.size_bytes(thread.path)

@@ -112,9 +112,15 @@ def permission_profile(settings: LiveSettings) -> Any:
     return msgspec.json.decode(found or READ_ONLY)
 
 
-def response_item(item: Mapping[str, Any], turn_id: str) -> Entry:
-    """An item of the conversation, as the model gave or will get it."""
-    return "response_item", {**item, "internal_chat_message_metadata_passthrough": {"turn_id": turn_id}}
+def response_item(item: Mapping[str, Any], turn_id: str | None) -> Entry:
+    """An item of the conversation, as the model gave or will get it. turn_id: None where turns have none."""
+    passed_on = {} if turn_id is None else {"internal_chat_message_metadata_passthrough": {"turn_id": turn_id}}
+    return "response_item", {**item, **passed_on}
+
+
+def aborted_marker(item_id: str) -> dict[str, Any]:
+    """Tells the model that the turn before was stopped."""
+    return message_item("user", item_id, [{"type": "input_text", "text": ABORTED}])
 
 
 def message_item(role: str, item_id: str, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

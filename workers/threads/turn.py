@@ -205,9 +205,7 @@ class TurnRun:
         status, what = "completed", None
         if turn.was_stopped:
             status = "interrupted"
-            marker = payloads.message_item(
-                "user", f"msg_{uuid7(ended_ms)}", [{"type": "input_text", "text": payloads.ABORTED}]
-            )
+            marker = payloads.aborted_marker(f"msg_{uuid7(ended_ms)}")
             thread.items.append(marker)
             entries = [payloads.response_item(marker, turn.id), payloads.turn_aborted(turn.id, times_ms)]
         elif failed is not None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import attrs
+import structlog
 
 from interfaces.rpc.errors import RpcError
 from interfaces.rpc.found_thread import resumable, row_of
@@ -14,7 +15,13 @@ from interfaces.rpc.run_params import SANDBOX_MODES, approval_policy, changes_of
 from interfaces.rpc.session import Session
 from interfaces.rpc.shapes import anything, boolean, member, member_or, nullable, text, variant
 from interfaces.rpc.thread_ids import thread_id
-from state.live import ForkCut, LiveError, NewThread
+from interfaces.rpc.thread_object import shown_name
+from state.errors import StateError
+from state.live import ForkCut, LiveError, LiveView, NewThread
+from state.thread_editing import set_name
+from state.thread_storage import ThreadChangeError
+
+log = structlog.get_logger(__name__)
 
 
 @attrs.frozen(kw_only=True)
@@ -53,10 +60,23 @@ async def fork_thread(host: Host, session: Session, params: ThreadForkParams) ->
     except LiveError as error:
         raise RpcError(str(error)) from None
     listen(host, session, live.id)
-    with_turns = not params.exclude_turns and not live.ephemeral
-    turns = await all_turns(host, session, live) if with_turns else []
+    name = shown_name(source)
+    if name is not None and not live.ephemeral:
+        await _call_it(host, live, name)
+    turns: list[dict[str, Any]] = []
+    if not params.exclude_turns:
+        turns = await all_turns(host, session, source if live.ephemeral else live.row)
     if live.usage is not None and not params.exclude_turns:
         session.after(*live.usage.notice(live.id))
     row = await row_of(host, live.id)
-    session.after("thread/started", {"thread": live_object(live, row, host.codex_home)})
-    return {"thread": live_object(live, row, host.codex_home, turns=turns), **settings_members(live.settings)}
+    shown = {**live_object(live, row, host.codex_home), "name": name}
+    session.after("thread/started", {"thread": shown})
+    return {"thread": {**shown, "turns": turns}, **settings_members(live.settings)}
+
+
+async def _call_it(host: Host, live: LiveView, name: str) -> None:
+    """Give a fork the name of its source. The fork is there whatever becomes of this: asking again would make two."""
+    try:
+        await set_name(host.storage, live.id, name)
+    except (ThreadChangeError, StateError, OSError) as error:
+        log.warning("a fork could not be named like its source", thread=live.id, reason=str(error))

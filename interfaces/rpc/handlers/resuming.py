@@ -15,6 +15,7 @@ from interfaces.rpc.shapes import anything, boolean, member, member_or, nullable
 from interfaces.rpc.thread_ids import thread_id
 from interfaces.rpc.turn_object import turn_object
 from state.live import PAGINATED, LiveError, LiveView
+from state.messages.threads import Thread
 
 HYDRATION = {
     "summary": "Full-history hydration is deprecated for paginated threads; use `excludeTurns: true`, then page with"
@@ -55,7 +56,7 @@ async def resume_thread(host: Host, session: Session, params: ThreadResumeParams
     except LiveError as error:
         raise RpcError(str(error)) from None
     listen(host, session, wanted)
-    turns = [] if params.exclude_turns else await all_turns(host, session, live)
+    turns = [] if params.exclude_turns else await all_turns(host, session, live.row)
     if was_loaded is None:
         session.after("thread/status/changed", {"threadId": wanted, "status": dict(live.status)})
     if live.usage is not None and not params.exclude_turns:
@@ -73,10 +74,10 @@ async def resume_thread(host: Host, session: Session, params: ThreadResumeParams
     }
 
 
-async def all_turns(host: Host, session: Session, live: LiveView) -> list[dict[str, Any]]:
+async def all_turns(host: Host, session: Session, thread: Thread) -> list[dict[str, Any]]:
     """The turns of a thread that was just loaded; who takes them of a paginated one is told that pages are better."""
-    turns = [turn_object(turn) for turn in (await turns_of(host, live.row)).turns]
-    if live.row.history_mode == PAGINATED:
+    turns = [turn_object(turn) for turn in (await turns_of(host, thread)).turns]
+    if thread.history_mode == PAGINATED:
         session.after("deprecationNotice", HYDRATION)
     return turns
 
