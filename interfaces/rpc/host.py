@@ -39,6 +39,11 @@ class LiveThread(Protocol):
         """A turn of it goes on, or is about to."""
         ...
 
+    @property
+    def is_recorded(self) -> bool:
+        """It has its rollout."""
+        ...
+
     def live_members(self) -> Mapping[str, Any]:
         """The members of its object that only a live thread has, by name: its `status` at least."""
         ...

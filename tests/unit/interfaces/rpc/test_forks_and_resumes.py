@@ -2,35 +2,20 @@
 
 import json
 import os
-from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import trio
 
-from interfaces.rpc.host import Defaults, Host
 from state.folder import StateFolder
 from state.store import StateHandle, open_store
 from tests.fakes.codex_home import CodexHome
+from tests.fakes.live_clients import live_client
 from tests.fakes.readings import thread_id
-from tests.fakes.rpc_clients import RpcClient, rpc_client
-from tests.fakes.turn_models import ToldModel, managed, saying
 
 ONE = thread_id(1)
 LONG_AGO = 1_736_090_000
-
-
-class CaughtUp:
-    """An index with nothing to catch up with."""
-
-    async def catch_up(self) -> None:
-        await trio.lowlevel.checkpoint()
-
-    async def refresh(self, paths: Collection[str]) -> bool:  # noqa: ARG002
-        await trio.lowlevel.checkpoint()
-        return False
 
 
 @pytest.fixture(params=["with a store", "without a store"])
@@ -41,21 +26,6 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         return
     async with open_store(StateFolder(path=tmp_path / "state"), str(tmp_path / "codex"), inline=True) as handle:
         yield handle
-
-
-@asynccontextmanager
-async def client(home: Path, store: StateHandle | None) -> AsyncIterator[RpcClient]:
-    async with managed(home, ToldModel([saying("Done.")]), store) as manager:
-        host = Host(
-            handle=store,
-            codex_home=home,
-            defaults=Defaults(model_provider="openai", model="mock-model", approval_policy="never"),
-            index=CaughtUp(),
-            loaded=manager,
-            version="1.2.3",
-        )
-        async with rpc_client(host, is_experimental=True) as ann:
-            yield ann
 
 
 def names(home: Path) -> list[tuple[str, str]]:
@@ -81,7 +51,7 @@ def home(tmp_path: Path) -> CodexHome:
 async def test_fork_has_the_name_of_its_source_and_says_who_made_that(
     home: CodexHome, store: StateHandle | None
 ) -> None:
-    async with client(home.path, store) as ann:
+    async with live_client(home.path, store) as ann:
         await ann.ask("thread/name/set", threadId=ONE, name="The till")
         forked = await ann.ask("thread/fork", threadId=ONE)
         read = await ann.ask("thread/read", threadId=forked["thread"]["id"])
@@ -98,7 +68,7 @@ async def test_fork_has_the_name_of_its_source_and_says_who_made_that(
 async def test_fork_ends_a_turn_of_which_its_source_does_not_say_that_it_has_ended(
     home: CodexHome, store: StateHandle | None
 ) -> None:
-    async with client(home.path, store) as ann:
+    async with live_client(home.path, store) as ann:
         forked = (await ann.ask("thread/fork", threadId=ONE))["thread"]
         source = (await ann.ask("thread/read", threadId=ONE, includeTurns=True))["thread"]
 
@@ -111,7 +81,7 @@ async def test_fork_ends_a_turn_of_which_its_source_does_not_say_that_it_has_end
 async def test_ephemeral_fork_is_answered_with_the_turns_that_it_begins_with(
     home: CodexHome, store: StateHandle | None
 ) -> None:
-    async with client(home.path, store) as ann:
+    async with live_client(home.path, store) as ann:
         forked = (await ann.ask("thread/fork", threadId=ONE, ephemeral=True))["thread"]
         bare = (await ann.ask("thread/fork", threadId=ONE, ephemeral=True, excludeTurns=True))["thread"]
 
@@ -122,7 +92,7 @@ async def test_ephemeral_fork_is_answered_with_the_turns_that_it_begins_with(
 async def test_resumed_thread_of_the_older_format_is_dated_as_when_it_is_read(
     home: CodexHome, store: StateHandle | None
 ) -> None:
-    async with client(home.path, store) as ann:
+    async with live_client(home.path, store) as ann:
         stored = (await ann.ask("thread/read", threadId=ONE))["thread"]
         resumed = (await ann.ask("thread/resume", threadId=ONE))["thread"]
         loaded = (await ann.ask("thread/read", threadId=ONE))["thread"]

@@ -172,18 +172,6 @@ async def test_started_thread_is_shown_whole_and_told_of_after_the_answer(
     assert turns == "list_turns is not supported yet"
 
 
-@pytest.mark.parametrize("mode", MODES)
-async def test_thread_in_which_nobody_spoke_has_no_turns_to_show(tmp_path: Path, mode: str) -> None:
-    async with client(tmp_path / "codex", None, ToldModel([saying("Done.")])) as ann:
-        thread_id = (await ann.ask("thread/start", historyMode=mode))["thread"]["id"]
-        read = await ann.ask("thread/read", threadId=thread_id, includeTurns=True)
-        turns = await ann.ask("thread/turns/list", threadId=thread_id)
-
-    not_yet = f"thread {thread_id} is not materialized yet; {{}} is unavailable before first user message"
-    assert read == (not_yet.format("includeTurns") if mode == "legacy" else "list_turns is not supported yet")
-    assert turns == not_yet.format("thread/turns/list")
-
-
 async def test_history_mode_is_for_experimental_clients(tmp_path: Path) -> None:
     async with client(tmp_path / "codex", None, ToldModel([saying("Done.")])) as ann:
         assert (await ann.ask("thread/start", historyMode="legacy"))["thread"]["historyMode"] == "legacy"
