@@ -72,6 +72,10 @@ class LoadedThreads(Protocol):
         """The model that is asked where nobody names one."""
         ...
 
+    def has_provider(self, provider: str) -> bool:
+        """Whether the configuration knows a provider of this name."""
+        ...
+
     async def start(self, new: NewThread) -> LiveView:
         """Load a new thread. Nothing of it is on disk before something is said in it. Asking again makes another."""
         ...
@@ -139,13 +143,14 @@ class Defaults:
     """What the home's own configuration says of new threads and listings.
 
     Attributes:
-      model: None when the configuration names none.
+      model, reasoning_effort: None when the configuration names none.
     """
 
     model_provider: str
     model: str | None = None
     approval_policy: str = "on-request"
     sandbox_mode: str = "read-only"
+    reasoning_effort: str | None = None
 
 
 class Clients:

@@ -59,15 +59,17 @@ class ThreadLoader:
             raise LiveError(str(error)) from error
         async with _released_if_it_fails(held):
             history = await self.history(path)
+            has_model = history.model is not None and changes.get("model") is None
             settings = attrs.evolve(
                 defaults,
                 model=history.model or defaults.model,
-                reasoning_effort=history.reasoning_effort or defaults.reasoning_effort,
+                # How long a model may think is said of that model.
+                reasoning_effort=history.reasoning_effort if has_model else defaults.reasoning_effort,
                 model_provider=row.model_provider or defaults.model_provider,
                 cwd=row.cwd or defaults.cwd,
             ).changed(changes)
             thread = self._of_history(row, path, history, settings, held)
-            if not history.settings_known:
+            if not thread.settings_known:
                 # Read before it is written: a thread that is only loaded was not used just now.
                 await self.indexer.index(path)
                 await thread.recorder.write(payloads.settings_applied(row.id, settings))
@@ -82,13 +84,7 @@ class ThreadLoader:
         if new.ephemeral and cut != ForkCut():
             raise LiveError("an ephemeral fork takes all of its source")
         history = await self.history(source.rollout_path)
-        settings = attrs.evolve(
-            new.settings,
-            model=history.model or new.settings.model,
-            reasoning_effort=history.reasoning_effort or new.settings.reasoning_effort,
-            model_provider=source.model_provider or new.settings.model_provider,
-            cwd=source.cwd or new.settings.cwd,
-        ).changed(changes)
+        settings = attrs.evolve(new.settings, cwd=source.cwd or new.settings.cwd).changed(changes)
         at_ms = self.now_ms()
         thread_id = uuid7(at_ms)
         path = None if new.ephemeral else rollout_path(thread_id, at_ms)
@@ -128,7 +124,10 @@ class ThreadLoader:
                 await self.indexer.index(thread.path)
                 thread.recorded_bytes = await self.size_bytes(thread.path)
                 if taken.is_cut:
-                    thread.items = (await self.history(thread.path)).items
+                    left = await self.history(thread.path)
+                    thread.items, thread.usage = left.items, left.usage
+                    if not left.has_message:
+                        thread.row = attrs.evolve(thread.row, preview="", first_user_message="", title="")
         return thread
 
     def _recorder(self, thread_id: str, path: str | None, next_ordinal: int | None) -> Recorder:
@@ -163,7 +162,7 @@ class ThreadLoader:
             items=history.items,
             usage=history.usage,
             is_recorded=True,
-            settings_known=history.settings_known,
+            settings_known=history.says(settings),
             recorded_bytes=history.size_bytes,
             last_turn_ordinal=history.last_turn_ordinal,
             last_item_ordinal=history.last_item_ordinal,

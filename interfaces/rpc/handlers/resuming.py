@@ -9,7 +9,14 @@ from interfaces.rpc.errors import RpcError
 from interfaces.rpc.found_thread import resumable, row_of, turns_of
 from interfaces.rpc.host import Host
 from interfaces.rpc.live_object import live_object, settings_members
-from interfaces.rpc.run_params import SANDBOX_MODES, approval_policy, changes_of, default_settings, listen
+from interfaces.rpc.run_params import (
+    SANDBOX_MODES,
+    approval_policy,
+    changes_of,
+    default_settings,
+    listen,
+    overrides,
+)
 from interfaces.rpc.session import Session
 from interfaces.rpc.shapes import anything, boolean, member, member_or, nullable, text, variant
 from interfaces.rpc.thread_ids import thread_id
@@ -37,7 +44,7 @@ class ThreadResumeParams:
     sandbox: str | None = member_or(None, nullable(variant(*SANDBOX_MODES)))
     base_instructions: str | None = member_or(None, nullable(text))
     developer_instructions: str | None = member_or(None, nullable(text))
-    config: Any = member_or(None, anything)
+    config: dict[str, Any] | None = member_or(None, nullable(overrides))
     history: Any = member_or(None, anything)
     path: str | None = member_or(None, nullable(text))
 
@@ -51,8 +58,11 @@ async def resume_thread(host: Host, session: Session, params: ThreadResumeParams
     if was_loaded is not None and not was_loaded.is_recorded:
         raise RpcError(f"no rollout found for thread id {wanted}")
     row = await resumable(host, wanted)
+    changes = changes_of(params)
+    if was_loaded is None:
+        _check_provider_stays(host, row.model_provider, changes.get("model_provider"))
     try:
-        live = await host.loaded.resume(row, changes_of(params), default_settings(host, None, None))
+        live = await host.loaded.resume(row, changes, default_settings(host, None, None))
     except LiveError as error:
         raise RpcError(str(error)) from None
     listen(host, session, wanted)
@@ -72,6 +82,23 @@ async def resume_thread(host: Host, session: Session, params: ThreadResumeParams
         "turnsBackwardsCursor": _cursor(live, live.last_turn_ordinal, "turns"),
         "itemsBackwardsCursor": _cursor(live, live.last_item_ordinal, "itemsByCreatedAtOrdinal"),
     }
+
+
+def _check_provider_stays(host: Host, recorded: str, asked: str | None) -> None:
+    """Refuse a thread whose provider is not there any more, and one that would get another."""
+    named = recorded or host.defaults.model_provider
+    wanted = named if asked is None else asked
+    if not host.loaded.has_provider(wanted):
+        raise RpcError(
+            f"This chat uses model provider \u201c{wanted}\u201d, which is no longer configured."
+            " Restore this provider\u2019s configuration to continue.",
+            data={"type": "modelProviderNotConfigured", "modelProvider": wanted},
+        )
+    if wanted != named:
+        raise RpcError(
+            f"failed to load configuration: Cannot change this thread's model provider from `{named}` to `{wanted}`"
+            " on resume."
+        )
 
 
 async def all_turns(host: Host, session: Session, thread: Thread) -> list[dict[str, Any]]:
