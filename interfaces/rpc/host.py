@@ -170,6 +170,14 @@ class Clients:
     def tell(self, asker: Session, method: str, params: Any) -> None:
         """Tell every client that has shaken hands; the one that asked, right after its answer. Waits for nobody."""
         asker.after(method, params)
+        self._post(asker, method, params)
+
+    async def tell_first(self, asker: Session, method: str, params: Any) -> None:
+        """The same, but the one that asked is told before it is answered; waits while that one reads nothing."""
+        self._post(asker, method, params)
+        await asker.notify(method, params)
+
+    def _post(self, asker: Session, method: str, params: Any) -> None:
         for session in self._sessions:
             if session is not asker and session.is_initialized:
                 session.post(method, params)

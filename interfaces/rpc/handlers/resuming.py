@@ -68,7 +68,7 @@ async def resume_thread(host: Host, session: Session, params: ThreadResumeParams
     listen(host, session, wanted)
     turns = [] if params.exclude_turns else await all_turns(host, session, live.row)
     if was_loaded is None:
-        session.after("thread/status/changed", {"threadId": wanted, "status": dict(live.status)})
+        await session.notify("thread/status/changed", {"threadId": wanted, "status": dict(live.status)})
     if live.usage is not None and not params.exclude_turns:
         session.after(*live.usage.notice(wanted))
     session.after("thread/goal/cleared", {"threadId": wanted})
@@ -105,7 +105,7 @@ async def all_turns(host: Host, session: Session, thread: Thread) -> list[dict[s
     """The turns of a thread that was just loaded; who takes them of a paginated one is told that pages are better."""
     turns = [turn_object(turn) for turn in (await turns_of(host, thread)).turns]
     if thread.history_mode == PAGINATED:
-        session.after("deprecationNotice", HYDRATION)
+        await session.notify("deprecationNotice", HYDRATION)
     return turns
 
 
