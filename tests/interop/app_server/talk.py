@@ -93,6 +93,7 @@ def hold(conversation: Conversation, side: Side) -> list[Seen]:
                     seen.append(_ask(step, server, normal, saved))
                     heard += _about_threads(server, normal)
                 case Restart():
+                    heard += _the_rest(server, normal)
                     stack.close()
                     if step.forgetting:
                         side.forget_index()
@@ -101,7 +102,7 @@ def hold(conversation: Conversation, side: Side) -> list[Seen]:
                     step.what(side.home)
                 case Look():
                     seen.append(Seen(what=step.name, value=normal.of(step.what(side.home, saved))))
-        heard += _about_threads(server, normal)
+        heard += _the_rest(server, normal)
     return [*seen, Seen(what="notifications", value=sorted(heard, key=repr))]
 
 
@@ -120,6 +121,12 @@ def _about_threads(server: AppServer, normal: Normal) -> list[Any]:
         for message in server.take_kept()
         if message["method"].startswith(OF_THREADS) and message["method"] not in NOT_COMPARED
     ]
+
+
+def _the_rest(server: AppServer, normal: Normal) -> list[Any]:
+    """What was told of threads up to now. What follows an answer comes before the next one."""
+    server.ask("thread/loaded/list", {})
+    return _about_threads(server, normal)
 
 
 def _at(answer: Any, path: str) -> Any:
