@@ -24,7 +24,8 @@ _WITH_SOMETHING_IN_IT = "(scope_kind = 'home' OR published_memories > 0)"
 _COMPARED = (
     (
         "threads",
-        "SELECT id, rollout_path, created_at_ms, updated_at_ms, recency_at_ms, archived_at_ms, source, originator,"
+        # Not recency_at_ms: what was written since somebody turned to a thread tells only who has read it before.
+        "SELECT id, rollout_path, created_at_ms, updated_at_ms, archived_at_ms, source, originator,"
         " model_provider, cwd, cli_version, history_mode, memory_mode, title, name, preview, first_user_message,"
         " tokens_used, git_sha, git_branch, content_at_ms, content_digest FROM threads ORDER BY id",
     ),

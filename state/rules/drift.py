@@ -30,12 +30,13 @@ from state.messages.drift import (
 )
 from state.messages.leases import INTEGER_MAX, NotOwner
 from state.messages.threads import Thread
+from state.rollouts.model import ThreadFacts
 from state.rules import leases, threads
 from state.rules.backfill import is_owner
 from state.rules.edits import edits_of, overlay
 from state.rules.gone_files import mark_threads_without_file
 from state.rules.jobs import CONSOLIDATION_ID, EXTRACTION_ID
-from state.rules.recording import columns_of
+from state.rules.recording import columns_of, recency_within
 from state.rules.scopes import scope_folder, scope_link
 from state.transaction import SqlValue, Transaction, in_list
 
@@ -161,7 +162,9 @@ async def _columns_that_differ(
     differing = [
         (name, _text(stored[name]), _text(value))
         for name, value in expected.items()
-        if stored[name] != value and not (name == "updated_at_ms" and _is_touched(stored[name], value))
+        if stored[name] != value
+        and not (name == "updated_at_ms" and _is_touched(stored[name], value))
+        and not (name == "recency_at_ms" and _is_recency(stored[name], facts, reading))
     ]
     if (stored["archived_at_ms"] is not None) != reading.found.archived:
         differing.append(("archived", _text(stored["archived_at_ms"]), _text(int(reading.found.archived))))
@@ -174,6 +177,14 @@ async def _columns_that_differ(
 def _is_touched(stored: SqlValue, mtime_ms: SqlValue) -> bool:
     """Say whether somebody said that the thread was updated after its file was."""
     return isinstance(stored, int) and isinstance(mtime_ms, int) and stored > mtime_ms
+
+
+def _is_recency(stored: SqlValue, facts: ThreadFacts, reading: RolloutRead) -> bool:
+    """Say whether readings before this one may have given the thread this recency."""
+    mtime_ms = reading.reading.mtime_ns // 1_000_000
+    return isinstance(stored, int) and stored == recency_within(
+        stored, created_at_ms=facts.created_at_ms, mtime_ms=mtime_ms
+    )
 
 
 def _text(value: SqlValue) -> str:

@@ -188,6 +188,7 @@ class _Before:
     archived_at_ms: int | None
     content_digest: str
     content_revision: int
+    recency_at_ms: int
     memory_mode: str
     cwd: str
     is_edited: int
@@ -242,7 +243,8 @@ _UPSERT = (
 
 def columns_of(outcome: RolloutRead, facts: ThreadFacts, model_provider_default: str) -> dict[str, SqlValue]:
     """What a reading alone says a thread's row holds, before edits are laid over it. archived_at_ms and
-    content_revision are not among it: they depend on the row before, too."""
+    content_revision are not among it: they depend on the row before, too. So does recency_at_ms, which is here that of
+    a thread without a row, and never later than that."""
     updated_at_ms = outcome.reading.mtime_ns // 1_000_000
     return {
         **dict(zip(_COLUMNS_OF_FACTS, _said_by_facts(facts), strict=True)),
@@ -250,7 +252,7 @@ def columns_of(outcome: RolloutRead, facts: ThreadFacts, model_provider_default:
         "rollout_path": outcome.found.path,
         "model_provider": facts.model_provider or model_provider_default,
         "updated_at_ms": updated_at_ms,
-        "recency_at_ms": facts.turn_started_at_ms or updated_at_ms,
+        "recency_at_ms": updated_at_ms,
         "memory_mode": _memory_mode(facts.memory_mode),
     }
 
@@ -272,7 +274,7 @@ async def _write_thread(
     thread_id = facts.thread_id
     before = await tx.one(
         _Before,
-        "SELECT rollout_path, archived_at_ms, content_digest, content_revision, memory_mode, cwd,"
+        "SELECT rollout_path, archived_at_ms, content_digest, content_revision, recency_at_ms, memory_mode, cwd,"
         " EXISTS (SELECT 1 FROM thread_edits e WHERE e.thread_id = threads.id) AS is_edited"
         " FROM threads WHERE id = :id",
         id=thread_id,
@@ -297,6 +299,8 @@ async def _write_thread(
     else:
         edits = await edits_of(tx, thread_id) if before.is_edited else {}
     row = {**columns, "archived_at_ms": archived_at_ms, "content_revision": revision}
+    if of_this_file is not None:
+        row["recency_at_ms"] = _recency_at_ms(of_this_file, facts, updated_at_ms)
     if edits:
         row = overlay(row, edits)
     await tx.execute(_UPSERT, **row)
@@ -319,6 +323,21 @@ async def _write_thread(
         await empty_job(tx, facts.thread_id, revision)
     if said:
         await say(tx, thread_id, said, at)
+
+
+def _recency_at_ms(before: _Before, facts: ThreadFacts, mtime_ms: int) -> int:
+    """When somebody last turned to a thread that has a row. An edit or a move writes its file, and is no such thing."""
+    at_ms = before.recency_at_ms
+    if before.content_digest != facts.content_digest:
+        # Where the file does not say when turns begin, its last write is what is known.
+        at_ms = mtime_ms if facts.turn_started_at_ms is None else max(at_ms, facts.turn_started_at_ms)
+    return recency_within(at_ms, created_at_ms=facts.created_at_ms, mtime_ms=mtime_ms)
+
+
+def recency_within(at_ms: int, *, created_at_ms: int, mtime_ms: int) -> int:
+    """The time that is nearest to this one among those that a row may have: from the thread's making to its file's last
+    write."""
+    return min(max(at_ms, created_at_ms), mtime_ms)
 
 
 async def _name_new_thread(tx: Transaction, thread_id: ThreadId, journaled: Mapping[str, Edit]) -> None:

@@ -25,9 +25,10 @@ def test_pages_of_threads_lose_no_tie_and_repeat_nothing(
     for number, (created, updated, recent, is_visible) in enumerate(threads):
         index(
             state,
-            facts(number, created_at_ms=created, turn_started_at_ms=recent, preview="seen" if is_visible else ""),
+            facts(number, created_at_ms=created, preview="seen" if is_visible else ""),
             mtime_ns=updated * 1_000_000,
         )
+        state.rows("UPDATE threads SET recency_at_ms = ? WHERE id = ?", recent, thread_id(number))
 
     for place, sort in enumerate((ThreadSort.CREATED, ThreadSort.UPDATED, ThreadSort.RECENCY)):
         seen: list[str] = []

@@ -37,8 +37,8 @@ THREAD = r"result\.(thread|data\[[0-9a-f]{5}\])"
 """The object of a thread in an answer: alone, or in a listing."""
 
 
-def _earlier(theirs: Any, ours: Any) -> bool:
-    return isinstance(theirs, int) and isinstance(ours, int) and ours < theirs
+def _earlier_there(theirs: Any, ours: Any) -> bool:
+    return isinstance(theirs, int) and isinstance(ours, int) and theirs < ours
 
 
 def _nothing_there(theirs: Any, ours: Any) -> bool:
@@ -65,10 +65,38 @@ def _earlier_line(theirs: Any, ours: Any) -> bool:
 MEANT: tuple[Meant, ...] = (
     Meant(
         method="",
+        path=THREAD + r"\.updatedAt",
+        where="edit |files that come later|a thread in which nobody spoke",
+        reason="Codex's row has the time before the line of the last git edit; memoryd's has the file's.",
+        holds=lambda theirs, ours: ours == "<now>" != theirs,
+    ),
+    Meant(
+        method="",
+        path=r"result\.(thread|data\[00002\])\.(updatedAt|recencyAt)|result\.data ids",
+        where="files that come later",
+        reason="Codex does not read again what another process has written into a thread that it knows.",
+        holds=lambda theirs, ours: isinstance(ours, list) or _earlier_there(theirs, ours),
+    ),
+    Meant(
+        method="thread/list",
+        path=r"result\.backwardsCursor",
+        where="files that come later, 10",
+        reason="The same, and the time before the line of an edit: the moment of the first thread of the page.",
+        holds=lambda theirs, ours: ours == "<now>",
+    ),
+    Meant(
+        method="thread/read",
+        path=r"result\.thread\.recencyAt",
+        where="a file that comes later is read",
+        reason="Codex reads a thread that its index does not know from the first line alone; memoryd makes its row.",
+        holds=_earlier_there,
+    ),
+    Meant(
+        method="",
         path=THREAD + r"\.recencyAt",
-        where="a turn long before the last write",
-        reason="Codex's backfill takes the last write; memoryd the start of the last turn, as Codex's live rows do.",
-        holds=_earlier,
+        where="two files of one thread",
+        reason="Codex keeps the time of the file that it has met first; memoryd has that of the file that it shows.",
+        holds=_earlier_there,
     ),
     Meant(
         method="thread/read",

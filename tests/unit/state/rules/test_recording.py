@@ -62,7 +62,7 @@ def test_thread_row_says_what_the_rollout_says(state: MemoryState) -> None:
     row = thread(state)
 
     assert (row.rollout_path, row.title, row.git_sha, row.tokens_used) == (path_of(1), "fix the login", "abc", 42)
-    assert (row.updated_at_ms, row.recency_at_ms) == (CONTENT_AT_MS, CONTENT_AT_MS - 500)
+    assert (row.updated_at_ms, row.recency_at_ms) == (CONTENT_AT_MS, CONTENT_AT_MS)
     assert row.archived_at_ms is None
     assert row.content_revision == 1
 
@@ -75,8 +75,50 @@ def test_provider_that_the_rollout_does_not_name_is_the_default(state: MemorySta
     assert thread(state, 2).model_provider == "azure"
 
 
-def test_thread_without_a_turn_is_as_recent_as_its_file(state: MemoryState) -> None:
+def test_thread_that_is_new_to_the_index_is_as_recent_as_its_file(state: MemoryState) -> None:
+    index(state, facts(1))
+    index(state, facts(2, turn_started_at_ms=None))
+
+    assert thread(state, 1).recency_at_ms == thread(state, 2).recency_at_ms == CONTENT_AT_MS
+
+
+LATER_MS = CONTENT_AT_MS + 60_000
+
+
+def _written_again(state: MemoryState, **changes: Any) -> int:
+    """The recency of thread 1 once its file was written at LATER_MS."""
+    index(state, facts(1, **changes), mtime_ns=LATER_MS * 1_000_000)
+    assert thread(state).updated_at_ms == LATER_MS
+    return thread(state).recency_at_ms
+
+
+def test_an_edit_in_the_file_does_not_make_a_thread_more_recent(state: MemoryState) -> None:
+    index(state, facts(1))
+
+    assert _written_again(state, git_branch="edited") == CONTENT_AT_MS
+
+
+def test_a_turn_makes_a_thread_as_recent_as_its_beginning(state: MemoryState) -> None:
+    index(state, facts(1))
+
+    assert _written_again(state, content_digest="digest-2", turn_started_at_ms=LATER_MS - 500) == LATER_MS - 500
+
+
+def test_what_is_said_later_in_a_turn_does_not_make_a_thread_more_recent(state: MemoryState) -> None:
+    index(state, facts(1))
+
+    assert _written_again(state, content_digest="digest-2") == CONTENT_AT_MS
+
+
+def test_where_turns_have_no_beginning_what_is_said_makes_a_thread_as_recent_as_its_file(state: MemoryState) -> None:
     index(state, facts(1, turn_started_at_ms=None))
+
+    assert _written_again(state, content_digest="digest-2", turn_started_at_ms=None) == LATER_MS
+
+
+def test_a_thread_is_never_more_recent_than_its_file(state: MemoryState) -> None:
+    index(state, facts(1), mtime_ns=LATER_MS * 1_000_000)
+    index(state, facts(1, content_digest="digest-2", turn_started_at_ms=LATER_MS), mtime_ns=CONTENT_AT_MS * 1_000_000)
 
     assert thread(state).recency_at_ms == CONTENT_AT_MS
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import attrs
 import pytest
 
 from state.messages.backfill import MarkRolloutsVanished, RecordThreadNames, RegisterRollouts
@@ -29,20 +30,11 @@ def listed(state: MemoryState, **filters: Any) -> list[str]:
 @pytest.fixture
 def three(state: MemoryState) -> MemoryState:
     """Three threads that differ in everything that can be filtered or sorted by."""
-    index(state, facts(1, created_at_ms=1, turn_started_at_ms=30, title="one"), mtime_ns=2_000_000)
-    index(
-        state,
-        facts(
-            2, created_at_ms=2, turn_started_at_ms=10, title="two", source="exec", model_provider="azure", cwd="/blog"
-        ),
-        mtime_ns=3_000_000,
-    )
-    index(
-        state,
-        facts(3, created_at_ms=3, turn_started_at_ms=20, title="Three"),
-        path="archived_sessions/three.jsonl",
-        mtime_ns=1_000_000,
-    )
+    index(state, facts(1, created_at_ms=1, title="one"), mtime_ns=5_000_000)
+    other = facts(2, created_at_ms=2, title="two", source="exec", model_provider="azure", cwd="/blog")
+    index(state, other, mtime_ns=4_000_000)
+    index(state, attrs.evolve(other, git_branch="edited"), mtime_ns=6_000_000)
+    index(state, facts(3, created_at_ms=3, title="Three"), path="archived_sessions/three.jsonl", mtime_ns=3_000_000)
     index(state, facts(4, created_at_ms=4, preview="", title="nobody sees me"))
     return state
 
