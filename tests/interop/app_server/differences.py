@@ -82,7 +82,7 @@ MEANT: tuple[Meant, ...] = (
         path=r"result\.backwardsCursor",
         where="files that come later, 10",
         reason="The same, and the time before the line of an edit: the moment of the first thread of the page.",
-        holds=lambda theirs, ours: ours == "<now>",
+        holds=lambda _, ours: ours == "<now>",
     ),
     Meant(
         method="thread/read",
