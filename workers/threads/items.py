@@ -115,7 +115,7 @@ class AnswerItems:
         if item_id not in self._started_ms:
             await self._start(shown)
         await self.tell(notices.item_completed(self.thread_id, self.turn_id, shown, started_ms, at_ms))
-        if shown["type"] == "agentMessage":
+        if shown["type"] == "agentMessage" and shown["text"]:
             self.last_message = shown["text"]
             self.last_shown = {**shown, "startedAtMs": started_ms, "completedAtMs": at_ms}
 

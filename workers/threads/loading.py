@@ -112,6 +112,8 @@ class ThreadLoader:
         )
         if not taken.is_cut:
             thread.usage = history.usage
+            thread.recorder.last_turn_ordinal = history.last_turn_ordinal
+            thread.recorder.last_item_ordinal = history.last_item_ordinal
         thread.recorder.next_ordinal = taken.next_ordinal
         first = payloads.session_meta(thread.look(), thread.window_id, taken.meta, git)
         if thread.path is not None:
@@ -126,6 +128,8 @@ class ThreadLoader:
                 if taken.is_cut:
                     left = await self.history(thread.path)
                     thread.items, thread.usage = left.items, left.usage
+                    thread.recorder.last_turn_ordinal = left.last_turn_ordinal
+                    thread.recorder.last_item_ordinal = left.last_item_ordinal
                     if not left.has_message:
                         thread.row = attrs.evolve(thread.row, preview="", first_user_message="", title="")
         return thread
@@ -158,14 +162,18 @@ class ThreadLoader:
             row=attrs.evolve(row, updated_at_ms=history.last_at_ms or row.updated_at_ms),
             path=path,
             settings=settings,
-            recorder=Recorder(lines=held, next_ordinal=history.next_ordinal, now_ms=self.now_ms),
+            recorder=Recorder(
+                lines=held,
+                next_ordinal=history.next_ordinal,
+                now_ms=self.now_ms,
+                last_turn_ordinal=history.last_turn_ordinal,
+                last_item_ordinal=history.last_item_ordinal,
+            ),
             items=history.items,
             usage=history.usage,
             is_recorded=True,
             settings_known=history.says(settings),
             recorded_bytes=history.size_bytes,
-            last_turn_ordinal=history.last_turn_ordinal,
-            last_item_ordinal=history.last_item_ordinal,
         )
 
 

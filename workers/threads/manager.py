@@ -227,7 +227,9 @@ class ThreadManager:
         except (OSError, LiveError):
             return
         thread.items = history.items
-        thread.recorder.next_ordinal = history.next_ordinal
+        recorder = thread.recorder
+        recorder.next_ordinal = history.next_ordinal
+        recorder.last_turn_ordinal, recorder.last_item_ordinal = history.last_turn_ordinal, history.last_item_ordinal
 
     async def _load(self, thread: LoadedThread) -> LiveView:
         self._threads[thread.id] = thread

@@ -172,14 +172,12 @@ def user_message(
 def answer_item(
     history_mode: str, thread_id: str, turn_id: str, item: Mapping[str, Any], started_at_ms: int, at_ms: int
 ) -> Entry | None:
-    """A message or a thought of the model is whole; None for what shows nothing."""
+    """A message or a thought of the model is whole; None for what is not shown: a message without words is, newly."""
     item_id = str(item.get("id") or "")
     if item.get("type") == "message":
         text = message_text(item)
-        if not text:
-            return None
         if history_mode == LEGACY:
-            return _event("agent_message", message=text, phase=None, memory_citation=None)
+            return _event("agent_message", message=text, phase=None, memory_citation=None) if text else None
         said = {"type": "AgentMessage", "id": item_id, "content": [{"type": "Text", "text": text}]}
         return _item_completed(thread_id, turn_id, said, started_at_ms, at_ms)
     summary = list(summary_texts(dict(item)))

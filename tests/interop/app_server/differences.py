@@ -58,6 +58,8 @@ def _named_thread_more(theirs: Any, ours: Any) -> bool:
 
 
 def _earlier_line(theirs: Any, ours: Any) -> bool:
+    if not (isinstance(theirs, str) and isinstance(ours, str)):
+        return False
     one, other = json.loads(theirs), json.loads(ours)
     return bool(other.pop("rolloutOrdinal") < one.pop("rolloutOrdinal") and one == other)
 

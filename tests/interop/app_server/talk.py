@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from tests.fakes.model_server import Step as ModelStep
 from tests.interop.app_server.client import NO_PARAMS, AppServer
 from tests.interop.app_server.normal import Normal
 from tests.interop.app_server.pair import Side
@@ -65,12 +66,18 @@ Step = Ask | Restart | Change | Look
 
 @attrs.frozen(kw_only=True)
 class Conversation:
-    """Steps on a home of their own. talks_to_model: the model server answers "Done." to whatever it is asked."""
+    """Steps on a home of their own.
+
+    Attributes:
+      talks_to_model: the model server answers "Done." to whatever it is asked.
+      scripts: what it does otherwise, by what somebody says.
+    """
 
     name: str
     home: Sequence[Stored] = ()
     steps: Sequence[Step]
     talks_to_model: bool = False
+    scripts: Mapping[str, ModelStep] = attrs.field(factory=dict)
 
 
 @attrs.frozen(kw_only=True)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from tests.fakes.model_server import Hang, Refuse, Say
 from tests.interop.app_server.conversations.people import ARCHIVED, HOME, LEGACY, NOBODY, PAGINATED
 from tests.interop.app_server.conversations.steps import (
     EMPTY,
@@ -364,6 +365,56 @@ REFUSED = Conversation(
     ],
 )
 
+_INTERRUPT = {"threadId": "${T}", "turnId": "${U}"}
+
+
+def _not_well(mode: str) -> Sequence[Conversation]:
+    failing = Conversation(
+        name=f"a live thread whose turns fail, {mode}",
+        talks_to_model=True,
+        scripts={"a": Refuse(400), "b": Refuse(500), "c": Refuse(429), "d": Say("")},
+        steps=[
+            _start(historyMode=mode),
+            *(step for said in "abcd" for step in (_spoken(said), read("${T}"), read("${T}", turns=True))),
+            _spoken("Hello"),
+            read("${T}", turns=True),
+            listed(),
+            Restart(),
+            read("${T}"),
+            about("thread/resume", "${T}"),
+        ],
+    )
+    stopped = Conversation(
+        name=f"a live thread whose turn is stopped, {mode}",
+        talks_to_model=True,
+        scripts={"wait": Hang()},
+        steps=[
+            _start(historyMode=mode),
+            Ask(
+                "turn/start",
+                {"threadId": "${T}", "input": [{"type": "text", "text": "wait"}]},
+                save={"U": "result.turn.id"},
+                wait=["turn/started", "item/completed"],
+            ),
+            read("${T}"),
+            read("${T}", turns=True),
+            about("thread/turns/list", "${T}"),
+            about("turn/interrupt", "${T}", turnId="nope"),
+            update("${T}", {"branch": "meanwhile"}),
+            about("thread/resume", "${T}"),
+            _fork("${T}"),
+            read("${F}"),
+            Ask("turn/interrupt", _INTERRUPT, wait=["turn/completed"]),
+            Ask("turn/interrupt", _INTERRUPT),
+            read("${T}", turns=True),
+            Restart(),
+            read("${T}"),
+            about("thread/resume", "${T}"),
+        ],
+    )
+    return [failing, stopped]
+
+
 LIVE: Sequence[Conversation] = (
     RESUMING,
     _live("a live thread"),
@@ -376,4 +427,6 @@ LIVE: Sequence[Conversation] = (
     SETTINGS,
     OPEN_TURNS,
     REFUSED,
+    *_not_well("legacy"),
+    *_not_well("paginated"),
 )
