@@ -4,19 +4,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from tests.fakes.model_server import Hang, Refuse, Say
+from tests.interop.app_server.conversations.forks import FORKS
+from tests.interop.app_server.conversations.live_steps import STARTED, fork, resume, spoken, start
 from tests.interop.app_server.conversations.people import ARCHIVED, HOME, LEGACY, NOBODY, PAGINATED
 from tests.interop.app_server.conversations.steps import (
     EMPTY,
     FILES,
-    NAMES,
     NO_ID,
     about,
     archive,
     listed,
     read,
-    tail,
     update,
 )
+from tests.interop.app_server.conversations.unspoken import UNSPOKEN
 from tests.interop.app_server.stored import Stored, task_started, turn_id
 from tests.interop.app_server.talk import Ask, Conversation, Restart
 
@@ -24,7 +25,7 @@ RESUMING = Conversation(
     name="resume a stored thread",
     home=HOME,
     steps=[
-        about("thread/resume", LEGACY),
+        resume(LEGACY),
         read(LEGACY),
         Ask("thread/loaded/list", {}),
         update(LEGACY, {"branch": "loaded"}),
@@ -35,7 +36,7 @@ RESUMING = Conversation(
         about("thread/resume", ARCHIVED),
         about("thread/resume", NOBODY, refused=f"no rollout found for thread id {NOBODY}"),
         about("thread/resume", "nope", refused=f"invalid session id: {NO_ID}"),
-        about("thread/resume", PAGINATED),
+        resume(PAGINATED),
         Ask("thread/loaded/list", {}),
         Ask("thread/loaded/list", {"limit": 1}, save={"C": "result.nextCursor"}),
         Ask("thread/loaded/list", {"cursor": "${C}"}),
@@ -55,8 +56,6 @@ OPEN = Stored(
 )
 OPEN_PAGINATED = Stored(number=32, minute=32, text="Half said", is_paginated=True)
 
-_STARTED = {"T": "result.thread.id"}
-
 
 def _live(name: str, **start: Any) -> Conversation:
     return Conversation(
@@ -66,7 +65,7 @@ def _live(name: str, **start: Any) -> Conversation:
             Ask(
                 "thread/start",
                 {"model": "mock-model", "cwd": "${WORK}", **start},
-                save=_STARTED,
+                save=STARTED,
                 wait=["thread/started"],
             ),
             FILES,
@@ -91,7 +90,7 @@ def _live(name: str, **start: Any) -> Conversation:
             listed(),
             Restart(),
             read("${T}"),
-            about("thread/resume", "${T}"),
+            resume("${T}"),
             Ask("thread/fork", {"threadId": "${T}"}, save={"F": "result.thread.id"}, wait=["thread/started"]),
             read("${F}"),
             about("thread/archive", "${T}", wait=["thread/archived"]),
@@ -104,7 +103,7 @@ EPHEMERAL = Conversation(
     name="an ephemeral thread",
     talks_to_model=True,
     steps=[
-        Ask("thread/start", {"ephemeral": True, "cwd": "${WORK}"}, save=_STARTED, wait=["thread/started"]),
+        Ask("thread/start", {"ephemeral": True, "cwd": "${WORK}"}, save=STARTED, wait=["thread/started"]),
         read("${T}"),
         update("${T}", {"branch": "x"}),
         about("thread/name/set", "${T}", name="x"),
@@ -121,230 +120,21 @@ EPHEMERAL = Conversation(
 )
 
 
-def _spoken(text: str, thread: str = "${T}", *, called: str | None = None) -> Ask:
-    """Say something, and wait until it was answered."""
-    return Ask(
-        "turn/start",
-        {"threadId": thread, "input": [{"type": "text", "text": text}]},
-        save={} if called is None else {called: "result.turn.id"},
-        wait=["turn/started", "turn/completed"],
-    )
-
-
-def _fork(thread: Stored | str, name: str = "F", **more: Any) -> Ask:
-    """Fork a thread, and go on speaking of the fork by this name."""
-    thread = thread if isinstance(thread, str) else thread.id
-    return Ask("thread/fork", {"threadId": thread, **more}, save={name: "result.thread.id"}, wait=["thread/started"])
-
-
-def _start(**more: Any) -> Ask:
-    return Ask("thread/start", {"cwd": "${WORK}", **more}, save=_STARTED, wait=["thread/started"])
-
-
-def _unspoken(mode: str) -> Sequence[Conversation]:
-    said = [
-        about("thread/name/set", "${T}", name="Early", wait=["thread/name/updated"]),
-        about("thread/memoryMode/set", "${T}", mode="disabled"),
-        update("${T}", {"branch": "early", "sha": "abc"}),
-    ]
-    edited = [
-        Conversation(
-            name=f"nobody has spoken, {mode}: {step.method}",
-            talks_to_model=True,
-            steps=[
-                _start(historyMode=mode),
-                step,
-                FILES,
-                read("${T}"),
-                listed(),
-                listed(useStateDbOnly=True),
-                *([read("${T}", turns=True)] if mode == "legacy" else []),
-                _spoken("Hello"),
-                FILES,
-                read("${T}"),
-                listed(),
-                NAMES,
-                Restart(),
-                read("${T}"),
-                listed(),
-            ],
-        )
-        for step in said
-    ]
-    left = Conversation(
-        name=f"nobody ever spoke, {mode}",
-        talks_to_model=True,
-        steps=[
-            _start(historyMode=mode),
-            about("thread/resume", "${T}"),
-            about("thread/fork", "${T}"),
-            about("thread/turns/list", "${T}"),
-            about("thread/items/list", "${T}"),
-            update("${T}", {"branch": "early"}),
-            FILES,
-            Restart(),
-            read("${T}"),
-            listed(),
-            *([] if mode == "legacy" else [about("thread/resume", "${T}")]),
-            FILES,
-        ],
-    )
-    gone = [
-        Conversation(
-            name=f"{method} of a thread in which nobody spoke, {mode}",
-            talks_to_model=True,
-            steps=[
-                _start(historyMode=mode),
-                about(method, "${T}", wait=["thread/status/changed", told]),
-                FILES,
-                Ask("thread/loaded/list", {}),
-                read("${T}"),
-                listed(),
-            ],
-        )
-        for method, told in (("thread/archive", "thread/archived"), ("thread/delete", "thread/deleted"))
-    ]
-    return [*edited, left, *gone]
-
-
-FORKING = Conversation(
-    name="forks of stored threads",
-    home=HOME,
-    steps=[
-        about("thread/name/set", LEGACY, name="One", wait=["thread/name/updated"]),
-        about("thread/name/set", PAGINATED, name="Other", wait=["thread/name/updated"]),
-        update(LEGACY, {"branch": "edited"}),
-        about("thread/memoryMode/set", LEGACY, mode="disabled"),
-        _fork(LEGACY),
-        read("${F}"),
-        read("${F}", turns=True),
-        _fork(PAGINATED, "P"),
-        read("${P}"),
-        NAMES,
-        _fork(LEGACY, "E", ephemeral=True),
-        Ask("thread/fork", {"threadId": PAGINATED.id, "ephemeral": True}),
-        _fork(PAGINATED, "EP", ephemeral=True, excludeTurns=True),
-        about("thread/fork", ARCHIVED),
-        about("thread/fork", NOBODY),
-        about("thread/fork", "nope"),
-        Ask("thread/fork", {}),
-        Restart(),
-        read("${F}"),
-        read("${E}"),
-        NAMES,
-    ],
-)
-
-CUTTING = Conversation(
-    name="forks that leave their source early",
-    talks_to_model=True,
-    steps=[
-        _start(),
-        _spoken("One", called="A"),
-        _spoken("Two", called="B"),
-        _fork("${T}", "L", lastTurnId="${A}"),
-        read("${L}", turns=True),
-        _fork("${T}", "B4", beforeTurnId="${B}"),
-        read("${B4}", turns=True),
-        _fork("${T}", "N", beforeTurnId="${A}"),
-        read("${N}", turns=True),
-        about("thread/fork", "${T}", lastTurnId="nope"),
-        about("thread/fork", "${T}", lastTurnId=NOBODY),
-        about("thread/fork", "${T}", lastTurnId="${A}", beforeTurnId="${B}"),
-        _spoken("After", "${L}"),
-        read("${L}", turns=True),
-        Restart(),
-        read("${L}", turns=True),
-    ],
-)
-
-
-def _with_settings(number: int, *, is_paginated: bool) -> Stored:
-    """A thread that was run otherwise than the configuration says."""
-    context = {
-        "turn_id": turn_id(number, 1),
-        "cwd": "/srv",
-        "approval_policy": "never",
-        "sandbox_policy": {"type": "workspace-write"},
-        "model": "gpt-x",
-        "effort": "high",
-        "summary": "auto",
-    }
-    return Stored(
-        number=number,
-        minute=number,
-        text="Run otherwise",
-        is_paginated=is_paginated,
-        meta={"model_provider": "openai", "cwd": "/srv"},
-        more=(("turn_context", context),),
-    )
-
-
-OTHERWISE, OTHERWISE_PAGINATED = _with_settings(41, is_paginated=False), _with_settings(42, is_paginated=True)
-FOREIGN = Stored(number=43, minute=43, text="Of nobody", meta={"model_provider": "nobody"})
-
-SETTINGS = Conversation(
-    name="settings of live threads",
-    home=(OTHERWISE, OTHERWISE_PAGINATED, FOREIGN),
-    steps=[
-        _fork(OTHERWISE),
-        _fork(OTHERWISE, model="m", cwd="/tmp", sandbox="danger-full-access", approvalPolicy="on-request"),
-        _fork(FOREIGN),
-        about("thread/resume", OTHERWISE),
-        about("thread/resume", OTHERWISE_PAGINATED),
-        tail(OTHERWISE),
-        Restart(),
-        about("thread/resume", OTHERWISE, modelProvider="loopback"),
-        about("thread/resume", OTHERWISE, modelProvider="nobody"),
-        about("thread/resume", OTHERWISE, model="n", cwd="/tmp", sandbox="danger-full-access"),
-        read(OTHERWISE),
-        about("thread/resume", FOREIGN),
-        about("thread/fork", OTHERWISE, modelProvider="nobody"),
-        *(
-            _start(ephemeral=True, **more)
-            for more in (
-                {"modelProvider": "openai", "model": "other", "sandbox": "workspace-write"},
-                {"config": {"model": "configured", "model_reasoning_effort": "high"}},
-                {"config": {"approval_policy": "on-request", "sandbox_mode": "workspace-write"}, "model": "given"},
-                {"cwd": "/nonexistent"},
-                {"cwd": "below"},
-                {"baseInstructions": "Be.", "developerInstructions": "Do.", "threadSource": "user"},
-            )
-        ),
-        *(
-            Ask("thread/start", {"ephemeral": True, **more})
-            for more in (
-                {"modelProvider": "nobody"},
-                {"modelProvider": ""},
-                {"config": {"model_provider": "nobody"}},
-                {"config": {"model": 5}},
-                {"config": {"approval_policy": "bogus"}},
-                {"config": {"sandbox_mode": "bogus"}},
-                {"config": 5},
-                {"cwd": 5},
-                {"sandbox": "none"},
-                {"approvalPolicy": "on-failure"},
-                {"historyMode": "none"},
-            )
-        ),
-    ],
-)
-
 OPEN_TURNS = Conversation(
     name="turns without an end",
     home=(OPEN, OPEN_PAGINATED),
     steps=[
         *(read(thread, turns=True) for thread in (OPEN, OPEN_PAGINATED)),
-        *(about("thread/resume", thread) for thread in (OPEN, OPEN_PAGINATED)),
+        *(resume(thread) for thread in (OPEN, OPEN_PAGINATED)),
         *(read(thread, turns=True) for thread in (OPEN, OPEN_PAGINATED)),
-        *(_fork(thread) for thread in (OPEN, OPEN_PAGINATED)),
+        *(fork(thread) for thread in (OPEN, OPEN_PAGINATED)),
     ],
 )
 
 REFUSED = Conversation(
     name="what live threads refuse",
     steps=[
-        _start(),
+        start(),
         *(
             Ask("turn/start", {"threadId": "${T}", **more})
             for more in ({}, {"input": "x"}, {"input": [{"type": "none"}]}, {"input": [{"type": "text"}]})
@@ -374,14 +164,14 @@ def _not_well(mode: str) -> Sequence[Conversation]:
         talks_to_model=True,
         scripts={"a": Refuse(400), "b": Refuse(500), "c": Refuse(429), "d": Say("")},
         steps=[
-            _start(historyMode=mode),
-            *(step for said in "abcd" for step in (_spoken(said), read("${T}"), read("${T}", turns=True))),
-            _spoken("Hello"),
+            start(historyMode=mode),
+            *(step for said in "abcd" for step in (spoken(said), read("${T}"), read("${T}", turns=True))),
+            spoken("Hello"),
             read("${T}", turns=True),
             listed(),
             Restart(),
             read("${T}"),
-            about("thread/resume", "${T}"),
+            resume("${T}"),
         ],
     )
     stopped = Conversation(
@@ -389,7 +179,7 @@ def _not_well(mode: str) -> Sequence[Conversation]:
         talks_to_model=True,
         scripts={"wait": Hang()},
         steps=[
-            _start(historyMode=mode),
+            start(historyMode=mode),
             Ask(
                 "turn/start",
                 {"threadId": "${T}", "input": [{"type": "text", "text": "wait"}]},
@@ -402,14 +192,14 @@ def _not_well(mode: str) -> Sequence[Conversation]:
             about("turn/interrupt", "${T}", turnId="nope"),
             update("${T}", {"branch": "meanwhile"}),
             about("thread/resume", "${T}"),
-            _fork("${T}"),
+            fork("${T}"),
             read("${F}"),
             Ask("turn/interrupt", _INTERRUPT, wait=["turn/completed"]),
             Ask("turn/interrupt", _INTERRUPT),
             read("${T}", turns=True),
             Restart(),
             read("${T}"),
-            about("thread/resume", "${T}"),
+            resume("${T}"),
         ],
     )
     return [failing, stopped]
@@ -420,11 +210,8 @@ LIVE: Sequence[Conversation] = (
     _live("a live thread"),
     _live("a live thread in the older format", historyMode="legacy"),
     EPHEMERAL,
-    *_unspoken("legacy"),
-    *_unspoken("paginated"),
-    FORKING,
-    CUTTING,
-    SETTINGS,
+    *UNSPOKEN,
+    *FORKS,
     OPEN_TURNS,
     REFUSED,
     *_not_well("legacy"),
