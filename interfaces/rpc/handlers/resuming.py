@@ -71,8 +71,7 @@ async def resume_thread(host: Host, session: Session, params: ThreadResumeParams
         await session.notify("thread/status/changed", {"threadId": wanted, "status": dict(live.status)})
     if live.usage is not None and not params.exclude_turns:
         session.after(*live.usage.notice(wanted))
-    if live.turn_id is None:  # of a thread in a turn the original does not say it
-        session.after("thread/goal/cleared", {"threadId": wanted})
+    session.after("thread/goal/cleared", {"threadId": wanted})
     # What people edited stands in the row, also where they took something away.
     shown = live_object(live, await row_of(host, wanted), host.codex_home, turns=turns)
     return {

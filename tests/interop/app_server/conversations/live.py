@@ -191,7 +191,7 @@ def _not_well(mode: str) -> Sequence[Conversation]:
             about("thread/turns/list", "${T}"),
             about("turn/interrupt", "${T}", turnId="nope"),
             update("${T}", {"branch": "meanwhile"}),
-            about("thread/resume", "${T}"),
+            resume("${T}"),
             fork("${T}"),
             read("${F}"),
             Ask("turn/interrupt", _INTERRUPT, wait=["turn/completed"]),

@@ -14,6 +14,7 @@ from tests.fakes.codex_home import CodexHome
 from tests.fakes.live_clients import live_client
 from tests.fakes.readings import thread_id
 from tests.fakes.rpc_clients import RpcClient
+from tests.fakes.turn_models import ToldModel, saying, waiting
 
 ONE = thread_id(1)
 LONG_AGO = 1_736_090_000
@@ -27,6 +28,13 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         return
     async with open_store(StateFolder(path=tmp_path / "state"), str(tmp_path / "codex"), inline=True) as handle:
         yield handle
+
+
+@pytest.fixture
+async def handle(tmp_path: Path) -> AsyncIterator[StateHandle]:
+    """A store of this home."""
+    async with open_store(StateFolder(path=tmp_path / "state"), str(tmp_path / "codex"), inline=True) as opened:
+        yield opened
 
 
 def names(home: Path) -> list[tuple[str, str]]:
@@ -255,3 +263,41 @@ async def test_cut_of_a_fork_is_one_and_takes_what_was_said_before_it(
     assert (nothing["preview"], nothing["turns"]) == ("", [])
     assert (usage["threadId"], usage["turnId"]) == (forked["id"], turns[0])
     assert usage["tokenUsage"]["total"]["totalTokens"] == 120
+
+
+async def test_thread_that_is_loaded_already_says_from_where_to_go_back(tmp_path: Path) -> None:
+    async with live_client(tmp_path / "codex", None) as ann:
+        thread = (await ann.ask("thread/start"))["thread"]
+        turns = [await turn(ann, thread["id"], text) for text in ("One", "Two")]
+        loaded = await ann.ask("thread/resume", threadId=thread["id"])
+    async with live_client(tmp_path / "codex", None) as ann:
+        stored = await ann.ask("thread/resume", threadId=thread["id"])
+
+    assert [one["id"] for one in loaded["thread"]["turns"]] == turns
+    for cursor in ("turnsBackwardsCursor", "itemsBackwardsCursor"):
+        assert loaded[cursor] == stored[cursor] is not None
+
+
+async def test_message_without_words_is_an_item_of_a_newer_thread_and_ends_no_turn_with_words(tmp_path: Path) -> None:
+    async with live_client(tmp_path / "codex", None, ToldModel([saying("")])) as ann:
+        thread = (await ann.ask("thread/start"))["thread"]["id"]
+        await ann.ask("turn/start", threadId=thread, input=[{"type": "text", "text": "Hello"}])
+        ended = (await heard_last(ann, "turn/completed"))["turn"]
+        read = (await ann.ask("thread/read", threadId=thread, includeTurns=True))["thread"]
+
+    assert (ended["status"], ended["items"]) == ("completed", [])
+    assert [item["type"] for item in read["turns"][0]["items"]] == ["userMessage", "agentMessage"]
+
+
+async def test_thread_is_in_the_index_when_clients_hear_what_was_said_in_it(
+    tmp_path: Path, handle: StateHandle
+) -> None:
+    model = ToldModel([waiting("Never.")])
+    async with live_client(tmp_path / "codex", handle, model) as ann:
+        thread = (await ann.ask("thread/start"))["thread"]["id"]
+        await ann.ask("turn/start", threadId=thread, input=[{"type": "text", "text": "Hello"}])
+        await heard_last(ann, "item/started")
+        read = await ann.ask("thread/read", threadId=thread)
+
+    assert (read["thread"]["preview"], read["thread"]["status"]["type"]) == ("Hello", "active")
+    assert read["readState"] is not None, "only a thread with a row has one"
