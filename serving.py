@@ -19,7 +19,7 @@ from interfaces.rpc.connection import Sink
 from interfaces.rpc.endpoints import serve_socket, serve_stdio
 from interfaces.rpc.lines import Source
 from interfaces.rpc.methods import dispatch
-from state.codex_config import CodexConfig, read_codex_config
+from state.codex_config import CodexConfig, provider_default, read_codex_config
 from state.store import StateHandle
 from stopping import until_stopped
 
@@ -85,7 +85,7 @@ async def _serve(handle: StateHandle, paths: Paths, settings: Settings, socket: 
 def defaults(config: CodexConfig, settings: Settings) -> Defaults:
     """What the home says of new threads and listings, or what Codex takes where it says nothing."""
     return Defaults(
-        model_provider=config.text("model_provider") or settings.codex.model_provider_default,
+        model_provider=provider_default(config, settings.codex.model_provider_default),
         model=config.text("model"),
         approval_policy=config.text("approval_policy") or "on-request",
         sandbox_mode=config.text("sandbox_mode") or "read-only",

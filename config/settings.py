@@ -37,7 +37,7 @@ class CodexSettings:
     """About the Codex home that is read.
 
     Attributes:
-      model_provider_default: stands in for a provider that a rollout does not name; Codex's own default.
+      model_provider_default: stands in for a provider that neither a rollout nor the home's configuration names.
     """
 
     model_provider_default: str = "openai"

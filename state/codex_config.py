@@ -44,6 +44,11 @@ class CodexConfig:
         return value if isinstance(value, str) else None
 
 
+def provider_default(config: CodexConfig, otherwise: str) -> str:
+    """The provider of a session that names none: the home's own. otherwise: where the home names none either."""
+    return config.text("model_provider") or otherwise
+
+
 def read_codex_config(codex_home: Path) -> CodexConfig:
     """Read it. Never raises: what is wrong with it is its `problem`. Asking again is safe."""
     try:

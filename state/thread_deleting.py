@@ -24,9 +24,10 @@ from state.rollouts.find import find_rollouts
 from state.rollouts.locate import HeadError, head_thread_id
 from state.rollouts.name_list import remove_names
 from state.rollouts.places import rollout_folder
+from state.rollouts.set_aside import remove_set_aside
 from state.rollouts.writer_lock import ActiveWriterError
 from state.store import StateHandle
-from state.thread_moving import agents_of
+from state.thread_moving import active_path, agents_of, archived_path
 from state.thread_storage import NoRolloutError, ThreadChangeError, ThreadStorage, only_writer, rollout_of
 
 log = structlog.get_logger(__name__)
@@ -135,10 +136,13 @@ def _end(folder: StateFolder, thread_id: ThreadId) -> None:
 
 
 def _remove_files(codex_home: Path, thread_id: ThreadId) -> None:
-    """Remove every rollout that is called by the thread's id, and the thread's names."""
+    """Remove every rollout that is called by the thread's id, what was set aside for it, and the thread's names."""
     for found in find_rollouts(codex_home)[0]:
         name = rollout_name(found.path.rpartition("/")[2])
         if name is not None and name.thread_id == thread_id and _is_of(codex_home, found.path, thread_id):
+            file_name = found.path.rpartition("/")[2]
+            for path in (archived_path(file_name), active_path(file_name)):
+                remove_set_aside(codex_home, path)
             _remove(codex_home, found.path)
     remove_names(codex_home, (thread_id,))
 

@@ -15,11 +15,14 @@ import structlog
 import trio
 
 from state.ids import ThreadId
+from state.lookup import RolloutPlace
 from state.messages.thread_family import FindThreadFamily
 from state.messages.thread_places import MarkThreadArchived, MarkThreadUnarchived, ThreadPlace
+from state.rollouts import HeadError, head_thread_id
 from state.rollouts.filename import COMPRESSED_SUFFIX, rollout_name
 from state.rollouts.find import ARCHIVED_SESSIONS, SESSIONS
 from state.rollouts.places import is_there, rollout_folder
+from state.rollouts.set_aside import set_aside
 from state.rollouts.writer_lock import ActiveWriterError
 from state.thread_storage import NoRolloutError, ThreadChangeError, ThreadStorage, only_writer, rollout_of
 
@@ -73,8 +76,8 @@ async def _archive_one(storage: ThreadStorage, thread_id: ThreadId) -> None:
     await rollout_of(storage, thread_id, ThreadPlace.ACTIVE)
     async with only_writer(storage.codex_home, thread_id):
         found = await rollout_of(storage, thread_id, ThreadPlace.ACTIVE)
-        target = f"{ARCHIVED_SESSIONS}/{found.path.rpartition('/')[2]}"
-        mtime_ms = await trio.to_thread.run_sync(_move, storage.codex_home, found.path, target, None)
+        target = archived_path(found.path.rpartition("/")[2])
+        mtime_ms = await trio.to_thread.run_sync(_move, storage.codex_home, thread_id, found.path, target, None)
         if storage.handle is not None:
             await storage.handle.ask(
                 MarkThreadArchived(
@@ -87,25 +90,55 @@ async def _archive_one(storage: ThreadStorage, thread_id: ThreadId) -> None:
 
 
 async def _unarchive_one(storage: ThreadStorage, thread_id: ThreadId) -> None:
-    await rollout_of(storage, thread_id, ThreadPlace.ARCHIVED)
+    await _archived_rollout(storage, thread_id)
     async with only_writer(storage.codex_home, thread_id):
-        found = await rollout_of(storage, thread_id, ThreadPlace.ARCHIVED)
-        target = _active_path(found.path.rpartition("/")[2])
+        found = await _archived_rollout(storage, thread_id)
+        target = active_path(found.path.rpartition("/")[2])
         now_ns = time.time_ns()
-        mtime_ms = await trio.to_thread.run_sync(_move, storage.codex_home, found.path, target, now_ns)
+        mtime_ms = await trio.to_thread.run_sync(_move, storage.codex_home, thread_id, found.path, target, now_ns)
         if storage.handle is not None:
             await storage.handle.ask(MarkThreadUnarchived(thread_id=thread_id, path=target, mtime_ms=mtime_ms))
 
 
-def _active_path(name: str) -> str:
-    """The day's folder that a rollout of this name has among the active ones."""
+async def _archived_rollout(storage: ThreadStorage, thread_id: ThreadId) -> RolloutPlace:
+    """Where the rollout of an archived thread is; a thread with an active one is none, whatever else is in the archive.
+
+    Raises:
+      NoRolloutError: the thread is not archived.
+    """
+    try:
+        found = await rollout_of(storage, thread_id)
+    except NoRolloutError as error:
+        raise NoRolloutError(thread_id, ThreadPlace.ARCHIVED, has_row=error.has_row) from error
+    if not found.archived:
+        raise NoRolloutError(thread_id, ThreadPlace.ARCHIVED)
+    return found
+
+
+def archived_path(name: str) -> str:
+    """Where a rollout of this name lies in the archive, relative to the home."""
+    return f"{ARCHIVED_SESSIONS}/{name}"
+
+
+def active_path(name: str) -> str:
+    """Where a rollout of this name lies among the active ones, relative to the home."""
     stamped = rollout_name(name)
     day = name.removeprefix("rollout-")[:10] if stamped is not None and stamped.stamp_ms is not None else ""
     return "/".join([SESSIONS, *(day.split("-") if day else ()), name])
 
 
-def _move(codex_home: Path, source: str, target: str, mtime_ns: int | None) -> int:
-    """Move a rollout, in whichever form it is; answer its time, Unix ms. mtime_ns: its time from then on."""
+def _is_of(codex_home: Path, path: str, thread_id: ThreadId) -> bool:
+    try:
+        return head_thread_id(codex_home, path) == thread_id
+    except (HeadError, OSError):
+        return False
+
+
+def _move(codex_home: Path, thread_id: ThreadId, source: str, target: str, mtime_ns: int | None) -> int:
+    """Move a rollout, in whichever form it is; answer its time, Unix ms. mtime_ns: its time from then on.
+
+    Another rollout of the thread in the place is set aside.
+    """
     with (
         rollout_folder(codex_home, source) as (there, name),
         rollout_folder(codex_home, target, make=True) as (
@@ -114,9 +147,11 @@ def _move(codex_home: Path, source: str, target: str, mtime_ns: int | None) -> i
         ),
     ):
         suffix = "" if is_there(name, there) else COMPRESSED_SUFFIX
-        for form in ("", COMPRESSED_SUFFIX):
-            if is_there(new_name + form, here):
+        if any(is_there(new_name + form, here) for form in ("", COMPRESSED_SUFFIX)):
+            if not _is_of(codex_home, target, thread_id):
                 raise FileExistsError(errno.EEXIST, "a rollout of that name is there already", target)
+            set_aside(here, new_name)
+            log.warning("another rollout of a thread was set aside", thread=thread_id, path=target)
         os.rename(name + suffix, new_name + suffix, src_dir_fd=there, dst_dir_fd=here)
         if not suffix and is_there(name + COMPRESSED_SUFFIX, there):
             # It was never looked at beside the plain one; left behind it would be taken for the rollout.

@@ -81,8 +81,9 @@ async def rollout_of(storage: ThreadStorage, thread_id: ThreadId, place: ThreadP
         model_provider_default=storage.model_provider_default,
     )
     if found is None:
-        has_row = storage.handle is not None and await find_row(storage.handle, thread_id) is not None
-        raise NoRolloutError(thread_id, place, has_row=has_row)
+        row = None if storage.handle is None else await find_row(storage.handle, thread_id)
+        other = ThreadPlace.ACTIVE if row is not None and row.archived_at_ms is not None else ThreadPlace.ARCHIVED
+        raise NoRolloutError(thread_id, place, has_row=row is not None and place is not other)
     if not found.is_verified:
         raise ThreadChangeError(thread_id, f"failed to locate thread id {thread_id}: {found.path} cannot be read")
     return found

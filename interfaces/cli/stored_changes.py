@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import attrs
+import trio
 
 from config import Paths
 from interfaces.cli.changing import changing
@@ -14,6 +15,7 @@ from interfaces.cli.options import CommonOptions
 from interfaces.cli.output import print_json
 from interfaces.cli.thread_json import thread_json
 from interfaces.service import Service
+from state.codex_config import provider_default, read_codex_config
 from state.ids import ThreadId
 from state.messages.thread_edits import KEEP, Keep, MemoryMode
 from state.messages.threads import GetThread, ThreadFound
@@ -87,12 +89,13 @@ async def unarchive_session(thread_id: str, common: CommonOptions, service: Serv
 async def _storage(common: CommonOptions, service: Service) -> AsyncIterator[ThreadStorage]:
     paths: Paths = common.paths()
     settings = common.settings(paths)
+    config = await trio.to_thread.run_sync(read_codex_config, paths.codex_home)
     async with changing(paths) as handle:
         yield ThreadStorage(
             handle=handle,
             codex_home=paths.codex_home,
             redact=service.redact,
-            model_provider_default=settings.codex.model_provider_default,
+            model_provider_default=provider_default(config, settings.codex.model_provider_default),
         )
 
 

@@ -11,6 +11,7 @@ from interfaces.rpc.errors import RpcError
 from interfaces.rpc.host import Host
 from state.errors import StoreError
 from state.ids import ThreadId
+from state.live import PAGINATED
 from state.lookup import find_rollout
 from state.messages.threads import Thread
 from state.rollouts import find_rollouts
@@ -27,7 +28,15 @@ REFRESH_SECONDS_MAX = 1.0
 """While somebody else reads a whole history, one thread is shown as the index has it."""
 
 
-async def stored_thread(host: Host, thread_id: ThreadId) -> Thread:
+@attrs.frozen(kw_only=True)
+class StoredThread:
+    """A thread as it is stored. has_file: False where its rollout is away, so that only the index knows of it."""
+
+    thread: Thread
+    has_file: bool = True
+
+
+async def stored_thread(host: Host, thread_id: ThreadId) -> StoredThread:
     """The thread as it is stored.
 
     A row whose file has gone on is read again; one whose file is elsewhere is put right; a missing one is made.
@@ -41,16 +50,16 @@ async def stored_thread(host: Host, thread_id: ThreadId) -> Thread:
         place = await rollout_of(host.storage, thread_id)
     except NoRolloutError as error:
         if row is not None:
-            return row  # its file is away; what is known of it is not
+            return StoredThread(thread=row, has_file=False)
         raise _unknown(thread_id) from error
     except ThreadChangeError as error:
         if row is not None:
-            return row
+            return StoredThread(thread=row)
         raise RpcError(f"failed to read thread: {error}") from error
     thread = await _in_step(host, thread_id, place.path)
     if thread is None:
         raise _unknown(thread_id)
-    return thread
+    return StoredThread(thread=thread)
 
 
 async def resumable(host: Host, thread_id: ThreadId) -> Thread:
@@ -90,8 +99,19 @@ async def turns_of(host: Host, thread: Thread) -> ToldTurns:
     """The thread's turns.
 
     Raises:
+      RpcError: its file is gone.
       OSError: its file cannot be read.
     """
+    try:
+        return await _told_turns(host, thread)
+    except FileNotFoundError as error:
+        if thread.history_mode == PAGINATED:
+            reason = f"invalid paginated history lineage for {thread.id}: missing source rollout"
+            raise RpcError(reason) from error
+        raise _unknown(thread.id) from error
+
+
+async def _told_turns(host: Host, thread: Thread) -> ToldTurns:
     parts = [HistoryPart(path=thread.rollout_path)]
     while len(parts) <= BASES_MAX:
         base = await trio.to_thread.run_sync(history_base, host.codex_home, parts[0].path, abandon_on_cancel=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from state.messages.threads import Thread
+from state.rollouts.folders import absolute_folder
 
 NOT_LOADED: Mapping[str, Any] = {"type": "notLoaded"}
 
@@ -56,7 +57,7 @@ def thread_object(
         "recencyAt": thread.recency_at_ms // 1000,
         "status": dict(NOT_LOADED),
         "path": str(codex_home / thread.rollout_path),
-        "cwd": thread.cwd,
+        "cwd": absolute_folder(thread.cwd),
         "cliVersion": thread.cli_version,
         "originator": thread.originator or None,
         "source": source,

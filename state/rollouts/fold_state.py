@@ -13,6 +13,7 @@ import msgspec
 
 from state.ids import ThreadId
 from state.rollouts.filename import RolloutName
+from state.rollouts.folders import plain_folder
 from state.rollouts.model import DynamicTool, ThreadFacts
 from state.rollouts.permissions import READ_ONLY
 
@@ -189,7 +190,7 @@ def thread_facts(state: FoldState, name: RolloutName | None) -> ThreadFacts | No
         agent_role=state.agent_role,
         agent_path=state.agent_path,
         model_provider=state.model_provider,
-        cwd=state.cwd,
+        cwd=plain_folder(state.cwd),
         cli_version=state.cli_version,
         history_mode=state.history_mode,
         memory_mode=state.memory_mode,

@@ -164,6 +164,7 @@ async def _columns_that_differ(
         for name, value in expected.items()
         if stored[name] != value
         and not (name == "updated_at_ms" and _is_touched(stored[name], value))
+        and not (name == "model_provider" and not facts.model_provider)  # the home's own, as it was then
         and not (name == "recency_at_ms" and _is_recency(stored[name], facts, reading))
     ]
     if (stored["archived_at_ms"] is not None) != reading.found.archived:

@@ -16,6 +16,7 @@ import structlog
 import trio
 
 from config.settings import BACKFILL_LEASE_MS, Settings
+from state.codex_config import provider_default, read_codex_config
 from state.ids import OwnershipToken
 from state.messages.backfill import (
     BackfillHeld,
@@ -92,9 +93,11 @@ async def scan(
             lease_ms=BACKFILL_LEASE_MS,
             claimed_boot_ms=claimed_boot_ms,
         ) as held:
-            work = _Scan(
-                handle, codex_home, settings, progress, token, held, places, Changes() if changes is None else changes
-            )
+            config = await trio.to_thread.run_sync(read_codex_config, codex_home)
+            provider = provider_default(config, settings.codex.model_provider_default)
+            recorder = Recorder(handle, token, held, provider)
+            noted = Changes() if changes is None else changes
+            work = _Scan(handle, codex_home, settings, progress, token, held, places, noted, recorder)
             summary = await work.run(retry_failed_now=retry_failed_now)
             listed = places is None
             return summary
@@ -118,6 +121,7 @@ class _Scan:
         held: HeldLease,
         places: Places,
         changes: Changes,
+        recorder: Recorder,
     ) -> None:
         self._handle = handle
         self._codex_home = codex_home
@@ -131,7 +135,7 @@ class _Scan:
         self._registered: set[str] = set()  # paths of the plan's files that have one by now
         self._news = trio.lowlevel.ParkingLot()
         self._helping = 0
-        self._recorder = Recorder(handle, token, held, settings.codex.model_provider_default)
+        self._recorder = recorder
 
     async def run(self, *, retry_failed_now: bool) -> BackfillSummary:
         survey = await look(self._handle, self._codex_home, self._places, retry_failed_now=retry_failed_now)

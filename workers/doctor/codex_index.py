@@ -313,8 +313,8 @@ class _Comparison:
         names = {drift.column for drift in one.drifts}
         backing = ", and the file says what the index says" if is_decided else ""
         repair = f"if Codex shows it wrongly: {self._rebuild}"
-        if names == {"model_provider"} and one.ours.model_provider == self._settings.codex.model_provider_default:
-            repair = "if the rollout names no provider, set codex.model_provider_default to the one that Codex uses"
+        if names == {"model_provider"}:
+            repair = "if the rollout names no provider, it is the home's own of the time when each index was made"
         elif "memory_mode" in names and one.ours.memory_mode == "enabled":
             repair = (
                 "Codex kept this wish in its database alone, so memoryd does not know of it:"

@@ -9,6 +9,7 @@ from pathlib import Path
 import trio
 
 from config import Settings
+from state.codex_config import provider_default, read_codex_config
 from state.messages.backfill import RolloutRead
 from state.messages.drift import CompareReadings, ReadingDrift
 from state.rollouts import FoundRollout, read_rollout
@@ -64,9 +65,9 @@ async def compare(
       StoreError: the store could not answer.
     """
     readings = await trio.to_thread.run_sync(_fold, codex_home, files, abandon_on_cancel=True)
-    return await handle.ask(
-        CompareReadings(readings=tuple(readings), model_provider_default=settings.codex.model_provider_default)
-    )
+    config = await trio.to_thread.run_sync(read_codex_config, codex_home)
+    provider = provider_default(config, settings.codex.model_provider_default)
+    return await handle.ask(CompareReadings(readings=tuple(readings), model_provider_default=provider))
 
 
 def report_drift(findings: Findings, drift: ReadingDrift) -> None:

@@ -13,7 +13,7 @@ import attrs
 import trio
 
 from config import Settings
-from state.codex_config import read_codex_config
+from state.codex_config import provider_default, read_codex_config
 from state.live import LiveError, LiveSettings, NewThread, TurnInput
 from state.store import StateHandle
 from workers.models.turns.choose import TurnModels
@@ -58,7 +58,7 @@ async def run_turn(
       TurnRunError: the thread could not be started, or not be shut down.
     """
     config = read_codex_config(codex_home)
-    provider = config.text("model_provider") or settings.codex.model_provider_default
+    provider = provider_default(config, settings.codex.model_provider_default)
     models = TurnModels(config=config, settings=settings, remembered=RememberedOfFolder(handle))
     async with thread_manager(
         codex_home, handle, models, redact=redact, provider_default=provider, now_ms=now_ms

@@ -1,6 +1,5 @@
 """`thread/list`: a page of stored threads."""
 
-import os
 from typing import Any
 
 import attrs
@@ -27,6 +26,7 @@ from state.messages.threads import (
     ThreadPage,
     ThreadSort,
 )
+from state.rollouts.folders import absolute_folder
 
 LIMIT_DEFAULT, LIMIT_MAX = 25, 100
 EXCLUDED_MAX = 100
@@ -36,8 +36,6 @@ SECTION_POSITION = "section_position"
 SORTS = ("created_at", "updated_at", "recency_at")
 KINDS = tuple(kind.value for kind in SourceKind if kind is not SourceKind.NAMED_APP)
 DIRECTIONS = ("asc", "desc")
-
-_HOME = "~"
 
 
 @attrs.frozen(kw_only=True)
@@ -181,12 +179,4 @@ def _providers(host: Host, params: ThreadListParams, *, has_relative: bool) -> t
 def _folders(cwd: Any) -> tuple[str, ...] | None:
     if cwd is None:
         return None
-    return tuple(_absolute(one) for one in ((cwd,) if isinstance(cwd, str) else cwd))
-
-
-def _absolute(folder: str) -> str:
-    """The folder without detours, from this process's own; nobody looks whether it is there."""
-    home = os.path.expanduser(_HOME)
-    if folder == _HOME or folder.startswith(f"{_HOME}/"):
-        folder = home + folder[len(_HOME) :]
-    return os.path.normpath(os.path.join(os.getcwd(), folder))
+    return tuple(absolute_folder(one) for one in ((cwd,) if isinstance(cwd, str) else cwd))

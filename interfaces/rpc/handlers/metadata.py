@@ -12,7 +12,6 @@ from interfaces.rpc.shapes import ABSENT, Absent, Shape, member, member_or, null
 from interfaces.rpc.thread_ids import thread_id
 from state.messages.thread_edits import KEEP, Keep
 from state.thread_editing import GitPatch, patch_git
-from state.thread_storage import NoRolloutError
 
 Given = str | Absent | None
 """Left out, null, or a text."""
@@ -48,12 +47,7 @@ async def update_metadata(host: Host, session: Session, params: ThreadMetadataUp
     patch = _checked(params.git_info)
     with edit_refusals(wanted, "update thread metadata"):
         live = await editable(host, wanted)
-        try:
-            row = await patch_git(host.storage, wanted, patch, live)
-        except NoRolloutError as error:
-            if error.has_row:
-                raise RpcError(f"thread not found: {wanted}") from error
-            raise
+        row = await patch_git(host.storage, wanted, patch, live)
     return {"thread": stored_object(host, row, live)}
 
 

@@ -33,22 +33,21 @@ class ThreadReadParams:
 async def read_thread(host: Host, session: Session, params: ThreadReadParams) -> dict[str, Any]:
     """The thread as it is stored.
 
-    A legacy thread without its turns shows the moment of its making as that of its update, as the original's does.
+    A legacy thread without its turns shows the moment of its making as that of its update, as the original's does: it
+    takes both from the file.
     """
     wanted = thread_id(params.thread_id)
     live = host.loaded.look(wanted)
     if live is not None:
         return await read_loaded(host, session, live, include_turns=params.include_turns)
-    thread = await stored_thread(host, wanted)
+    stored = await stored_thread(host, wanted)
+    thread = stored.thread
     turns, updated_at_ms = None, None
     if params.include_turns:
         if thread.history_mode != LEGACY:
             await session.notify("deprecationNotice", {"summary": DEPRECATED, "details": None})
-        try:
-            turns = [turn_object(turn) for turn in (await turns_of(host, thread)).turns]
-        except FileNotFoundError as error:
-            raise RpcError(f"thread not loaded: {wanted}") from error
-    elif thread.history_mode == LEGACY and thread.preview:
+        turns = [turn_object(turn) for turn in (await turns_of(host, thread)).turns]
+    elif thread.history_mode == LEGACY and thread.preview and stored.has_file:
         updated_at_ms = thread.created_at_ms
     shown = thread_object(thread, host.codex_home, updated_at_ms=updated_at_ms, turns=turns)
     return {"thread": with_live_members(host, thread, shown), "readState": read_state(thread)}

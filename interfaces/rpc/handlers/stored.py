@@ -57,7 +57,7 @@ def edit_refusals(thread_id: ThreadId, what: str) -> Iterator[None]:
     try:
         yield
     except NoRolloutError as error:
-        raise RpcError(str(error)) from error
+        raise RpcError(f"thread not found: {thread_id}" if error.has_row else str(error)) from error
     except (ActiveWriterError, MetaError) as error:
         kind = "conflict" if isinstance(error, ActiveWriterError) else "internal error"
         raise internal(

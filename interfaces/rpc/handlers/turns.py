@@ -70,7 +70,7 @@ async def list_turns(host: Host, session: Session, params: ThreadTurnsListParams
         raise RpcError(
             f"thread {wanted} is not materialized yet; thread/turns/list is unavailable before first user message"
         )
-    thread = await stored_thread(host, wanted)
+    thread = (await stored_thread(host, wanted)).thread
     is_ascending = params.sort_direction == "asc"
     # A newer thread's cursor is looked at without its history; an older one names a turn that has to be there.
     place = None if params.cursor is None else _turn_place(thread, params.cursor)
@@ -133,7 +133,7 @@ async def list_items(host: Host, session: Session, params: ThreadItemsListParams
 async def _paginated(host: Host, wanted: ThreadId) -> Thread:
     unsupported = RpcError("thread/items/list is not supported yet", METHOD_NOT_FOUND)
     try:
-        thread = await stored_thread(host, wanted)
+        thread = (await stored_thread(host, wanted)).thread
     except RpcError as error:
         raise unsupported from error
     if thread.history_mode == LEGACY:

@@ -101,6 +101,13 @@ MEANT: tuple[Meant, ...] = (
         holds=_earlier_there,
     ),
     Meant(
+        method="",
+        path=r"(result|error)?",
+        where="a paginated file that is gone",
+        reason="Defect 5: an edit of a thread whose file is gone succeeds in Codex's database alone, and is told.",
+        holds=lambda theirs, ours: (theirs == MISSING) != (ours == MISSING) or [*theirs[:1], *ours] == theirs,
+    ),
+    Meant(
         method="thread/read",
         path=r"result\.thread\.turns ids",
         reason="Codex finds turns of a paginated thread in its history database alone, which no backfill fills.",
@@ -211,6 +218,13 @@ MEANT: tuple[Meant, ...] = (
         where="odd first lines",
         reason="Codex stumbles over a missing first line or a byte order mark before it; memoryd reads what there is.",
         holds=lambda theirs, _: "failed to " in str(theirs) or theirs in (-32603, MISSING),
+    ),
+    Meant(
+        method="thread/list",
+        path=r"result\.(data ids|readStates\.\S+0002[23])",
+        where="odd first lines",
+        reason="The same: Codex's listing of the sessions that people talk to passes these over.",
+        holds=lambda theirs, ours: theirs == MISSING or set(theirs) < set(ours),
     ),
     Meant(
         method="thread/list",

@@ -11,7 +11,7 @@ from state.rollouts.representation import zstd
 from state.rollouts.writer_lock import WriterLock
 from state.thread_deleting import HistoryNeededError, delete, finish_deletions
 from state.thread_editing import set_name
-from state.thread_moving import archive
+from state.thread_moving import archive, unarchive
 from state.thread_storage import NoRolloutError, ThreadStorage
 from tests.fakes.readings import thread_id
 from tests.fakes.stored_threads import ONE, StoredThreads, make_home, stored_threads
@@ -52,6 +52,20 @@ async def test_archived_and_compressed_ones_go_too(stored: StoredThreads) -> Non
     plain.with_name(plain.name + ".zst").write_bytes(zstd.compress(plain.read_bytes()))
     await delete(stored.storage, ONE)
     assert stored.files() == []
+
+
+async def test_what_was_set_aside_goes_too(stored: StoredThreads) -> None:
+    (path,) = stored.files()
+    data = (stored.home.path / path).read_bytes()
+    for number in (1, 2):
+        other = stored.home.path / "archived_sessions" / path.rpartition("/")[2]
+        other.parent.mkdir(exist_ok=True)
+        other.write_bytes(data)
+        await archive(stored.storage, ONE)
+        await unarchive(stored.storage, ONE)
+        assert len(list(other.parent.iterdir())) == number
+    await delete(stored.storage, ONE)
+    assert list(other.parent.iterdir()) == []
 
 
 async def test_row_without_a_file_goes(stored: StoredThreads) -> None:

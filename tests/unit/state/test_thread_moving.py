@@ -93,6 +93,40 @@ async def test_row_of_a_file_that_was_moved_by_hand_is_put_right_on_the_way(fami
     assert family.files() == [path]
 
 
+async def _in_both_folders(stored: StoredThreads) -> Path:
+    """Put another rollout of thread ONE into the archive, under the same name; where it lies."""
+    (path,) = stored.files()
+    other = stored.home.path / "archived_sessions" / path.rpartition("/")[2]
+    other.parent.mkdir()
+    other.write_bytes((stored.home.path / path).read_bytes() + b"{}\n")
+    await stored.scan()
+    return other
+
+
+async def test_thread_in_both_folders_is_archived_and_its_other_rollout_kept(family: StoredThreads) -> None:
+    (path,) = family.files()
+    data = (family.home.path / path).read_bytes()
+    other = await _in_both_folders(family)
+    await archive(family.storage, ONE)
+
+    row = await family.row()
+    assert row is not None
+    assert (row.rollout_path, other.read_bytes()) == (f"archived_sessions/{other.name}", data)
+    assert other.with_name(f"replaced-1-{other.name}").read_bytes() == data + b"{}\n"
+    await family.scan()
+    assert await family.row() == row
+    assert not (family.home.path / path).exists()
+
+
+async def test_thread_in_both_folders_is_not_archived_so_it_is_not_brought_back(family: StoredThreads) -> None:
+    before = family.files()
+    other = await _in_both_folders(family)
+    with pytest.raises(NoRolloutError, match=f"^no archived rollout found for thread id {ONE}$"):
+        await unarchive(family.storage, ONE)
+    other.unlink()
+    assert (await places(family), family.files()) == ([False] * 4, before)
+
+
 async def test_file_of_that_name_is_never_written_over(family: StoredThreads) -> None:
     (path,) = family.files()
     (family.home.path / "archived_sessions").mkdir()

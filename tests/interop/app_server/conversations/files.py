@@ -1,6 +1,15 @@
 """Rollouts that come, go, or are not as one expects them."""
 
-from tests.interop.app_server.conversations.people import HOME, LATE, LATE_ARCHIVED, LEGACY, PAGINATED, PLAIN, SILENT
+from tests.interop.app_server.conversations.people import (
+    ARCHIVED,
+    HOME,
+    LATE,
+    LATE_ARCHIVED,
+    LEGACY,
+    PAGINATED,
+    PLAIN,
+    SILENT,
+)
 from tests.interop.app_server.conversations.steps import (
     FILES,
     about,
@@ -69,20 +78,34 @@ REBUILT_LOSSES = Conversation(
     ],
 )
 
-MISSING_FILE = Conversation(
-    name="a file that is gone",
-    home=HOME,
-    steps=[
-        listed(),
-        removed(PLAIN),
-        read(PLAIN),
-        read(PLAIN, turns=True),
-        update(PLAIN, {"branch": "x"}),
-        about("thread/archive", PLAIN),
-        about("thread/name/set", PLAIN, name="x"),
-        about("thread/memoryMode/set", PLAIN, mode="disabled"),
-        listed(),
-    ],
+
+def _gone(name: str, thread: Stored) -> Conversation:
+    return Conversation(
+        name=name,
+        home=HOME,
+        steps=[
+            listed(),
+            removed(thread),
+            read(thread),
+            read(thread, turns=True),
+            about("thread/turns/list", thread),
+            update(thread, {"branch": "x"}),
+            about("thread/archive", thread),
+            about("thread/unarchive", thread),
+            about("thread/name/set", thread, name="x"),
+            about("thread/memoryMode/set", thread, mode="disabled"),
+            listed(),
+            listed(archived=True),
+            about("thread/delete", thread, wait=["thread/deleted"]),
+            read(thread),
+        ],
+    )
+
+
+MISSING_FILES = (
+    _gone("a file that is gone", PLAIN),
+    _gone("an archived file that is gone", ARCHIVED),
+    _gone("a paginated file that is gone", PAGINATED),
 )
 
 SILENCE = Conversation(
@@ -136,4 +159,14 @@ RECENCY = Conversation(
 )
 
 
-FILES_ALONE = (LATE_FILES, LATE_READING, REBUILT, REBUILT_LOSSES, MISSING_FILE, SILENCE, ODD_HEADS, TWO_FILES, RECENCY)
+FILES_ALONE = (
+    LATE_FILES,
+    LATE_READING,
+    REBUILT,
+    REBUILT_LOSSES,
+    *MISSING_FILES,
+    SILENCE,
+    ODD_HEADS,
+    TWO_FILES,
+    RECENCY,
+)

@@ -91,4 +91,16 @@ BOTH_PLACES = Conversation(
 )
 
 
-PLACES = (ARCHIVING, DELETING, BOTH_PLACES)
+BOTH_PLACES_BACK = Conversation(
+    name="a thread in both folders is brought back",
+    home=BOTH_PLACES.home,
+    steps=[
+        about("thread/unarchive", LEGACY, refused=f"no archived rollout found for thread id {LEGACY.id}"),
+        FILES,
+        listed(),
+        listed(archived=True),
+        read(LEGACY),
+    ],
+)
+
+PLACES = (ARCHIVING, DELETING, BOTH_PLACES, BOTH_PLACES_BACK)

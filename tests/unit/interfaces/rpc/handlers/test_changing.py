@@ -159,9 +159,19 @@ async def test_update_answers_with_the_thread_and_sends_no_news(
     assert cleared["thread"]["gitInfo"] is None
 
 
-async def test_update_of_a_thread_whose_file_is_gone_says_so(client: RpcClient, stored: StoredThreads) -> None:
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        (UPDATE, {"gitInfo": {"sha": "x"}}),
+        ("thread/name/set", {"name": "x"}),
+        ("thread/memoryMode/set", {"mode": "disabled"}),
+    ],
+)
+async def test_edit_of_a_thread_whose_file_is_gone_says_so(
+    client: RpcClient, stored: StoredThreads, method: str, params: dict[str, Any]
+) -> None:
     (stored.home.path / stored.files()[0]).unlink()
-    assert await client.refused(UPDATE, threadId=ONE, gitInfo={"sha": "x"}) == (-32600, f"thread not found: {ONE}")
+    assert await client.refused(method, threadId=ONE, **params) == (-32600, f"thread not found: {ONE}")
 
 
 async def test_thread_that_was_never_used_gets_its_file_and_its_branch(

@@ -128,6 +128,20 @@ async def test_missing_row_is_made_from_the_file_and_a_wrong_place_put_right(sto
         assert (await client.ask(READ, threadId=CLI))["thread"]["preview"] == "mend the login"
 
 
+async def test_thread_whose_file_is_gone_shows_what_is_known_of_it(stored: StoredThreads) -> None:
+    lineage = f"invalid paginated history lineage for {NEWER}: missing source rollout"
+    async with rpc_client(host_of(stored.home, stored.handle)) as client:
+        for one, reason in ((CLI, f"thread not loaded: {CLI}"), (NEWER, lineage)):
+            (path,) = stored.files(one)
+            (stored.home.path / path).unlink()
+            row = await stored.row(one)
+            assert row is not None
+            shown = (await client.ask(READ, threadId=one))["thread"]
+            assert (shown["preview"], shown["updatedAt"]) == (row.preview, row.updated_at_ms // 1000)
+            assert await client.refused(READ, threadId=one, includeTurns=True) == (-32600, reason)
+            assert await client.refused(TURNS, threadId=one) == (-32600, reason)
+
+
 async def test_thread_that_has_gone_on_is_read_as_it_is_now(stored: StoredThreads) -> None:
     async with rpc_client(host_of(stored.home, stored.handle)) as client:
         later = stored.home.session(thread_id=NOWHERE)
