@@ -83,21 +83,20 @@ def test_nothing_is_left_of_an_interrupted_run(tmp_path: Path, command: str, num
     (temporary := tmp_path / "temporary").mkdir()
     (ours / "sitecustomize.py").write_text(TELLS_OF_FOLDERS)
     (folders := ours / "folders").touch()
-    run = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "supervisor.py", "chaos", *COMMANDS[command]],
         cwd=ROOT,
         env={**os.environ, "TMPDIR": str(temporary), "PYTHONPATH": str(ours), "FOLDERS": str(folders)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-    )
-    try:
-        time.sleep(moment_seconds)
-        assert run.poll() is None, f"{told}, and had ended"
-        run.send_signal(number)
-        _, stderr = run.communicate(timeout=WAIT_SECONDS_MAX)
-    finally:
-        run.kill()
-        run.wait()
+    ) as run:
+        try:
+            time.sleep(moment_seconds)
+            assert run.poll() is None, f"{told}, and had ended"
+            run.send_signal(number)
+            _, stderr = run.communicate(timeout=WAIT_SECONDS_MAX)
+        finally:
+            run.kill()
     give_up_at = time.monotonic() + WAIT_SECONDS_MAX
     while processes_of(temporary) and time.monotonic() < give_up_at:
         time.sleep(0.05)
