@@ -12,7 +12,6 @@ from tests.interop.app_server.conversations.steps import (
     FILES,
     NO_ID,
     about,
-    archive,
     listed,
     read,
     update,
@@ -40,7 +39,7 @@ RESUMING = Conversation(
         Ask("thread/loaded/list", {}),
         Ask("thread/loaded/list", {"limit": 1}, save={"C": "result.nextCursor"}),
         Ask("thread/loaded/list", {"cursor": "${C}"}),
-        archive(LEGACY),
+        about("thread/archive", LEGACY, wait=["thread/archived"] * 2),
         Ask("thread/loaded/list", {}),
     ],
 )
