@@ -97,6 +97,7 @@ def defaults(config: CodexConfig, settings: Settings) -> Defaults:
         model=config.text("model"),
         approval_policy=config.text("approval_policy") or "on-request",
         sandbox_mode=config.text("sandbox_mode") or "read-only",
+        reasoning_effort=config.text("model_reasoning_effort"),
     )
 
 

@@ -16,6 +16,10 @@ import platformdirs
 from config.load import ConfigError
 
 
+class CodexHomeError(ConfigError):
+    """What was named as the Codex home cannot be one."""
+
+
 @attrs.frozen(kw_only=True)
 class Paths:
     """Absolute paths. `config_file` is where the configuration is or would be; `config_exists` says which."""
@@ -44,12 +48,13 @@ def resolve(
     """Find the paths: what is given wins over the environment, and that over the platform's defaults.
 
     Raises:
-      ConfigError: a configuration file was named and does not exist, or the Codex home is not a folder.
+      CodexHomeError: the Codex home is not a folder.
+      ConfigError: a configuration file was named and does not exist.
     """
     home = codex_home or _from(environment, "CODEX_HOME") or Path("~/.codex")
     home = Path(os.path.realpath(home.expanduser()))
     if home.exists() and not home.is_dir():
-        raise ConfigError(f"the Codex home {home} is not a folder")
+        raise CodexHomeError(f"the Codex home {home} is not a folder")
     if state_dir is None:
         base = _from(environment, "MEMORYD_HOME") or platformdirs.user_state_path("memoryd", appauthor=False)
         state_dir = base.expanduser() / "homes" / _folder_name(home)

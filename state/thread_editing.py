@@ -52,7 +52,12 @@ READ_BYTES_MAX = 1 << 20
 
 
 class LineTaker(Protocol):
-    """The writer of a live thread, which holds its lock."""
+    """The writer of a live thread, which holds its lock once the thread has a rollout."""
+
+    @property
+    def is_recorded(self) -> bool:
+        """The thread has its rollout."""
+        ...
 
     async def append(self, line: bytes) -> None:
         """Append one line, given without its line feed, and have it on the disk. Raises OSError."""
@@ -79,7 +84,7 @@ async def patch_git(
     """Patch the git triple; the row as it is then. Works for archived threads too. Asking again is safe.
 
     Args:
-      live: the thread's writer, if it is live in this process; its rollout is on disk.
+      live: the thread's writer, if it is live in this process. One without a rollout has a row, and is not legacy.
 
     Raises:
       ThreadChangeError: the thread has no rollout or no row, or there is no store.
@@ -136,6 +141,8 @@ async def _edit(
     mode: MemoryMode | None,
     live: LineTaker | None,
 ) -> Thread:
+    if live is not None and not live.is_recorded:
+        return await _store(storage, thread_id, request)
     stored = await _editable(storage, thread_id, place)
     if stored.thread.history_mode == PAGINATED:
         return await _store(storage, thread_id, request)

@@ -15,6 +15,7 @@ from state.ids import ThreadId
 from state.lookup import RolloutPlace, find_rollout
 from state.messages.stored_threads import GetStoredThread, StoredThread
 from state.messages.thread_places import ThreadPlace
+from state.messages.thread_rows import InsertThreadIfAbsent, ThreadFields
 from state.messages.threads import GetThread, Thread, ThreadFound
 from state.rollouts import HeadError, Redact, find_rollouts, head_thread_id
 from state.rollouts.as_read import is_as_read
@@ -157,6 +158,20 @@ async def row_of(handle: StateHandle, thread_id: ThreadId) -> Thread:
     if row is None:
         raise RowMissingError(thread_id, f"failed to create thread metadata from rollout for {thread_id}")
     return row
+
+
+async def insert_row(storage: ThreadStorage, row: Thread) -> None:
+    """Give a thread that has no rollout yet a row, if it has none. Asking again is safe.
+
+    Raises:
+      StoreMissingError: there is no store to have it in.
+    """
+    if storage.handle is None:
+        raise StoreMissingError(row.id)
+    known = {field.name: getattr(row, field.name) for field in attrs.fields(ThreadFields)}
+    # With which model its turns will be run is said with the first one.
+    fields = ThreadFields(**known | {"cwd": storage.redact(row.cwd), "model": None, "reasoning_effort": None})
+    await storage.handle.ask(InsertThreadIfAbsent(fields=fields))
 
 
 async def row_of_file(storage: ThreadStorage, found: RolloutPlace) -> Thread | None:

@@ -111,6 +111,26 @@ def test_only_opening_and_group_commit_connect() -> None:
     }
 
 
+OPENERS = {
+    "commands.py",
+    "interfaces/cli/changing.py",
+    "interfaces/cli/reading.py",
+    "workers/startup.py",
+    "workers/doctor/examination.py",
+    "workers/doctor/repair.py",
+}
+"""Entry points, and the doctor, whose patient may be a store that does not open. Everybody else is handed a handle."""
+
+
+def test_only_entry_points_open_the_store() -> None:
+    opening = {
+        name(path)
+        for path in [*AT_THE_TOP, *sources("config", "interfaces", "workers")]
+        if any(imported.rpartition(".")[2].startswith("open_store") for imported in imports(path))
+    }
+    assert opening == OPENERS
+
+
 def test_config_imports_nothing_of_ours() -> None:
     assert importers(sources("config"), "state", "workers", "interfaces") == []
     assert importers([path for path in sources("config") if "launcher" not in path.parts], *TOP) == []

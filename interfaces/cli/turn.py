@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import trio
 from cyclopts import App, Parameter
 
+from config.paths import CodexHomeError
 from interfaces.cli.errors import EXIT_OK, CommandError
 from interfaces.cli.options import CommonOptions
 from interfaces.cli.turn_output import TurnError, TurnOutput
@@ -31,7 +32,10 @@ def add_to(app: App, service: Service) -> None:
         """
         text = await trio.to_thread.run_sync(prompt_of, prompt, abandon_on_cancel=True)
         common = common or CommonOptions()
-        paths = common.paths()
+        try:
+            paths = common.paths()
+        except CodexHomeError as error:
+            raise CodexHomeError(f"find Codex home: {error}") from error
         settings = common.settings(paths)
         configure_logs(settings.logs, redact=service.redact, stderr_level="warning")
         try:

@@ -158,7 +158,7 @@ class Connection:
         try:
             return messages.answer(call.id, await work())
         except RpcError as error:
-            return messages.refusal(call.id, error.code, str(error))
+            return messages.refusal(call.id, error.code, str(error), error.data)
         except StateError as error:
             log.warning("the store could not answer", method=call.method, reason=str(error))
             return messages.refusal(call.id, INTERNAL, f"the store could not answer: {error}")

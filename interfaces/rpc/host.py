@@ -39,6 +39,11 @@ class LiveThread(Protocol):
         """A turn of it goes on, or is about to."""
         ...
 
+    @property
+    def is_recorded(self) -> bool:
+        """It has its rollout."""
+        ...
+
     def live_members(self) -> Mapping[str, Any]:
         """The members of its object that only a live thread has, by name: its `status` at least."""
         ...
@@ -65,6 +70,10 @@ class LoadedThreads(Protocol):
 
     def default_model(self, provider: str) -> str:
         """The model that is asked where nobody names one."""
+        ...
+
+    def has_provider(self, provider: str) -> bool:
+        """Whether the configuration knows a provider of this name."""
         ...
 
     async def start(self, new: NewThread) -> LiveView:
@@ -134,13 +143,14 @@ class Defaults:
     """What the home's own configuration says of new threads and listings.
 
     Attributes:
-      model: None when the configuration names none.
+      model, reasoning_effort: None when the configuration names none.
     """
 
     model_provider: str
     model: str | None = None
     approval_policy: str = "on-request"
     sandbox_mode: str = "read-only"
+    reasoning_effort: str | None = None
 
 
 class Clients:
@@ -160,6 +170,14 @@ class Clients:
     def tell(self, asker: Session, method: str, params: Any) -> None:
         """Tell every client that has shaken hands; the one that asked, right after its answer. Waits for nobody."""
         asker.after(method, params)
+        self._post(asker, method, params)
+
+    async def tell_first(self, asker: Session, method: str, params: Any) -> None:
+        """The same, but the one that asked is told before it is answered; waits while that one reads nothing."""
+        self._post(asker, method, params)
+        await asker.notify(method, params)
+
+    def _post(self, asker: Session, method: str, params: Any) -> None:
         for session in self._sessions:
             if session is not asker and session.is_initialized:
                 session.post(method, params)

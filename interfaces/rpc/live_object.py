@@ -6,7 +6,7 @@ from typing import Any
 import attrs
 
 from interfaces.rpc.thread_object import thread_object
-from state.live import LiveSettings, LiveView
+from state.live import LEGACY, LiveSettings, LiveView
 from state.messages.threads import Thread
 
 _SANDBOXES: dict[str, dict[str, Any]] = {
@@ -29,13 +29,17 @@ def live_object(
 
     Args:
       stored: its row, if it has one; what is stored goes before what is live, but for how its turns are run.
+
+    A legacy thread in which somebody spoke shows the moment of its making as that of its update, as it does where it is
+    read: the original takes both from its first line.
     """
     settings = live.settings
     row = live.row if stored is None else stored
+    is_dated_by_its_file = row.history_mode == LEGACY and bool(row.preview or live.row.preview) and not live.ephemeral
     row = attrs.evolve(
         row,
         preview=row.preview or live.row.preview,
-        updated_at_ms=live.row.updated_at_ms,
+        updated_at_ms=row.created_at_ms if is_dated_by_its_file else live.row.updated_at_ms,
         model=settings.model,
         reasoning_effort=settings.reasoning_effort,
         cwd=settings.cwd,

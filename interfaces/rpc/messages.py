@@ -5,6 +5,7 @@ passed over, as the Codex app-server does; so are answers to questions that were
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -117,9 +118,10 @@ def answer(request_id: RequestId, result: Any) -> bytes:
     return _line({"id": request_id, "result": result})
 
 
-def refusal(request_id: RequestId, code: int, message: str) -> bytes:
-    """The line that refuses a request."""
-    return _line({"error": {"code": code, "message": message}, "id": request_id})
+def refusal(request_id: RequestId, code: int, message: str, data: Mapping[str, str] | None = None) -> bytes:
+    """The line that refuses a request. data: the message once more, for programs."""
+    said = {} if data is None else {"data": dict(data)}
+    return _line({"error": {"code": code, **said, "message": message}, "id": request_id})
 
 
 def notification(method: str, params: Any, emitted_at_ms: int) -> bytes:

@@ -31,6 +31,7 @@ class LiveOne:
 
     is_ephemeral: bool = False
     is_in_turn: bool = True
+    is_recorded: bool = True
 
     def live_members(self) -> Mapping[str, Any]:
         return {"status": {"type": "idle"}}

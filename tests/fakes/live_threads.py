@@ -25,6 +25,9 @@ class NoLiveThreads:
     def default_model(self, provider: str) -> str:
         return "builtin"
 
+    def has_provider(self, provider: str) -> bool:
+        return True
+
     async def start(self, new: NewThread) -> LiveView:
         raise LiveError("nothing can be loaded")
 

@@ -187,6 +187,7 @@ def test_turn_that_fails_says_why_on_stderr(memoryd: Memoryd, model: FakeModelSe
     assert reason in ended.stderr
     assert KEY not in ended.stderr + ended.stdout
     assert {line["method"] for line in lines(ended)} <= {"item/started", "item/completed", "item/agentMessage/delta"}
+    assert files_of(memoryd.codex_home) == ["config.toml"], "it was shut down, and has left nothing"
 
 
 def test_missing_key_is_named(memoryd: Memoryd, model: FakeModelServer) -> None:
@@ -210,6 +211,31 @@ def test_built_in_model_answers_without_key_and_network(memoryd: Memoryd) -> Non
 
     assert ended.code == 0, ended.stderr
     assert "built-in model" in lines(ended)[-1]["params"]["item"]["text"]
+
+
+def test_what_is_printed_can_be_read_while_the_turn_goes_on(memoryd: Memoryd, model: FakeModelServer) -> None:
+    model.script(PROMPT, Hang())
+    with running(memoryd, PROMPT) as process:
+        assert process.stdout is not None
+        printed = [json.loads(process.stdout.readline()) for _ in range(2)]
+        assert model.asked.wait(SECONDS_MAX)
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=SECONDS_MAX)
+
+    assert [line["method"] for line in printed] == ["item/started", "item/completed"]
+    assert printed[0]["params"]["item"]["content"][0]["text"] == PROMPT
+
+
+def test_codex_home_that_is_no_folder_is_said_to_be_none(memoryd: Memoryd) -> None:
+    memoryd.codex_home.mkdir(parents=True, exist_ok=True)
+    file = memoryd.codex_home / "file"
+    file.write_text("")
+
+    ended = turn(memoryd, "--codex-home", str(file), PROMPT)
+
+    assert (ended.code, ended.stdout) == (2, "")
+    assert f"find Codex home: the Codex home {file} is not a folder" in ended.stderr
 
 
 def test_signal_shuts_the_thread_down_and_ends_the_run(memoryd: Memoryd, model: FakeModelServer) -> None:

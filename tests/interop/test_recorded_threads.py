@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from state.ids import ThreadId
 from tests.fakes.command import Memoryd
 from tests.fakes.model_server import FakeModelServer, Say, fake_model_server
 from tests.interop.app_server import AppServer
@@ -97,6 +98,31 @@ def test_real_binary_lists_reads_and_goes_on_in_a_thread_of_ours_and_we_in_its(
         asked = [item for item in model.requests[-1]["input"] if item.get("role") in ("user", "assistant")]
         texts = ["".join(part.get("text", "") for part in item["content"]) for item in asked]
         assert [text for text in texts if text in _both(HELLO, AGAIN, THIRD)] == [*_both(HELLO, AGAIN), THIRD]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_codex_exec_goes_on_in_a_thread_of_ours_and_we_after_it(codex_program: Path, tmp_path: Path, mode: str) -> None:
+    with fake_model_server() as model:
+        _scripted(model)
+        codex = Codex.settle(codex_program, tmp_path, model.url)
+        state_dir = tmp_path / "state"
+        with _memoryd(codex, state_dir) as ours:
+            thread_id = _begin(ours, mode, tmp_path)
+        codex.resume(ThreadId(thread_id), AGAIN, tmp_path)
+
+        asked = [item for item in model.requests[-1]["input"] if item.get("role") in ("user", "assistant")]
+        texts = ["".join(part.get("text", "") for part in item["content"]) for item in asked]
+        assert [text for text in texts if text in _both(HELLO, AGAIN)] == [*_both(HELLO), AGAIN]
+        with _memoryd(codex, state_dir) as ours:
+            back = ours.request("thread/resume", {"threadId": thread_id})["thread"]
+            ours.turn(thread_id, _text(THIRD))
+            read = ours.request("thread/read", {"threadId": thread_id, "includeTurns": True})["thread"]
+
+    assert _said(back) == _both(HELLO, AGAIN)
+    assert _said(read) == _both(HELLO, AGAIN, THIRD)
+    assert [turn["status"] for turn in read["turns"]] == ["completed"] * 3
+    files = [path.name for path in codex.home.glob("sessions/**/rollout-*")]
+    assert len(files) == 1, "nobody began another thread"
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -75,15 +75,22 @@ def fork_lines(source: ForkSource, cut: ForkCut) -> Taken:
 
 
 def _ended(kept: list[Line]) -> list[Entry]:
-    """The end that a running turn has in the fork: it does not go on there."""
-    running: str | None = None
+    """The end that a running turn has in the fork: it does not go on there.
+
+    Older rollouts do not say when turns begin and end; there, whatever a person said last may still be running.
+    """
+    running: dict[str, Any] | None = None
     for line in kept:
         if line.event == "task_started":
-            running = str(line.payload.get("turn_id"))
+            turn_id, at = line.payload.get("turn_id"), line.payload.get("started_at")
+            began = {"started_at": at} if at is not None else {}
+            running = {"root_turn_id": turn_id, "turn_id": turn_id, "reason": "interrupted", **began}
+        elif line.event == "user_message" and running is None:
+            running = {"turn_id": None, "reason": "interrupted"}
         elif line.event in ("task_complete", "turn_aborted"):
             running = None
     if running is None:
         return []
-    marker = payloads.message_item("user", f"msg_{running}", [{"type": "input_text", "text": payloads.ABORTED}])
-    aborted = {"type": "turn_aborted", "root_turn_id": running, "turn_id": running, "reason": "interrupted"}
-    return [payloads.response_item(marker, running), ("event_msg", aborted)]
+    turn_id = running["turn_id"]
+    marker = payloads.aborted_marker(f"msg_{turn_id or 'aborted'}")
+    return [payloads.response_item(marker, turn_id), ("event_msg", {"type": "turn_aborted", **running})]

@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from state.live import LEGACY, ForkCut, LiveError, LiveUsage
+from state.live import LEGACY, ForkCut, LiveError, LiveSettings, LiveUsage
 from state.rollouts.stamps import instant_ms
 from state.rollouts.stored_lines import Line, Locate, history_lines
 
@@ -23,7 +23,8 @@ class History:
       items: the conversation as the model gets it.
       next_ordinal: of the next line; None for a legacy rollout.
       model, reasoning_effort: of the last turn; None where no turn says.
-      settings_known: some line says how turns are run.
+      settings: how turns are run, as the last line that says all of it does; None where none does.
+      has_message: somebody has spoken.
       size_bytes: of the thread's own file as it was read.
       last_at_ms: the time of its last line.
     """
@@ -34,12 +35,26 @@ class History:
     usage: LiveUsage | None = None
     model: str | None = None
     reasoning_effort: str | None = None
-    settings_known: bool = False
+    settings: Mapping[str, Any] | None = None
+    has_message: bool = False
     size_bytes: int = 0
     last_at_ms: int | None = None
     last_turn_ordinal: int | None = None
     last_item_ordinal: int | None = None
     open_turn_id: str | None = None
+
+    def says(self, settings: LiveSettings) -> bool:
+        """Whether turns that are run like this are run as the history says already."""
+        return self.settings is not None and all(
+            self.settings.get(name) == value
+            for name, value in (
+                ("model", settings.model),
+                ("model_provider_id", settings.model_provider),
+                ("approval_policy", settings.approval_policy),
+                ("cwd", settings.cwd),
+                ("reasoning_effort", settings.reasoning_effort),
+            )
+        )
 
     @property
     def history_mode(self) -> str:
@@ -96,9 +111,8 @@ def _take(history: History, line: Line) -> None:
             if isinstance(left, list):
                 history.items = [item for item in left if isinstance(item, dict)]
         case "turn_context":
-            history.settings_known = True
             history.model = _text(payload.get("model")) or history.model
-            history.reasoning_effort = _text(payload.get("effort")) or history.reasoning_effort
+            history.reasoning_effort = _text(payload.get("effort"))
         case "event_msg":
             _take_event(history, line, payload)
 
@@ -111,12 +125,17 @@ def _take_event(history: History, line: Line, payload: Mapping[str, Any]) -> Non
         case "task_complete" | "turn_aborted":
             history.open_turn_id = None
         case "thread_settings_applied":
-            history.settings_known = True
             settings = payload.get("thread_settings")
             if isinstance(settings, dict):
+                history.settings = settings
                 history.model = _text(settings.get("model")) or history.model
+                history.reasoning_effort = _text(settings.get("reasoning_effort"))
+        case "user_message":
+            history.has_message = True
         case "item_completed":
             history.last_item_ordinal = line.ordinal
+            item = payload.get("item")
+            history.has_message |= isinstance(item, dict) and item.get("type") == "UserMessage"
         case "token_count":
             info = payload.get("info")
             if isinstance(info, dict):

@@ -5,7 +5,7 @@ from typing import Any
 
 import attrs
 
-from workers.models.turns.answer import summary_texts
+from workers.models.turns.answer import message_text, summary_texts
 from workers.models.turns.protocol import (
     ItemDone,
     MessageDelta,
@@ -58,8 +58,8 @@ class AnswerItems:
         if self.first_token_at_ms is None and not isinstance(piece, Retrying):
             self.first_token_at_ms = self.now_ms()
         match piece:
-            case MessageStarted(item_id):
-                await self._start(notices.message_shown(item_id, ""))
+            case MessageStarted(item_id, text):
+                await self._start(notices.message_shown(item_id, text))
             case MessageDelta(item_id, text):
                 if item_id not in self._started_ms:
                     await self._start(notices.message_shown(item_id, ""))
@@ -115,14 +115,14 @@ class AnswerItems:
         if item_id not in self._started_ms:
             await self._start(shown)
         await self.tell(notices.item_completed(self.thread_id, self.turn_id, shown, started_ms, at_ms))
-        if shown["type"] == "agentMessage":
+        if shown["type"] == "agentMessage" and shown["text"]:
             self.last_message = shown["text"]
             self.last_shown = {**shown, "startedAtMs": started_ms, "completedAtMs": at_ms}
 
     def _shown(self, item: dict[str, Any], item_id: str) -> dict[str, Any] | None:
         """How clients see an item; None for one that they do not see, unless they saw it begin."""
         if item.get("type") == "message":
-            text = payloads.message_text(item)
+            text = message_text(item)
             return notices.message_shown(item_id, text) if text or item_id in self._started_ms else None
         if item.get("type") == "reasoning":
             summary = summary_texts(item)

@@ -9,7 +9,7 @@ import attrs
 import trio
 
 from state.ids import ThreadId
-from state.live import PAGINATED, ForkCut, LiveError, LiveSettings, NewThread
+from state.live import LEGACY, PAGINATED, ForkCut, LiveError, LiveSettings, NewThread
 from state.messages.threads import Thread
 from state.rollouts import locate_rollout, thread_id_of
 from state.rollouts.writer_lock import ActiveWriterError
@@ -59,19 +59,22 @@ class ThreadLoader:
             raise LiveError(str(error)) from error
         async with _released_if_it_fails(held):
             history = await self.history(path)
+            has_model = history.model is not None and changes.get("model") is None
             settings = attrs.evolve(
                 defaults,
                 model=history.model or defaults.model,
-                reasoning_effort=history.reasoning_effort or defaults.reasoning_effort,
+                # How long a model may think is said of that model.
+                reasoning_effort=history.reasoning_effort if has_model else defaults.reasoning_effort,
                 model_provider=row.model_provider or defaults.model_provider,
                 cwd=row.cwd or defaults.cwd,
             ).changed(changes)
             thread = self._of_history(row, path, history, settings, held)
-            if not history.settings_known:
+            if not thread.settings_known:
                 # Read before it is written: a thread that is only loaded was not used just now.
                 await self.indexer.index(path)
                 await thread.recorder.write(payloads.settings_applied(row.id, settings))
                 thread.settings_known = True
+                thread.row = attrs.evolve(thread.row, updated_at_ms=self.now_ms())
                 await self.indexer.index(path)
                 thread.recorded_bytes = await self.size_bytes(path)
         return thread
@@ -81,13 +84,7 @@ class ThreadLoader:
         if new.ephemeral and cut != ForkCut():
             raise LiveError("an ephemeral fork takes all of its source")
         history = await self.history(source.rollout_path)
-        settings = attrs.evolve(
-            new.settings,
-            model=history.model or new.settings.model,
-            reasoning_effort=history.reasoning_effort or new.settings.reasoning_effort,
-            model_provider=source.model_provider or new.settings.model_provider,
-            cwd=source.cwd or new.settings.cwd,
-        ).changed(changes)
+        settings = attrs.evolve(new.settings, cwd=source.cwd or new.settings.cwd).changed(changes)
         at_ms = self.now_ms()
         thread_id = uuid7(at_ms)
         path = None if new.ephemeral else rollout_path(thread_id, at_ms)
@@ -96,6 +93,7 @@ class ThreadLoader:
         row = attrs.evolve(
             new_row(new, thread_id, path or "", at_ms),
             forked_from_id=source.id,
+            originator=source.originator or new.originator,
             preview=source.preview,
             first_user_message=source.first_user_message,
             title=source.title,
@@ -114,17 +112,26 @@ class ThreadLoader:
         )
         if not taken.is_cut:
             thread.usage = history.usage
+            thread.recorder.last_turn_ordinal = history.last_turn_ordinal
+            thread.recorder.last_item_ordinal = history.last_item_ordinal
         thread.recorder.next_ordinal = taken.next_ordinal
         first = payloads.session_meta(thread.look(), thread.window_id, taken.meta, git)
         if thread.path is not None:
-            lines = [first, *taken.copied, *taken.ended, payloads.settings_applied(thread_id, settings)]
+            applied = payloads.settings_applied(thread_id, settings)
+            is_copy = history.history_mode == LEGACY
+            rest = [*taken.copied, *taken.ended, applied] if is_copy else [applied, *taken.ended]
             async with _released_if_it_fails(thread.recorder.lines):
-                await thread.recorder.write(*lines)
+                await thread.recorder.write(first, *rest)
                 thread.begin_recorded()
                 await self.indexer.index(thread.path)
                 thread.recorded_bytes = await self.size_bytes(thread.path)
                 if taken.is_cut:
-                    thread.items = (await self.history(thread.path)).items
+                    left = await self.history(thread.path)
+                    thread.items, thread.usage = left.items, left.usage
+                    thread.recorder.last_turn_ordinal = left.last_turn_ordinal
+                    thread.recorder.last_item_ordinal = left.last_item_ordinal
+                    if not left.has_message:
+                        thread.row = attrs.evolve(thread.row, preview="", first_user_message="", title="")
         return thread
 
     def _recorder(self, thread_id: str, path: str | None, next_ordinal: int | None) -> Recorder:
@@ -155,14 +162,18 @@ class ThreadLoader:
             row=attrs.evolve(row, updated_at_ms=history.last_at_ms or row.updated_at_ms),
             path=path,
             settings=settings,
-            recorder=Recorder(lines=held, next_ordinal=history.next_ordinal, now_ms=self.now_ms),
+            recorder=Recorder(
+                lines=held,
+                next_ordinal=history.next_ordinal,
+                now_ms=self.now_ms,
+                last_turn_ordinal=history.last_turn_ordinal,
+                last_item_ordinal=history.last_item_ordinal,
+            ),
             items=history.items,
             usage=history.usage,
             is_recorded=True,
-            settings_known=history.settings_known,
+            settings_known=history.says(settings),
             recorded_bytes=history.size_bytes,
-            last_turn_ordinal=history.last_turn_ordinal,
-            last_item_ordinal=history.last_item_ordinal,
         )
 
 

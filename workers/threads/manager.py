@@ -64,6 +64,10 @@ class ThreadManager:
         """The model that is asked where nobody names one."""
         return self.models.model_default(provider)
 
+    def has_provider(self, provider: str) -> bool:
+        """Whether the configuration knows a provider of this name."""
+        return self.models.has_provider(provider)
+
     async def start(self, new: NewThread) -> LiveView:
         """Load a new thread. Nothing of it is on disk before something is said in it. Asking again makes another."""
         return await self._load(await self.loader.new(new))
@@ -223,7 +227,9 @@ class ThreadManager:
         except (OSError, LiveError):
             return
         thread.items = history.items
-        thread.recorder.next_ordinal = history.next_ordinal
+        recorder = thread.recorder
+        recorder.next_ordinal = history.next_ordinal
+        recorder.last_turn_ordinal, recorder.last_item_ordinal = history.last_turn_ordinal, history.last_item_ordinal
 
     async def _load(self, thread: LoadedThread) -> LiveView:
         self._threads[thread.id] = thread

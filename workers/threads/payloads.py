@@ -7,7 +7,7 @@ import msgspec
 
 from state.live import CONTEXT_WINDOW_TOKENS, LEGACY, LiveSettings, LiveView
 from state.rollouts.permissions import READ_ONLY, SandboxPolicy, permission_json
-from workers.models.turns.answer import summary_texts
+from workers.models.turns.answer import message_text, summary_texts
 from workers.models.turns.protocol import TurnUsage
 from workers.threads.recording import Entry, stamp
 
@@ -112,9 +112,15 @@ def permission_profile(settings: LiveSettings) -> Any:
     return msgspec.json.decode(found or READ_ONLY)
 
 
-def response_item(item: Mapping[str, Any], turn_id: str) -> Entry:
-    """An item of the conversation, as the model gave or will get it."""
-    return "response_item", {**item, "internal_chat_message_metadata_passthrough": {"turn_id": turn_id}}
+def response_item(item: Mapping[str, Any], turn_id: str | None) -> Entry:
+    """An item of the conversation, as the model gave or will get it. turn_id: None where turns have none."""
+    passed_on = {} if turn_id is None else {"internal_chat_message_metadata_passthrough": {"turn_id": turn_id}}
+    return "response_item", {**item, **passed_on}
+
+
+def aborted_marker(item_id: str) -> dict[str, Any]:
+    """Tells the model that the turn before was stopped."""
+    return message_item("user", item_id, [{"type": "input_text", "text": ABORTED}])
 
 
 def message_item(role: str, item_id: str, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -166,14 +172,12 @@ def user_message(
 def answer_item(
     history_mode: str, thread_id: str, turn_id: str, item: Mapping[str, Any], started_at_ms: int, at_ms: int
 ) -> Entry | None:
-    """A message or a thought of the model is whole; None for what shows nothing."""
+    """A message or a thought of the model is whole; None for what is not shown: a message without words is, newly."""
     item_id = str(item.get("id") or "")
     if item.get("type") == "message":
         text = message_text(item)
-        if not text:
-            return None
         if history_mode == LEGACY:
-            return _event("agent_message", message=text, phase=None, memory_citation=None)
+            return _event("agent_message", message=text, phase=None, memory_citation=None) if text else None
         said = {"type": "AgentMessage", "id": item_id, "content": [{"type": "Text", "text": text}]}
         return _item_completed(thread_id, turn_id, said, started_at_ms, at_ms)
     summary = list(summary_texts(dict(item)))
@@ -183,17 +187,6 @@ def answer_item(
         return _event("agent_reasoning", text="\n\n".join(summary))
     thought = {"type": "Reasoning", "id": item_id, "summary_text": summary, "raw_content": []}
     return _item_completed(thread_id, turn_id, thought, started_at_ms, at_ms)
-
-
-def message_text(item: Mapping[str, Any]) -> str:
-    """What a message of the model says."""
-    parts = item.get("content")
-    texts = [
-        part.get("text")
-        for part in (parts if isinstance(parts, list) else [])
-        if isinstance(part, dict) and part.get("type") == "output_text"
-    ]
-    return "".join(text for text in texts if isinstance(text, str))
 
 
 def usage_lines(

@@ -114,11 +114,14 @@ class Recorder:
     Attributes:
       lines: where; None for a thread that leaves nothing behind.
       next_ordinal: of the next line; None for a legacy rollout, whose lines have none.
+      last_turn_ordinal, last_item_ordinal: where the last turn began and its last item stands; None where none does.
     """
 
     lines: Lines | None
     next_ordinal: int | None
     now_ms: Callable[[], int]
+    last_turn_ordinal: int | None = None
+    last_item_ordinal: int | None = None
 
     async def write(self, *entries: Entry) -> None:
         """Record these, in their order. Finished also when cancelled meanwhile.
@@ -141,7 +144,15 @@ class Recorder:
                 line["ordinal"] = self.next_ordinal
             yield encoded({**line, "type": kind, "payload": payload})
             if self.next_ordinal is not None:
+                self._look_at(payload, self.next_ordinal)
                 self.next_ordinal += 1
+
+    def _look_at(self, payload: Mapping[str, Any], ordinal: int) -> None:
+        match payload.get("type"):
+            case "task_started":
+                self.last_turn_ordinal = ordinal
+            case "item_completed":
+                self.last_item_ordinal = ordinal
 
 
 def encoded(line: Mapping[str, Any]) -> bytes:

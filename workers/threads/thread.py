@@ -64,8 +64,6 @@ class LoadedThread:
     is_recorded: bool = False
     settings_known: bool = False
     recorded_bytes: int = 0
-    last_turn_ordinal: int | None = None
-    last_item_ordinal: int | None = None
     window_id: str = ""
     git: Mapping[str, str | None] | None = None
     turn: ActiveTurn | None = None
@@ -100,8 +98,8 @@ class LoadedThread:
             is_recorded=self.is_recorded,
             turn_id=None if self.turn is None else self.turn.id,
             usage=self.usage,
-            last_turn_ordinal=self.last_turn_ordinal,
-            last_item_ordinal=self.last_item_ordinal,
+            last_turn_ordinal=self.recorder.last_turn_ordinal,
+            last_item_ordinal=self.recorder.last_item_ordinal,
         )
 
     @property

@@ -127,11 +127,11 @@ class TurnRun:
         if thread.path is not None and not thread.row.preview:
             text = "".join(part["text"] for part in said.content if part["type"] == "text").strip()
             thread.row = attrs.evolve(thread.row, preview=text or "[Image]", first_user_message=text or "[Image]")
+        if thread.path is not None:
+            await self.indexed(thread.path)
         shown = notices.user_item(item_id, said.content, said.client_id)
         await thread.tell(notices.item_started(thread.id, turn.id, shown, at_ms))
         await thread.tell(notices.item_completed(thread.id, turn.id, shown, at_ms, at_ms))
-        if thread.path is not None:
-            await self.indexed(thread.path)
 
     async def _say_the_rest(self) -> None:
         """What was said while the turn ran, and the model did not get any more, stands in the thread all the same."""
@@ -205,9 +205,7 @@ class TurnRun:
         status, what = "completed", None
         if turn.was_stopped:
             status = "interrupted"
-            marker = payloads.message_item(
-                "user", f"msg_{uuid7(ended_ms)}", [{"type": "input_text", "text": payloads.ABORTED}]
-            )
+            marker = payloads.aborted_marker(f"msg_{uuid7(ended_ms)}")
             thread.items.append(marker)
             entries = [payloads.response_item(marker, turn.id), payloads.turn_aborted(turn.id, times_ms)]
         elif failed is not None:

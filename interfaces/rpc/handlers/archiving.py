@@ -64,4 +64,6 @@ async def unload_all(host: Host, session: Session, wanted: ThreadId) -> None:
     """End a thread and its agents where they are live, and tell everybody."""
     for one in (wanted, *await agents_of(host.storage, wanted)):
         if await host.loaded.unload(one):
-            host.clients.tell(session, "thread/status/changed", {"threadId": one, "status": dict(NOT_LOADED)})
+            await host.clients.tell_first(
+                session, "thread/status/changed", {"threadId": one, "status": dict(NOT_LOADED)}
+            )

@@ -28,7 +28,7 @@ async def name_thread(host: Host, session: Session, params: ThreadSetNameParams)
     if not name:
         raise RpcError("thread name must not be empty")
     with edit_refusals(wanted, "set thread name"):
-        await editable(host, wanted)
+        await editable(host, wanted, needs_rollout=True)
         await set_name(host.storage, wanted, name)
     host.clients.tell(session, "thread/name/updated", {"threadId": wanted, "threadName": name})
     return {}

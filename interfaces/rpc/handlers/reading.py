@@ -4,7 +4,7 @@ from typing import Any
 
 import attrs
 
-from interfaces.rpc.errors import RpcError
+from interfaces.rpc.errors import METHOD_NOT_FOUND, RpcError
 from interfaces.rpc.found_thread import row_of, stored_thread, turns_of, with_live_members
 from interfaces.rpc.host import Host
 from interfaces.rpc.live_object import live_object
@@ -64,9 +64,7 @@ async def read_loaded(host: Host, session: Session, live: LiveView, *, include_t
         if live.ephemeral:
             raise RpcError("ephemeral threads do not support includeTurns")
         if not live.is_recorded:
-            raise RpcError(
-                f"thread {live.id} is not materialized yet; includeTurns is unavailable before first user message"
-            )
+            raise _nothing_said(live)
         if live.row.history_mode != LEGACY:
             await session.notify("deprecationNotice", {"summary": DEPRECATED, "details": None})
         turns = [turn_object(turn) for turn in (await turns_of(host, live.row)).turns]
@@ -75,3 +73,10 @@ async def read_loaded(host: Host, session: Session, live: LiveView, *, include_t
         "thread": live_object(live, row, host.codex_home, turns=turns),
         "readState": None if row is None else read_state(row),
     }
+
+
+def _nothing_said(live: LiveView) -> RpcError:
+    """In the original's words, which depend on how the thread is recorded."""
+    if live.row.history_mode != LEGACY:
+        return RpcError("list_turns is not supported yet", METHOD_NOT_FOUND)
+    return RpcError(f"thread {live.id} is not materialized yet; includeTurns is unavailable before first user message")

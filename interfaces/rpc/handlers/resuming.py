@@ -9,12 +9,20 @@ from interfaces.rpc.errors import RpcError
 from interfaces.rpc.found_thread import resumable, row_of, turns_of
 from interfaces.rpc.host import Host
 from interfaces.rpc.live_object import live_object, settings_members
-from interfaces.rpc.run_params import SANDBOX_MODES, approval_policy, changes_of, default_settings, listen
+from interfaces.rpc.run_params import (
+    SANDBOX_MODES,
+    approval_policy,
+    changes_of,
+    default_settings,
+    listen,
+    overrides,
+)
 from interfaces.rpc.session import Session
 from interfaces.rpc.shapes import anything, boolean, member, member_or, nullable, text, variant
 from interfaces.rpc.thread_ids import thread_id
 from interfaces.rpc.turn_object import turn_object
 from state.live import PAGINATED, LiveError, LiveView
+from state.messages.threads import Thread
 
 HYDRATION = {
     "summary": "Full-history hydration is deprecated for paginated threads; use `excludeTurns: true`, then page with"
@@ -36,7 +44,7 @@ class ThreadResumeParams:
     sandbox: str | None = member_or(None, nullable(variant(*SANDBOX_MODES)))
     base_instructions: str | None = member_or(None, nullable(text))
     developer_instructions: str | None = member_or(None, nullable(text))
-    config: Any = member_or(None, anything)
+    config: dict[str, Any] | None = member_or(None, nullable(overrides))
     history: Any = member_or(None, anything)
     path: str | None = member_or(None, nullable(text))
 
@@ -50,14 +58,17 @@ async def resume_thread(host: Host, session: Session, params: ThreadResumeParams
     if was_loaded is not None and not was_loaded.is_recorded:
         raise RpcError(f"no rollout found for thread id {wanted}")
     row = await resumable(host, wanted)
+    changes = changes_of(params)
+    if was_loaded is None:
+        _check_provider_stays(host, row.model_provider, changes.get("model_provider"))
     try:
-        live = await host.loaded.resume(row, changes_of(params), default_settings(host, None, None))
+        live = await host.loaded.resume(row, changes, default_settings(host, None, None))
     except LiveError as error:
         raise RpcError(str(error)) from None
     listen(host, session, wanted)
-    turns = [] if params.exclude_turns else await all_turns(host, session, live)
+    turns = [] if params.exclude_turns else await all_turns(host, session, live.row)
     if was_loaded is None:
-        session.after("thread/status/changed", {"threadId": wanted, "status": dict(live.status)})
+        await session.notify("thread/status/changed", {"threadId": wanted, "status": dict(live.status)})
     if live.usage is not None and not params.exclude_turns:
         session.after(*live.usage.notice(wanted))
     session.after("thread/goal/cleared", {"threadId": wanted})
@@ -73,11 +84,28 @@ async def resume_thread(host: Host, session: Session, params: ThreadResumeParams
     }
 
 
-async def all_turns(host: Host, session: Session, live: LiveView) -> list[dict[str, Any]]:
+def _check_provider_stays(host: Host, recorded: str, asked: str | None) -> None:
+    """Refuse a thread whose provider is not there any more, and one that would get another."""
+    named = recorded or host.defaults.model_provider
+    wanted = named if asked is None else asked
+    if not host.loaded.has_provider(wanted):
+        raise RpcError(
+            f"This chat uses model provider \u201c{wanted}\u201d, which is no longer configured."
+            " Restore this provider\u2019s configuration to continue.",
+            data={"type": "modelProviderNotConfigured", "modelProvider": wanted},
+        )
+    if wanted != named:
+        raise RpcError(
+            f"failed to load configuration: Cannot change this thread's model provider from `{named}` to `{wanted}`"
+            " on resume."
+        )
+
+
+async def all_turns(host: Host, session: Session, thread: Thread) -> list[dict[str, Any]]:
     """The turns of a thread that was just loaded; who takes them of a paginated one is told that pages are better."""
-    turns = [turn_object(turn) for turn in (await turns_of(host, live.row)).turns]
-    if live.row.history_mode == PAGINATED:
-        session.after("deprecationNotice", HYDRATION)
+    turns = [turn_object(turn) for turn in (await turns_of(host, thread)).turns]
+    if thread.history_mode == PAGINATED:
+        await session.notify("deprecationNotice", HYDRATION)
     return turns
 
 

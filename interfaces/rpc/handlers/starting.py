@@ -7,9 +7,18 @@ import trio
 
 from interfaces.rpc.host import Host
 from interfaces.rpc.live_object import live_object, settings_members
-from interfaces.rpc.run_params import SANDBOX_MODES, approval_policy, default_settings, effort, listen
+from interfaces.rpc.run_params import (
+    SANDBOX_MODES,
+    approval_policy,
+    check_provider,
+    configured,
+    default_settings,
+    effort,
+    listen,
+    overrides,
+)
 from interfaces.rpc.session import Session
-from interfaces.rpc.shapes import anything, boolean, member, member_or, nullable, text, variant
+from interfaces.rpc.shapes import boolean, member, member_or, nullable, text, variant
 from interfaces.rpc.thread_ids import thread_id
 from state.live import LEGACY, PAGINATED, NewThread
 
@@ -30,7 +39,7 @@ class ThreadStartParams:
     sandbox: str | None = member_or(None, nullable(variant(*SANDBOX_MODES)))
     base_instructions: str | None = member_or(None, nullable(text))
     developer_instructions: str | None = member_or(None, nullable(text))
-    config: Any = member_or(None, anything)
+    config: dict[str, Any] | None = member_or(None, nullable(overrides))
     ephemeral: bool | None = member_or(None, nullable(boolean))
     history_mode: str | None = member_or(None, nullable(variant(LEGACY, PAGINATED)))
     thread_source: str | None = member_or(None, nullable(text))
@@ -57,7 +66,12 @@ class ThreadUnsubscribeParams:
 
 async def start_thread(host: Host, session: Session, params: ThreadStartParams) -> dict[str, Any]:
     """Load a new thread; nothing is on disk before something is said in it. Asking again makes another."""
-    settings = default_settings(host, params.model_provider, params.cwd).changed(params.changes())
+    from_config = configured(params.config)
+    provider = from_config.get("model_provider") if params.model_provider is None else params.model_provider
+    if provider is not None:
+        check_provider(host, provider)
+    settings = default_settings(host, provider, params.cwd).changed(from_config).changed(params.changes())
+    settings = attrs.evolve(settings, model_provider=provider or host.defaults.model_provider)
     live = await host.loaded.start(
         NewThread(
             settings=settings,

@@ -8,12 +8,12 @@ from interfaces.rpc.errors import RpcError, internal
 from interfaces.rpc.host import Host, LiveThread
 from interfaces.rpc.thread_object import thread_object
 from state.ids import ThreadId
-from state.live import LEGACY
+from state.live import LEGACY, PAGINATED
 from state.messages.threads import Thread
 from state.rollouts.meta_line import MetaError
 from state.rollouts.writer_lock import ActiveWriterError
 from state.thread_deleting import HistoryNeededError
-from state.thread_storage import NoRolloutError, ThreadChangeError
+from state.thread_storage import NoRolloutError, ThreadChangeError, insert_row
 
 
 def stored_object(host: Host, row: Thread, live: LiveThread | None = None) -> dict[str, Any]:
@@ -27,16 +27,26 @@ def stored_object(host: Host, row: Thread, live: LiveThread | None = None) -> di
     return found if live is None else {**found, **live.live_members()}
 
 
-async def editable(host: Host, thread_id: ThreadId) -> LiveThread | None:
-    """The live thread of this id, its rollout on disk; None for one that is not live.
+async def editable(host: Host, thread_id: ThreadId, *, needs_rollout: bool = False) -> LiveThread | None:
+    """The live thread of this id, ready to have something said of it; None for one that is not live.
+
+    One in which nobody spoke gets its rollout where the edit will stand in that, or needs_rollout. Else it gets a row
+    for the edit, and no file before there is something to record.
 
     Raises:
       RpcError: it is kept nowhere.
+      StoreMissingError: it needs a row, and there is no store.
     """
     live = host.loaded.get(thread_id)
     if live is not None and live.is_ephemeral:
         raise RpcError(f"ephemeral thread does not support metadata updates: {thread_id}")
-    if live is not None:
+    if live is None:
+        return None
+    view = host.loaded.look(thread_id)
+    is_row_enough = view is not None and not view.is_recorded and view.row.history_mode == PAGINATED
+    if view is not None and is_row_enough and not needs_rollout:
+        await insert_row(host.storage, view.row)
+    else:
         await live.materialize()
     return live
 

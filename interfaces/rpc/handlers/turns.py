@@ -64,7 +64,13 @@ class ThreadItemsListParams:
 
 async def list_turns(host: Host, session: Session, params: ThreadTurnsListParams) -> dict[str, Any]:
     """A page of a thread's turns."""
-    thread = (await stored_thread(host, thread_id(params.thread_id))).thread
+    wanted = thread_id(params.thread_id)
+    live = host.loaded.look(wanted)
+    if live is not None and not live.ephemeral and not live.is_recorded:
+        raise RpcError(
+            f"thread {wanted} is not materialized yet; thread/turns/list is unavailable before first user message"
+        )
+    thread = (await stored_thread(host, wanted)).thread
     is_ascending = params.sort_direction == "asc"
     # A newer thread's cursor is looked at without its history; an older one names a turn that has to be there.
     place = None if params.cursor is None else _turn_place(thread, params.cursor)

@@ -3,6 +3,7 @@
 The rule: an answer is equal in every member, or the member is named here, and `holds` has looked at both values.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -54,6 +55,13 @@ def _named_thread_more(theirs: Any, ours: Any) -> bool:
     if isinstance(theirs, list):
         return [one for one in ours if one != "0001b"] == theirs
     return bool(theirs == MISSING or str(ours) == "2025-01-05T12:26:59.999Z")
+
+
+def _earlier_line(theirs: Any, ours: Any) -> bool:
+    if not (isinstance(theirs, str) and isinstance(ours, str)):
+        return False
+    one, other = json.loads(theirs), json.loads(ours)
+    return bool(other.pop("rolloutOrdinal") < one.pop("rolloutOrdinal") and one == other)
 
 
 MEANT: tuple[Meant, ...] = (
@@ -152,9 +160,37 @@ MEANT: tuple[Meant, ...] = (
     Meant(
         method="",
         path=r"result\.(readState|readStates\.[^.]+)\.firstUnread",
-        where="a live thread",
+        where="a live thread|nobody has spoken|forks that leave",
         reason="memoryd does not keep what a client has read.",
         holds=lambda theirs, ours: isinstance(theirs, dict) and ours is None,
+    ),
+    Meant(
+        method="thread/resume",
+        path=r"result\.(turns|items)BackwardsCursor",
+        where="a live thread",
+        reason="It names a line of the rollout; Codex has recorded instructions and a world there, memoryd has none.",
+        holds=_earlier_line,
+    ),
+    Meant(
+        method="rollouts",
+        path="",
+        where="a live thread, 6",
+        reason="Reading the turns of a thread in which nobody spoke makes its rollout there; here it writes nothing.",
+        holds=lambda theirs, ours: len(theirs) == 1 and ours == [],
+    ),
+    Meant(
+        method="thread/metadata/update",
+        path="result|error",
+        where="nobody ever spoke",
+        reason="Defect 5: of a thread without a file Codex edits its database, for nobody.",
+        holds=lambda theirs, ours: (ours == MISSING) != (theirs == MISSING),
+    ),
+    Meant(
+        method="thread/read",
+        path=r"result\.thread\.preview",
+        where="forks that leave their source early",
+        reason="A row says what its file says, as Codex's backfill has it; Codex's live row keeps the source's words.",
+        holds=lambda theirs, ours: (theirs, ours) == ("One", "After"),
     ),
     Meant(
         method="thread/list",

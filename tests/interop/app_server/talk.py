@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from tests.fakes.model_server import Step as ModelStep
 from tests.interop.app_server.client import NO_PARAMS, AppServer
 from tests.interop.app_server.normal import Normal
 from tests.interop.app_server.pair import Side
@@ -65,12 +66,18 @@ Step = Ask | Restart | Change | Look
 
 @attrs.frozen(kw_only=True)
 class Conversation:
-    """Steps on a home of their own. talks_to_model: the model server answers "Done." to whatever it is asked."""
+    """Steps on a home of their own.
+
+    Attributes:
+      talks_to_model: the model server answers "Done." to whatever it is asked.
+      scripts: what it does otherwise, by what somebody says.
+    """
 
     name: str
     home: Sequence[Stored] = ()
     steps: Sequence[Step]
     talks_to_model: bool = False
+    scripts: Mapping[str, ModelStep] = attrs.field(factory=dict)
 
 
 @attrs.frozen(kw_only=True)
@@ -93,6 +100,7 @@ def hold(conversation: Conversation, side: Side) -> list[Seen]:
                     seen.append(_ask(step, server, normal, saved))
                     heard += _about_threads(server, normal)
                 case Restart():
+                    heard += _the_rest(server, normal)
                     stack.close()
                     if step.forgetting:
                         side.forget_index()
@@ -101,7 +109,7 @@ def hold(conversation: Conversation, side: Side) -> list[Seen]:
                     step.what(side.home)
                 case Look():
                     seen.append(Seen(what=step.name, value=normal.of(step.what(side.home, saved))))
-        heard += _about_threads(server, normal)
+        heard += _the_rest(server, normal)
     return [*seen, Seen(what="notifications", value=sorted(heard, key=repr))]
 
 
@@ -120,6 +128,12 @@ def _about_threads(server: AppServer, normal: Normal) -> list[Any]:
         for message in server.take_kept()
         if message["method"].startswith(OF_THREADS) and message["method"] not in NOT_COMPARED
     ]
+
+
+def _the_rest(server: AppServer, normal: Normal) -> list[Any]:
+    """What was told of threads up to now. What follows an answer comes before the next one."""
+    server.ask("thread/loaded/list", {})
+    return _about_threads(server, normal)
 
 
 def _at(answer: Any, path: str) -> Any:

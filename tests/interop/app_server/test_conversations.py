@@ -46,4 +46,6 @@ def _held(conversation: Conversation, side: Side) -> list[Seen]:
         return hold(conversation, side)
     with fake_model_server() as model:  # one each, since it numbers its answers
         side.codex.configure(model.url)
+        for said, step in conversation.scripts.items():
+            model.script(said, step)
         return hold(conversation, side)

@@ -244,6 +244,8 @@ async def test_thread_that_another_program_writes_is_not_edited(
 
 async def test_live_thread_s_own_writer_takes_the_line(stored: StoredThreads) -> None:
     class Writer:
+        is_recorded = True
+
         def __init__(self) -> None:
             self.taken: list[bytes] = []
 

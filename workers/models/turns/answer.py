@@ -8,6 +8,7 @@ from typing import Any
 from workers.models.turns.failures import TurnFailures
 from workers.models.turns.protocol import (
     Answered,
+    Item,
     ItemDone,
     MessageDelta,
     MessageStarted,
@@ -87,10 +88,20 @@ def _started(item: dict[str, Any]) -> Piece | None:
     item_id = _text(item.get("id"))
     match item.get("type"):
         case "message":
-            return MessageStarted(item_id)
+            return MessageStarted(item_id, message_text(item))
         case "reasoning":
             return ThoughtStarted(item_id, summary_texts(item))
     return None
+
+
+def message_text(item: Item) -> str:
+    """What a message of the model says."""
+    parts = item.get("content")
+    return "".join(
+        _text(part.get("text"))
+        for part in (parts if isinstance(parts, list) else [])
+        if isinstance(part, dict) and part.get("type") == "output_text"
+    )
 
 
 def summary_texts(item: dict[str, Any]) -> tuple[str, ...]:

@@ -24,6 +24,9 @@ from workers.models.turns.responses import ResponsesTurnModel, TurnServer
 
 BUILTIN = "builtin"
 
+CODEX_PROVIDERS = ("openai", "amazon-bedrock", "ollama", "lmstudio")
+"""Those that Codex knows without a table."""
+
 RETRIES_DEFAULT = 4
 RETRIES_MAX = 100
 SILENCE_MS_DEFAULT = 300_000
@@ -45,6 +48,12 @@ class TurnModels:
         if named is not None:
             return named
         return self.settings.responses.model if self._is_served(provider) else BUILTIN
+
+    def has_provider(self, provider: str) -> bool:
+        """Whether the configuration knows a provider of this name."""
+        if provider in (*CODEX_PROVIDERS, BUILTIN, self.settings.codex.model_provider_default):
+            return True
+        return bool(self.config.table("model_providers", provider))
 
     def model(self, provider: str, model: str) -> TurnModel:
         """The model to ask. Nothing is asked of it yet.

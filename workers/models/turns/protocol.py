@@ -33,9 +33,10 @@ class Question:
 
 @attrs.frozen
 class MessageStarted:
-    """The model begins to speak."""
+    """The model begins to speak; text: what it has said already."""
 
     item_id: str
+    text: str = ""
 
 
 @attrs.frozen

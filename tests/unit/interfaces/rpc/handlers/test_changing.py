@@ -33,6 +33,10 @@ class Live:
     lock: WriterLock | None = None
     rollout: RolloutFile | None = None
 
+    @property
+    def is_recorded(self) -> bool:
+        return self.rollout is not None
+
     def live_members(self) -> Mapping[str, Any]:
         return {"status": {"type": "idle"}}
 

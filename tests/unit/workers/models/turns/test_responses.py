@@ -11,6 +11,7 @@ from tests.fakes.model_server import FakeModelServer, Hang, Refuse, Say, Step, f
 from workers.models.turns.protocol import (
     ItemDone,
     MessageDelta,
+    MessageStarted,
     Piece,
     Question,
     Retrying,
@@ -76,6 +77,14 @@ async def test_answer_is_told_and_counted(server: FakeModelServer) -> None:
     )
     assert body["tools"] == []
     assert server.headers[0]["authorization"] == f"Bearer {KEY}"
+
+
+async def test_message_begins_with_what_the_server_has_of_it_already(server: FakeModelServer) -> None:
+    server.script(PROMPT, Say("Said at once."))
+
+    told, _ = await ask(server)
+
+    assert [piece.text for piece in told if isinstance(piece, MessageStarted)] == ["Said at once."]
 
 
 async def test_text_is_told_as_it_comes_and_an_answer_that_comes_whole_is_taken_at_its_end(
