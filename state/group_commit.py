@@ -55,7 +55,7 @@ BATCH_REQUESTS_MAX = 256
 BATCH_WORK_MS_MAX = 2
 """After this much work in one transaction the next request waits for the next one, so that answers keep coming."""
 
-BULK_WORK_MS_MAX = 6
+BULK_WORK_MS_MAX = 4
 """The same for a batch of bulk writes. It ends as soon as somebody else waits, and its COMMIT is what a page costs that
 many small messages have changed; so it is as long as its COMMIT may take."""
 
