@@ -51,7 +51,7 @@ class Bench:
         beside: str | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        """Run once, on a fresh copy of the database, and keep the figures under `name`, without those of who is `beside`."""
+        """Run once, on a fresh copy of the database, and keep the figures under `name`; `beside` has none."""
         folder = Path(tempfile.mkdtemp(dir=self.scratch)) / "state"
         shutil.copytree(self.template, folder)
         each = []

@@ -175,7 +175,12 @@ class GroupCommit:
         unsettled: list[Answer] = []
         writing = False
         at = self._clock()
+        was_bulk = False
         for ticket in tickets:
+            is_bulk = ticket.request.lane is Lane.BULK
+            if was_bulk and not is_bulk:
+                at = self._clock()  # bulk writes may have taken long; a lease counts from when it was asked for
+            was_bulk = is_bulk
             if ticket.request.mutates and not writing:
                 self._end_read()
                 try:

@@ -1,19 +1,17 @@
 """Group commit: who shares a transaction, whose failure costs whom, and what a reply means."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import apsw
 import pytest
-import trio
 
 from state import group_commit
 from state.errors import NotCommittedError, RuleFailedError, StoreBrokenError, StoreBusyError
 from state.folder import StateFolder
 from state.ids import Instant
-from state.inbox import Inbox, Ticket
 from state.messages.service import ListProcesses, RegisteredProcess
 from state.opening import OpenedStore
 from state.transaction import Transaction
@@ -22,8 +20,6 @@ from tests.fakes.direct_store import DirectStore
 from tests.fakes.probe import BulkProbe, Probe, ReadProbe, UrgentProbe, Work, insert, plain
 
 Processes = Callable[[], set[str]]
-
-_NOBODY = cast(trio.lowlevel.Task, None)
 
 
 @contextmanager
@@ -117,59 +113,6 @@ def test_batch_ends_when_its_work_has_taken_long_enough(
     store.ask_all(*(Probe(insert(name)) for name in "abc"))
 
     assert [len(batch) for batch in store.batches] == [1, 1, 1]
-
-
-def test_request_that_comes_while_a_bulk_write_runs_shares_its_batch_and_other_bulk_writes_wait(
-    opened: OpenedStore, processes: Processes
-) -> None:
-    inbox = Inbox()
-    opened.group_commit.is_timeless = True
-
-    def come(tx: Transaction, at: Instant) -> Awaitable[Any]:
-        inbox.put(Ticket(Probe(insert("request")), _NOBODY))
-        return insert("bulk")(tx, at)
-
-    for work in (come, insert("bulk 2")):
-        inbox.put(Ticket(BulkProbe(work), _NOBODY))
-
-    assert [answer.unwrap() for _, answer in opened.group_commit.serve(inbox)] == ["bulk", "request"]
-    assert processes() == {"bulk", "request"}
-    assert [answer.unwrap() for _, answer in opened.group_commit.serve(inbox)] == ["bulk 2"]
-
-
-def test_request_that_fails_in_a_batch_of_bulk_writes_costs_only_itself(
-    opened: OpenedStore, processes: Processes
-) -> None:
-    inbox = Inbox()
-    opened.group_commit.is_timeless = True
-    failing = [Ticket(Probe(then_raise(insert("request"), ValueError("no"))), _NOBODY)]
-
-    def come(tx: Transaction, at: Instant) -> Awaitable[Any]:
-        while failing:  # only the first time that the bulk write runs
-            inbox.put(failing.pop())
-        return insert("bulk")(tx, at)
-
-    inbox.put(Ticket(BulkProbe(come), _NOBODY))
-    answers = opened.group_commit.serve(inbox)
-
-    assert [type(answer).__name__ for _, answer in answers] == ["Error", "Value"]
-    assert processes() == {"bulk"}
-
-
-def test_long_batch_of_bulk_writes_takes_up_whoever_else_waits_and_no_more_bulk(
-    opened: OpenedStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(group_commit, "BULK_WORK_MS_MAX", 0)
-    inbox = Inbox()
-
-    def come(tx: Transaction, at: Instant) -> Awaitable[Any]:
-        inbox.put(Ticket(Probe(insert("request")), _NOBODY))
-        return insert("bulk")(tx, at)
-
-    for work in (come, insert("bulk 2")):
-        inbox.put(Ticket(BulkProbe(work), _NOBODY))
-
-    assert [answer.unwrap() for _, answer in opened.group_commit.serve(inbox)] == ["bulk", "request"]
 
 
 def test_urgent_requests_go_before_claims_and_claims_before_bulk(store: DirectStore) -> None:
