@@ -44,8 +44,9 @@ def test_request_that_shares_a_batch_of_bulk_writes_is_told_when_they_were_done(
     opened.group_commit.is_timeless = True
     told: list[int] = []
 
-    async def tell(_tx: Transaction, at: Instant) -> None:
+    def tell(tx: Transaction, at: Instant) -> Awaitable[Any]:
         told.append(at.boot_ms)
+        return insert(f"request {len(told)}")(tx, at)
 
     def take_long(tx: Transaction, at: Instant) -> Awaitable[Any]:
         clock.advance(5)
