@@ -1,5 +1,6 @@
 """How many durable requests a second, and how long does each take? memoryd's store against APSW's asynchronous mode,
-a plain connection in pool threads, and a floor: a plain loop with 64 operations a transaction.
+a plain connection in pool threads, and a floor: a plain loop with 64 operations a transaction. Beside a backfill the
+floor is a plain loop that commits one now and then, while another process writes as much to the same disk.
 
 The rule: everybody does the same guarded write (a renewal of a lease, found by its token) on a database of the same
 rows, WAL with synchronous=FULL, and is only answered when it is committed. Each run is a process of its own, on a
@@ -27,7 +28,7 @@ PROCESS_CALLERS = 64
 MEMORYD = "memoryd"
 PEERS = ("apsw async", "trio.to_thread")
 FLOOR = "floor"
-FIGURES = {"requests/s": "rate", "p50 ms": "p50_ms", "p99 ms": "p99_ms", "CPU us/request": "cpu_us"}
+FIGURES = {"requests/s": "rate", "p50 ms": "p50_ms", "p90 ms": "p90_ms", "p99 ms": "p99_ms", "CPU us/request": "cpu_us"}
 
 
 @attrs.define
@@ -47,16 +48,19 @@ class Bench:
         *,
         processes: int = 1,
         files: int = 0,
+        beside: str | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        """Run once, on a fresh copy of the database, and keep the figures under `name`."""
+        """Run once, on a fresh copy of the database, and keep the figures under `name`; `beside` has none."""
         folder = Path(tempfile.mkdtemp(dir=self.scratch)) / "state"
         shutil.copytree(self.template, folder)
         each = []
         for number in range(processes):
             callers_here = ["--callers", str(callers), "--first", str(number * callers)]
             each.append([contender, str(folder), *callers_here, "--seconds", str(self.seconds), "--files", str(files)])
-        said = run_crew("benchmarks.store_child", each, environment=environment)
+        if beside is not None:
+            each.append([beside, str(folder), "--seconds", str(self.seconds)])
+        said = run_crew("benchmarks.store_child", each, environment=environment)[:processes]
         shutil.rmtree(folder.parent)
         for figure, key in FIGURES.items():
             self.found.setdefault((name, figure), []).append(_joined(said, key))
@@ -82,12 +86,16 @@ def measure(bench: Bench, options: argparse.Namespace, slow: Mapping[str, str] |
         for callers in (1, 64):
             for contender in (MEMORYD, *PEERS):
                 bench.run(f"{contender}, {callers} callers, slow syncs", contender, callers, environment=slow)
+    bench.run("floor, 1 caller", "floor, 1 caller", 1)
+    bench.run("floor, 1 caller beside a bulk writer", "floor, 1 caller", 1, beside="bulk writer")
     bench.run("memoryd, 1 caller beside a backfill", "beside a backfill", 1, files=options.files)
 
 
 def peer_of(name: str) -> str | None:
     """memoryd is compared with APSW, and everybody else with nobody; where that was not run, with the pool threads."""
-    if not name.startswith(MEMORYD) or name.endswith("backfill"):
+    if name.endswith("backfill"):
+        return "floor, 1 caller beside a bulk writer"
+    if not name.startswith(MEMORYD):
         return None
     peer = "trio.to_thread" if " 1 callers" in name or "processes" in name else "apsw async"
     return name.replace(MEMORYD, peer, 1)
@@ -99,7 +107,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--callers", type=int, nargs="+", default=[1, 4, 64, 512], help="how many ask at a time")
     parser.add_argument("--seconds", type=float, default=2.0, help="how long each run asks (default: 2)")
     parser.add_argument("--repeats", type=int, default=3, help="how often each is run (default: 3)")
-    parser.add_argument("--files", type=int, default=3_000, help="sessions of the backfill (default: 3000)")
+    parser.add_argument("--files", type=int, default=20_000, help="sessions of the backfill (default: 20000)")
     parser.add_argument("--slow-ms", type=float, default=2.0, help="added to each sync in the slow runs (default: 2)")
     parser.add_argument("--folder", type=Path, default=None, help="on which disk (default: the temporary folder's)")
     parser.add_argument("--json", action="store_true", help="one JSON document instead of the tables")

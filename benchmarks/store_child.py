@@ -5,6 +5,7 @@ peers do it as their own shortest durable transaction, with the settings of `sta
 """
 
 import argparse
+import itertools
 import json
 import logging
 import shutil
@@ -28,6 +29,8 @@ from state.ids import OwnershipToken
 from state.messages.backfill import GetBackfillState
 from state.messages.extraction import RenewExtraction
 from state.messages.leases import Renewed
+from state.messages.service import ReportWorker, WorkerState
+from state.rules.registry import RULES
 from state.store import open_store
 from tests.fakes.codex_home import CodexHome
 from workers import backfill
@@ -36,10 +39,19 @@ LEASE_MS = 60_000
 FLOOR_OPERATIONS = 64
 """So many operations share a transaction of the floor."""
 
+PAUSE_SECONDS = 0.001
+"""Between two requests of a caller who asks now and then."""
+
+BULK_PAGES = 35
+BULK_PAUSE_SECONDS = 0.003
+"""What a backfill writes into the log at a time, and how long it works until the next."""
+
 _RENEW = (
     "UPDATE extraction_jobs SET lease_boot_id = ?, lease_until_boot_ms = ?, renewed_boot_ms = ?"
     " WHERE ownership_token = ? AND status = 'running'"
 )
+
+FLOORS = ("floor", "floor, 1 caller", "bulk writer")
 
 Ask = Callable[[str], Awaitable[None]]
 """Renews the lease under this token, durably."""
@@ -122,6 +134,36 @@ def run_floor(folder: StateFolder, callers: int, first: int, seconds: float) -> 
     return took
 
 
+def run_lone_floor(folder: StateFolder, first: int, seconds: float) -> list[float]:
+    """One write a transaction, now and then: what a durable request takes where nothing is in its way."""
+    connection = open_writer(folder.database)
+    took: list[float] = []
+    begin_together()
+    ends_at = time.perf_counter() + seconds
+    while (began := time.perf_counter()) < ends_at:
+        connection.execute(_RENEW, _values(token_name(first)))
+        took.append(time.perf_counter() - began)
+        time.sleep(PAUSE_SECONDS)
+    connection.close()
+    return took
+
+
+def run_bulk_writer(folder: StateFolder, seconds: float) -> list[float]:
+    """Write as a backfill does, into another file on the same disk."""
+    connection = open_writer(folder.path.with_name("bulk.sqlite"))
+    connection.execute("CREATE TABLE bulk (id INTEGER PRIMARY KEY, filling BLOB)")
+    took: list[float] = []
+    begin_together()
+    ends_at = time.perf_counter() + seconds
+    while (began := time.perf_counter()) < ends_at:
+        with connection:
+            connection.executemany("INSERT INTO bulk (filling) VALUES (?)", [(bytes(4_000),)] * BULK_PAGES)
+        took.append(time.perf_counter() - began)
+        time.sleep(BULK_PAUSE_SECONDS)
+    connection.close()
+    return took
+
+
 async def run_callers(name: str, folder: StateFolder, callers: int, first: int, seconds: float) -> list[float]:
     """Let every caller ask again as soon as it is answered; what each request took."""
     took: list[float] = []
@@ -142,7 +184,10 @@ async def run_callers(name: str, folder: StateFolder, callers: int, first: int, 
 
 
 async def run_beside_backfill(folder: StateFolder, files: int) -> tuple[list[float], float]:
-    """One caller while a first backfill of so many sessions runs in the same process; requests, and its seconds."""
+    """One caller while a first backfill of so many sessions runs in the same process; requests, and its seconds.
+
+    The rules are imported before, as `run` does once it is ready. The start of the watch is in it.
+    """
     scratch = Path(tempfile.mkdtemp(prefix="beside-backfill-", dir=folder.path.parent))
     home = CodexHome(path=scratch / "home")
     for number in range(files):
@@ -154,15 +199,19 @@ async def run_beside_backfill(folder: StateFolder, files: int) -> tuple[list[flo
     took: list[float] = []
     try:
         async with open_store(state, str(home.path)) as handle, trio.open_nursery() as nursery:
-            nobody = RenewExtraction(token=OwnershipToken("nobody's"), lease_ms=LEASE_MS)
 
             async def call() -> None:
-                while True:
+                for number in itertools.count():
+                    # Another row each time, since what changes nothing is not synced.
+                    request = ReportWorker(
+                        process=handle.process, worker="caller", state=WorkerState.RUNNING, crashes=number, reason=None
+                    )
                     began = time.perf_counter()
-                    await handle.ask(nobody)
+                    await handle.ask(request)
                     took.append(time.perf_counter() - began)
-                    await trio.sleep(0.001)
+                    await trio.sleep(PAUSE_SECONDS)
 
+            RULES.whole()
             begin_together()
             began = time.perf_counter()
             nursery.start_soon(call)
@@ -182,12 +231,12 @@ async def run_beside_backfill(folder: StateFolder, files: int) -> tuple[list[flo
 def main() -> None:
     """Do one run, and print how many requests were answered and how long they took."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.store_child")
-    parser.add_argument("contender", choices=[*CONTENDERS, "floor", "beside a backfill"])
+    parser.add_argument("contender", choices=[*CONTENDERS, *FLOORS, "beside a backfill"])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--callers", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, help="the number of the first caller's job")
     parser.add_argument("--seconds", type=float, default=2.0)
-    parser.add_argument("--files", type=int, default=3_000)
+    parser.add_argument("--files", type=int, default=20_000)
     options = parser.parse_args()
     folder = StateFolder(path=options.folder)
     seconds = options.seconds
@@ -197,6 +246,10 @@ def main() -> None:
     if options.contender == "floor":
         took = run_floor(folder, options.callers, options.first, seconds)
         requests = FLOOR_OPERATIONS
+    elif options.contender == "floor, 1 caller":
+        took = run_lone_floor(folder, options.first, seconds)
+    elif options.contender == "bulk writer":
+        took = run_bulk_writer(folder, seconds)
     elif options.contender == "beside a backfill":
         took, seconds = trio.run(run_beside_backfill, folder, options.files)
     else:
@@ -206,6 +259,7 @@ def main() -> None:
         "seconds": seconds,
         "cpu_us": (time.process_time() - cpu_began) / len(took) / requests * 1e6,
         "p50_ms": percentile(took, 0.5) * 1e3,
+        "p90_ms": percentile(took, 0.9) * 1e3,
         "p99_ms": percentile(took, 0.99) * 1e3,
     }
     print(json.dumps(said))

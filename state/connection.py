@@ -1,6 +1,6 @@
 """Opening SQLite the one way memoryd does: each setting with its reason.
 
-Only `open_writer`, `open_reader` and `open_immutable` make connections, and only the store calls them. No process that
+Only the functions here that open make connections, and only the store calls them. No process that
 holds a connection may open these files in any other way: closing such a descriptor would drop SQLite's POSIX locks.
 """
 
@@ -117,6 +117,21 @@ def open_reader(database: Path, *, busy_deadline_ms: int = BUSY_DEADLINE_MS, vfs
     )
     connection.set_busy_handler(JitteredBusyHandler(busy_deadline_ms))
     _pragma(connection, "query_only = ON")
+    return connection
+
+
+def open_checkpointer(database: Path, *, vfs: str | None = None) -> apsw.Connection:
+    """Open a connection that only moves the write-ahead log into the database; the file must exist.
+
+    It waits for nobody, and closing it moves nothing. `vfs` as in `open_writer`.
+
+    Raises:
+      apsw.Error: SQLite's own reason.
+    """
+    connection = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs)
+    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+    # What was moved is synced before the log may be written over.
+    _pragma(connection, "synchronous = FULL")
     return connection
 
 

@@ -35,18 +35,19 @@ from state.connection import (
 from state.errors import (
     NotCommittedError,
     OutcomeUnknownError,
-    RuleFailedError,
     StoreBrokenError,
     StoreBusyError,
     StoreError,
 )
+from state.failures import all_fail, explained
 from state.folder import holders_of
 from state.ids import Instant, ProcessUuid
 from state.inbox import Answer, Inbox, Ticket
-from state.journal import Journal, JournalError
+from state.journal import Journal
 from state.messages.base import Lane, Request
 from state.rules.registry import RULES, Rule
 from state.sqlite_transaction import SqliteTransaction, drive
+from state.wal_checkpoints import WalCheckpoints
 
 BATCH_REQUESTS_MAX = 256
 """More gained nothing when it was measured, and a batch is what a failing COMMIT fails."""
@@ -54,7 +55,7 @@ BATCH_REQUESTS_MAX = 256
 BATCH_WORK_MS_MAX = 2
 """After this much work in one transaction the next request waits for the next one, so that answers keep coming."""
 
-BULK_WORK_MS_MAX = 6
+BULK_WORK_MS_MAX = 4
 """The same for a batch of bulk writes. It ends as soon as somebody else waits, and its COMMIT is what a page costs that
 many small messages have changed; so it is as long as its COMMIT may take."""
 
@@ -104,10 +105,19 @@ class GroupCommit:
         self._synchronous: Synchronous = synchronous
         self.broken: StoreBrokenError | None = None
         """Set when the store can no longer vouch for its answers; nothing is served from then on."""
+        self._checkpoints: WalCheckpoints | None = None
         self._has_savepoints = False
         """Set while a batch runs again: whatever else fails in it must not void it once more."""
         self.is_timeless = False
         """Set where the same requests must make the same batches every time, however slow the machine is."""
+
+    def checkpoint_beside(self) -> None:
+        """Have the write-ahead log moved beside the store; without this SQLite moves it within a COMMIT.
+
+        Only where there may be a thread.
+        """
+        self._checkpoints = WalCheckpoints(self._database, vfs=self._vfs)
+        self._checkpoints.attach(self._connection)
 
     def serve(self, inbox: Inbox) -> list[Answer]:
         """Take up a batch and answer it; an empty list when nothing waits."""
@@ -128,6 +138,8 @@ class GroupCommit:
 
     def close(self) -> None:
         """Empty the write-ahead log if nobody else uses it, and close. A broken store leaves everything as it is."""
+        if self._checkpoints is not None:
+            self._checkpoints.close()
         if self.broken:
             close_untouched(self._connection)
             return
@@ -139,16 +151,23 @@ class GroupCommit:
 
     def _pick_batch(self, inbox: Inbox, picked: list[Ticket]) -> Iterator[Ticket]:
         stop_at = math.inf if self.is_timeless else time.monotonic() + BATCH_WORK_MS_MAX / 1000
+        is_bulk = False
         while len(picked) < BATCH_REQUESTS_MAX:
             ticket = inbox.pick(within_batch=bool(picked))
             if ticket is None:
                 return
             if not picked and ticket.request.lane is Lane.BULK:
+                is_bulk = True
                 stop_at += (BULK_WORK_MS_MAX - BATCH_WORK_MS_MAX) / 1000
             picked.append(ticket)
             yield ticket
             if time.monotonic() >= stop_at:
-                return
+                if not is_bulk:
+                    return
+                # Whatever else waits by now ends the batch.
+                is_bulk = False
+                stop_at = time.monotonic() + BATCH_WORK_MS_MAX / 1000
+                inbox.end_bulk()
 
     def _run(self, tickets: Iterator[Ticket]) -> list[Answer]:
         """Run tickets in one transaction that writes, after one that only reads where a batch begins with reads."""
@@ -156,7 +175,12 @@ class GroupCommit:
         unsettled: list[Answer] = []
         writing = False
         at = self._clock()
+        was_bulk = False
         for ticket in tickets:
+            is_bulk = ticket.request.lane is Lane.BULK
+            if was_bulk and not is_bulk:
+                at = self._clock()  # bulk writes may have taken long; a lease counts from when it was asked for
+            was_bulk = is_bulk
             if ticket.request.mutates and not writing:
                 self._end_read()
                 try:
@@ -220,7 +244,7 @@ class GroupCommit:
         if _identity_of(self._database) != self._identity:
             # What is written into a file that has lost its name is gone with this process.
             self._abandon()
-            return _all_fail(answers, self._break(f"{self._database} was removed or replaced while it was in use"))
+            return all_fail(answers, self._break(f"{self._database} was removed or replaced while it was in use"))
         try:
             if changed:
                 self._connection.execute(
@@ -229,7 +253,7 @@ class GroupCommit:
             self._connection.execute("COMMIT")
         except (apsw.BusyError, apsw.ConstraintError) as error:
             self._abandon()
-            return _all_fail(answers, NotCommittedError(f"the change was not stored: {error}"))
+            return all_fail(answers, NotCommittedError(f"the change was not stored: {error}"))
         except apsw.Error as error:
             return self._find_out(answers, batch_id, error)
         return answers
@@ -248,14 +272,14 @@ class GroupCommit:
                     self._bury_refused()
         except apsw.Error as second:
             self._break(f"the disk failed while {self._database} was written: {error}; then {second}")
-            return _all_fail(
+            return all_fail(
                 answers,
                 OutcomeUnknownError(
                     f"the disk failed while {self._database} was written ({error}); the change may or may not be kept",
                     hint="free some space or check the disk, then start memoryd again",
                 ),
             )
-        return answers if kept else _all_fail(answers, self._failure(error))
+        return answers if kept else all_fail(answers, self._failure(error))
 
     def _bury_refused(self) -> None:
         """Make sure that the batch which is about to be refused can never come back.
@@ -281,6 +305,8 @@ class GroupCommit:
             self._database, busy_deadline_ms=self._busy_deadline_ms, synchronous=self._synchronous, vfs=self._vfs
         )
         self._transaction = SqliteTransaction(self._connection, self._memories_dir, self._journal)
+        if self._checkpoints is not None:
+            self._checkpoints.attach(self._connection)
 
     def _abandon(self) -> None:
         # A damaged file may refuse even this; closing the connection rolls back too.
@@ -303,7 +329,7 @@ class GroupCommit:
         """What the asker is told. Damage breaks the store."""
         if isinstance(error, apsw.CorruptError | apsw.NotADBError):
             self._break(f"the database {self._database} is damaged: {error}")
-        return self.broken or _explained(error, self._database)
+        return self.broken or explained(error, self._database)
 
     def _break(self, message: str) -> StoreBrokenError:
         self.broken = StoreBrokenError(
@@ -319,36 +345,3 @@ def _identity_of(database: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
-
-
-def _all_fail(answers: list[Answer], error: StoreError) -> list[Answer]:
-    """Turn a batch's answers into one failure each; what had failed by itself keeps its own reason."""
-    return [
-        (ticket, answer if isinstance(answer, outcome.Error) else outcome.Error(error)) for ticket, answer in answers
-    ]
-
-
-def _explained(error: Exception, database: Path) -> StoreError:
-    """Say in words for a person what SQLite or a rule raised."""
-    explained: StoreError
-    match error:
-        case StoreError():
-            return error  # the rule has said it in words already
-        case apsw.FullError():
-            explained = NotCommittedError("the disk is full: the change was not stored", hint="free some space")
-        case apsw.ReadOnlyError():
-            explained = NotCommittedError(
-                f"the database {database} cannot be written: it is read-only", hint="check its permissions"
-            )
-        case apsw.IOError() | apsw.CantOpenError():
-            explained = NotCommittedError(f"the disk failed: the change was not stored ({error})")
-        case JournalError():
-            explained = NotCommittedError(
-                f"the change was not stored: {error}", hint="check the disk and its permissions"
-            )
-        case apsw.BusyError():
-            explained = StoreBusyError(f"the database {database} is locked by another process ({error})")
-        case _:
-            explained = RuleFailedError(f"{type(error).__name__}: {error}")
-    explained.__cause__ = error
-    return explained

@@ -3,8 +3,9 @@
 A request is withdrawn without any effect as long as the store has not picked it up; from then on it runs to its end
 and its asker gets the answer. So a cancelled `ask` never leaves its outcome in doubt within this process.
 
-Bulk writes yield: they share no batch with other requests, so that nobody waits for the pages of a backfill to be
-written, and a batch of them ends as soon as another request waits.
+Bulk writes yield: no bulk write is taken up into a batch of others, nor into one of bulk writes once another request
+waits. That one ends such a batch: it would wait for the pages of the backfill to be written either way, and so it waits
+for one COMMIT instead of two.
 """
 
 import collections
@@ -59,7 +60,7 @@ class Inbox:
         """Take the next request for good, or None when nothing waits.
 
         Some requests are not taken within a batch, and the answer is None where the next one is such: one that begins
-        a batch, which is then the first of the next; and a bulk write among others, or another among bulk writes.
+        a batch, which is then the first of the next; and a bulk write behind others.
         """
         with self._lock:
             waiting = self._next_lane() if not within_batch else self._next_lane_within()
@@ -85,13 +86,18 @@ class Inbox:
         """The lane whose first request may share the batch that has begun."""
         for waiting in self._lanes:
             if waiting:
-                if (waiting is self._bulk) is not self._is_bulk_batch:
+                if waiting is self._bulk and not self._is_bulk_batch:
                     return None
                 if waiting[0].request.begins_batch:
                     self._begin_with = waiting
                     return None
+                self._is_bulk_batch = waiting is self._bulk
                 return waiting
         return None
+
+    def end_bulk(self) -> None:
+        """Take up no more bulk writes within this batch."""
+        self._is_bulk_batch = False
 
     def withdraw(self, ticket: Ticket) -> bool:
         """Take a request back; False when the store has it already."""
@@ -100,6 +106,12 @@ class Inbox:
                 return False
             self._lanes[ticket.request.lane].remove(ticket)
             return True
+
+    @property
+    def is_bulk_next(self) -> bool:
+        """Say whether nothing but bulk writes waits, and some do."""
+        with self._lock:
+            return bool(self._bulk) and not any(lane for lane in self._lanes if lane is not self._bulk)
 
     def __len__(self) -> int:
         with self._lock:

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import trio
 
+from state.actor import STOP_SECONDS_MAX, Actor, start_actor
 from state.clock import Clock, machine_clock
 from state.connection import BUSY_DEADLINE_MS
 from state.damage import leave_word
 from state.folder import StateFolder
 from state.log_opening import open_logs_for_reading, open_logs_for_writing
-from state.store import STOP_SECONDS_MAX, Actor, Handle, start_actor
+from state.store import Handle
 
 
 class LogHandle(Handle):

@@ -20,11 +20,12 @@ import supervisor
 from chaos.operations import Moment
 from chaos.simulator.faulty_sql import SqlFault
 from chaos.simulator.turns import TURNS
+from state.actor import Actor, Server
 from state.connection import close_untouched
 from state.errors import StateFolderError
 from state.folder import StateFolder
 from state.ids import Instant, ProcessUuid
-from state.store import Actor, Server, StateHandle, open_store
+from state.store import StateHandle, open_store
 
 if TYPE_CHECKING:
     from chaos.simulator.store import SimulatedActor

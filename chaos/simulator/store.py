@@ -14,6 +14,7 @@ import trio
 from chaos.parts import parts_of, told_of
 from chaos.simulator.life import Killed, Life, Nap
 from chaos.simulator.turns import Turns
+from state.actor import Actor, Server
 from state.errors import StoreClosedError
 from state.ids import Instant
 from state.inbox import Answer, Inbox, Ticket
@@ -27,7 +28,6 @@ from state.messages.consolidation import (
     ReleaseConsolidation,
 )
 from state.messages.extraction import ExtractionClaimed, FailExtraction, FinishExtraction, ReleaseExtraction
-from state.store import Actor, Server
 
 ReplyT = TypeVar("ReplyT")
 

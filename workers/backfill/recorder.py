@@ -24,10 +24,10 @@ log = structlog.get_logger(__name__)
 
 ReplyT = TypeVar("ReplyT")
 
-RECORD_FILES_MAX = 16
-"""Files that are recorded in one message: a millisecond of work, for which everybody else waits."""
+RECORD_FILES_MAX = 8
+"""Files that are recorded in one message: half a millisecond of work, for which everybody else waits."""
 
-ASKED_AT_ONCE_MAX = 8
+ASKED_AT_ONCE_MAX = 16
 """Messages that the store has at a time; with those that wait here they are what it commits together."""
 
 Outcomes = Sequence[RolloutRead | RolloutUnreadable]

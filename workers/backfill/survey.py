@@ -15,8 +15,8 @@ from workers.backfill.plan import ScanPlan, plan_scan
 
 ItemT = TypeVar("ItemT")
 
-REGISTER_FILES_MAX = 50
-"""Files in one message about rows: half a millisecond of work, so that other requests get in between."""
+REGISTER_FILES_MAX = 25
+"""Files in one message about rows: a third of a millisecond of work, so that other requests get in between."""
 
 
 async def has_work(handle: StateHandle, codex_home: Path, places: Places = None) -> bool:

@@ -52,7 +52,7 @@ CHUNK_FILES_MAX = 64
 BESIDE_HELPERS_FILES_MAX = 8
 """Files that are read here in one go while other processes read: a millisecond in which the store hardly gets on."""
 
-REGISTERED_AT_ONCE_MAX = 8
+REGISTERED_AT_ONCE_MAX = 16
 """Messages about rows that the store has at a time; what waits is committed together."""
 
 CHUNKS_AHEAD_MAX = 2

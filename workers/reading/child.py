@@ -20,6 +20,9 @@ from workers.reading.files import Result, read_files
 
 LENGTH_BYTES = 8
 
+NICENESS = 10
+"""How far this process stands back: whoever waits for the store's answer gets a core before a backfill does."""
+
 READY = b""
 """What the process says first, once it can be asked; not to be taken for an answer, which is never empty."""
 
@@ -76,6 +79,7 @@ def receive(stream: IO[bytes]) -> bytes | None:
 
 def main() -> None:
     """Answer until there is nobody to answer to."""
+    os.nice(NICENESS)
     asked, answers = sys.stdin.buffer, sys.stdout.buffer
     try:
         send(answers, READY)

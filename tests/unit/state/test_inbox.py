@@ -47,7 +47,7 @@ def test_request_that_would_have_begun_a_batch_can_be_taken_back() -> None:
     assert inbox.pick() is None
 
 
-def test_bulk_write_shares_no_batch_with_others() -> None:
+def test_bulk_write_does_not_follow_another_request_in_its_batch() -> None:
     inbox = Inbox()
     claim, bulk, second = ticket(), ticket(BulkProbe), ticket(BulkProbe)
     for one in (bulk, second, claim):
@@ -59,17 +59,58 @@ def test_bulk_write_shares_no_batch_with_others() -> None:
     assert inbox.pick(within_batch=True) is second
 
 
-def test_batch_of_bulk_writes_ends_when_another_request_waits() -> None:
+def test_request_that_comes_while_bulk_writes_are_taken_up_ends_their_batch_and_shares_it() -> None:
     inbox = Inbox()
-    bulk, second, urgent = ticket(BulkProbe), ticket(BulkProbe), ticket(UrgentProbe)
+    bulk, second, claim, urgent = ticket(BulkProbe), ticket(BulkProbe), ticket(), ticket(UrgentProbe)
     inbox.put(bulk)
     inbox.put(second)
 
     assert inbox.pick() is bulk
+    inbox.put(claim)
+    assert inbox.pick(within_batch=True) is claim
     inbox.put(urgent)
+    assert inbox.pick(within_batch=True) is urgent
     assert inbox.pick(within_batch=True) is None
-    assert inbox.pick() is urgent
     assert inbox.pick() is second
+
+
+def test_request_that_begins_a_batch_ends_one_of_bulk_writes_without_sharing_it() -> None:
+    inbox = Inbox()
+    bulk, second, beginning = ticket(BulkProbe), ticket(BulkProbe), ticket(BeginningProbe)
+    for one in (bulk, second):
+        inbox.put(one)
+
+    assert inbox.pick() is bulk
+    inbox.put(beginning)
+    assert inbox.pick(within_batch=True) is None
+    assert inbox.pick() is beginning
+    assert inbox.pick(within_batch=True) is None
+    assert inbox.pick() is second
+
+
+def test_batch_of_bulk_writes_that_is_ended_takes_up_others_only() -> None:
+    inbox = Inbox()
+    bulk, second, claim = ticket(BulkProbe), ticket(BulkProbe), ticket()
+    for one in (bulk, second):
+        inbox.put(one)
+
+    assert inbox.pick() is bulk
+    inbox.end_bulk()
+    assert inbox.pick(within_batch=True) is None
+    inbox.put(claim)
+    assert inbox.pick(within_batch=True) is claim
+    assert inbox.pick() is second
+
+
+def test_bulk_is_next_only_while_nothing_else_waits() -> None:
+    inbox = Inbox()
+    assert not inbox.is_bulk_next
+
+    inbox.put(ticket(BulkProbe))
+    assert inbox.is_bulk_next
+
+    inbox.put(ticket())
+    assert not inbox.is_bulk_next
 
 
 def test_bulk_write_has_its_turn_though_others_never_cease() -> None:

@@ -12,7 +12,7 @@ import trio.testing
 
 from chaos.disk.faults import Effect, Fault, Operation
 from chaos.disk.faulty import FaultyDisk
-from state import group_commit
+from state import actor, group_commit
 from state.errors import (
     DeadlineError,
     OutcomeUnknownError,
@@ -30,7 +30,7 @@ from state.messages.service import ListProcesses
 from state.store import StateHandle, open_store, open_store_for_reading
 from state.transaction import Transaction
 from tests.fakes.clock import ManualClock
-from tests.fakes.probe import LongReadProbe, Probe, ReadProbe, UrgentProbe, Work, insert, plain, raising
+from tests.fakes.probe import BulkProbe, LongReadProbe, Probe, ReadProbe, UrgentProbe, Work, insert, plain, raising
 from tests.unit.state.conftest import CODEX_HOME
 
 
@@ -286,6 +286,34 @@ async def test_closing_empties_the_write_ahead_log(folder: StateFolder, clock: M
 
     assert sorted(path.name for path in folder.path.glob("state.sqlite*")) == ["state.sqlite"]
     assert "a" in entered(folder)
+
+
+async def test_bulk_writes_begin_when_the_answers_before_them_are_taken(
+    threaded: StateHandle, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the event loop, which shares the interpreter with the store, would learn of them a batch later."""
+    monkeypatch.setattr(actor, "DELIVERY_SECONDS_MAX", 60.0)
+    ran = threading.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(threaded.ask, Probe(gate.then(insert("claim"))))
+        await gate.wait_reached()
+        nursery.start_soon(threaded.ask, BulkProbe(plain(ran.set)))
+        await trio.testing.wait_all_tasks_blocked()
+        gate.open()
+        assert not ran.wait(0.3), "though the event loop, which stands still here, has taken no answer"
+
+    assert ran.is_set()
+
+
+async def test_bulk_writes_do_not_wait_for_an_event_loop_that_is_busy(threaded: StateHandle, gate: Gate) -> None:
+    ran = threading.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(threaded.ask, Probe(gate.then(insert("claim"))))
+        await gate.wait_reached()
+        nursery.start_soon(threaded.ask, BulkProbe(plain(ran.set)))
+        await trio.testing.wait_all_tasks_blocked()
+        gate.open()
+        assert ran.wait(60), "in the event loop's own thread, which takes no answer meanwhile"
 
 
 @pytest.mark.parametrize("inline", [True, False], ids=["inline", "threaded"])
