@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import attrs
 import structlog
 
+import starting
 from config import Paths, Settings
 from config.settings import FREE_MODELS
 from interfaces.service import (
@@ -45,6 +46,7 @@ async def opened_store(paths: Paths, when_open: Callable[[], None] = lambda: Non
       StateFolderError: the folder cannot be used.
     """
     async with open_store(StateFolder(path=paths.state_dir), str(paths.codex_home)) as handle:
+        starting.is_over()
         when_open()
         for remark in handle.remarks():
             log.warning(remark)
