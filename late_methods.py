@@ -65,7 +65,8 @@ def _make_late() -> None:
             """Write the methods into the class."""
             made = self._made
             assert made is not None, "nobody uses a class before it is there"
-            self._cls_dict, self._script_snippets = {}, []
+            self._cls_dict: dict[str, Any] = {}
+            self._script_snippets: list[Any] = []
             for name, arguments in self._put_off:
                 getattr(_BUILDER, name)(self, *arguments)
             _BUILDER._eval_snippets(self)
@@ -84,7 +85,7 @@ def _make_late() -> None:
 
     for name in _WRITTEN_LATE:
         setattr(LateBuilder, name, put_off(name))
-    making._ClassBuilder = LateBuilder
+    setattr(making, "_ClassBuilder", LateBuilder)  # noqa: B010  # as a name it is a type, which none replaces
 
 
 if all(hasattr(_BUILDER, name) for name in (*_WRITTEN_LATE, "_eval_snippets", "build_class")):

@@ -54,7 +54,7 @@ class OwnInit:
     text: str
 
     def __init__(self, text: str) -> None:
-        self.__attrs_init__(text.upper())  # type: ignore[attr-defined]
+        self.__attrs_init__(text.upper())
 
 
 @attrs.frozen
@@ -68,7 +68,7 @@ class OwnWords:
 
 
 def test_the_methods_of_this_attrs_are_written_late() -> None:
-    assert making._ClassBuilder is not late_methods._BUILDER  # type: ignore[attr-defined]
+    assert making._ClassBuilder is not late_methods._BUILDER
     assert "__init__" in attrs.make_class("Unused", ["x"]).__dict__
     assert not inspect.isfunction(attrs.make_class("Unused", ["x"]).__dict__["__init__"])
 
