@@ -25,7 +25,7 @@ import os
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 
 import structlog
@@ -259,10 +259,14 @@ class _Memoryd:
     async def once(
         self, paths: Paths, settings: Settings, progress: ProgressView, phases: frozenset[str]
     ) -> OnceReport:
-        from workers.log_writer import keeping_logs
+        from workers.reading.spare import helper_beforehand
 
-        async with keeping_logs(self.log_queue, StateFolder(path=paths.state_dir)) as logs:
-            return await commands.once(paths, settings, progress, phases, when_open=logs.begin)
+        folder = StateFolder(path=paths.state_dir)
+        with helper_beforehand(paths.codex_home, folder.database) if "backfill" in phases else nullcontext():
+            from workers.log_writer import keeping_logs
+
+            async with keeping_logs(self.log_queue, folder) as logs:
+                return await commands.once(paths, settings, progress, phases, when_open=logs.begin)
 
     async def run(self, paths: Paths, settings: Settings) -> int:
         from workers.log_writer import keeping_logs

@@ -45,7 +45,7 @@ def build_app(service: Service, arguments: Sequence[str] = ()) -> App:
 
     Args:
       arguments: the command line. Where it begins with a command, that one's module alone is imported, since nothing
-        else can be asked any more; a list of commands, or a name that is none, needs all of them.
+        else can be asked any more; the version needs none, a list of commands, or a name that is none, all of them.
     """
     app = App(
         name="memoryd",
@@ -55,10 +55,16 @@ def build_app(service: Service, arguments: Sequence[str] = ()) -> App:
         result_action="return_value",
         default_parameter=Parameter(negative=()),
     )
-    for name in arguments[:1] if arguments and arguments[0] in COMMANDS else COMMANDS:
+    for name in _needed(arguments):
         module = import_module(f"interfaces.cli.{name}")
         module.add_to(app, *((service,) if name in SERVED else ()))
     return app
+
+
+def _needed(arguments: Sequence[str]) -> Sequence[str]:
+    if arguments and arguments[0] in COMMANDS:
+        return arguments[:1]
+    return () if arguments == ["--version"] else COMMANDS
 
 
 def run_command_line(service: Service, arguments: list[str]) -> int:

@@ -7,6 +7,7 @@ again.
 
 from collections.abc import Callable
 from functools import lru_cache
+from operator import attrgetter
 
 import attrs
 import msgspec
@@ -135,6 +136,8 @@ _TEXTS = (
 )
 """Every fact that is text, except the thread's id, which is a UUID and nothing else."""
 
+_texts_of = attrgetter(*_TEXTS)
+
 SHORT_CHARS = 500
 """Shorter texts are the same in thousands of rollouts (folders, versions, settings), so their redaction is kept."""
 
@@ -156,17 +159,17 @@ def state_from_bytes(stored: bytes) -> FoldState | None:
 
 
 def redacted(state: FoldState, redact: Redact) -> FoldState:
-    """The state without secrets, and without the NUL characters at which SQLite's text functions stop."""
+    """The state without secrets, and without the NUL characters at which SQLite's text functions stop; the same object
+    when there were none."""
     changed: dict[str, object] = {}
-    for name in _TEXTS:
-        text = getattr(state, name)
+    for name, text in zip(_TEXTS, _texts_of(state), strict=True):
         if text:
-            cleaned = _cleaned_json(text, redact) if name in _JSON_TEXTS else _cleaned(text, redact)
+            cleaned = _cleaned(text, redact)
             if cleaned != text:
-                changed[name] = cleaned
+                changed[name] = _mended_json(text, cleaned) if name in _JSON_TEXTS else cleaned
     if state.dynamic_tools:
         changed["dynamic_tools"] = tuple(_cleaned_tool(tool, redact) for tool in state.dynamic_tools)
-    return msgspec.structs.replace(state, **changed)
+    return msgspec.structs.replace(state, **changed) if changed else state
 
 
 def thread_facts(state: FoldState, name: RolloutName | None) -> ThreadFacts | None:
@@ -219,14 +222,13 @@ def _cleaned_tool(tool: DynamicTool, redact: Redact) -> DynamicTool:
         tool,
         name=_cleaned(tool.name, redact),
         description=_cleaned(tool.description, redact),
-        input_schema=_cleaned_json(tool.input_schema, redact),
+        input_schema=_mended_json(tool.input_schema, _cleaned(tool.input_schema, redact)),
         namespace=None if tool.namespace is None else _cleaned(tool.namespace, redact),
     )
 
 
-def _cleaned_json(text: str, redact: Redact) -> str:
+def _mended_json(text: str, cleaned: str) -> str:
     """JSON text without its secrets; as one JSON string when redacting broke its syntax. A plain word stays one."""
-    cleaned = _cleaned(text, redact)
     if cleaned == text or not text.startswith(("{", "[")):
         return cleaned
     try:

@@ -6,7 +6,6 @@ and right before the place; else the file was truncated or rewritten, and is fol
 file; its checkpoint is about the text, and holds for the plain file that it may become again.
 """
 
-import os
 from pathlib import Path
 
 from state.rollouts.envelope import is_whole_object
@@ -35,7 +34,7 @@ def read_rollout(
     Raises:
       OSError: the file could not be opened or read; `state.rollouts.regular.plain_reason` has the words.
     """
-    path = os.path.join(codex_home, found.path)  # a text: pathlib would cost as much as folding a short file
+    path = f"{codex_home}/{found.path}"  # a text: pathlib would cost as much as folding a short file
     with open_rollout(path) as file:
         continued = _continued(file, previous)
         start, fold = continued if continued is not None else (0, Fold(FoldState()))
@@ -55,7 +54,7 @@ def read_rollout(
             offset = reached
         head_digest, tail_digest = file.proof(offset)
     state = redacted(fold.state, redact)
-    name = rollout_name(os.path.basename(path))
+    name = rollout_name(found.path.rpartition("/")[2])
     facts = thread_facts(state, name) if state.lines_understood else None
     return RolloutReading(
         facts=facts,

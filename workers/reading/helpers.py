@@ -9,10 +9,6 @@ They are killed when the reading ends, and end by themselves when this process i
 hear no Ctrl-C: they are a process group of their own.
 """
 
-import contextlib
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +18,7 @@ import trio
 from state.rollouts import Checkpoint, FoundRollout
 from workers.reading.child import receive, results_of, send, task_message
 from workers.reading.files import Result
+from workers.reading.spare import cores, end_process, start_process, take_spare
 
 HELPERS_MAX = 4
 """With more, one store could not record what they read."""
@@ -37,12 +34,7 @@ def helpers_wanted(files: Iterable[FoundRollout]) -> int:
     """How many processes should help to read these files."""
     if sum(file.size_bytes + FILE_BYTES for file in files) < HELP_FROM_BYTES:
         return 0
-    return min(_cores() - 1, HELPERS_MAX)
-
-
-def _cores() -> int:
-    # What this process may use, where the system tells; containers often get less than the machine has.
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores() - 1, HELPERS_MAX)
 
 
 class HelperLostError(Exception):
@@ -53,20 +45,12 @@ class Helper:
     """One process. Its methods block; each is called in a pool thread."""
 
     def __init__(self) -> None:
-        """Start it.
+        """Take the one that was started beforehand, or start one.
 
         Raises:
           OSError: the system starts no more processes.
         """
-        # Its modules are found where this process finds them; nothing else is run first (-S, -I), for a faster start.
-        code = f"import sys; sys.path[:] = {sys.path!r}; from workers.reading.child import main; main()"
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", code],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            process_group=0,
-        )
+        self._process = take_spare() or start_process()
 
     @property
     def pid(self) -> int:
@@ -108,12 +92,7 @@ class Helper:
 
     def end(self) -> None:
         """Kill it, and take note that it is gone. Whoever waits for its answer gets none."""
-        self._process.kill()
-        self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout):
-            assert stream is not None
-            with contextlib.suppress(OSError):  # what was still to be sent cannot be
-                stream.close()
+        end_process(self._process)
 
 
 @asynccontextmanager

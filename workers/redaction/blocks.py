@@ -4,10 +4,10 @@ The block goes with its BEGIN and END lines. A BEGIN line without anything that 
 code about keys and stays.
 """
 
-import re
 from collections.abc import Iterator
 
 from workers.redaction.engine import Pattern, Span
+from workers.redaction.late import late
 from workers.redaction.rule import Rule
 
 BLOCK_BYTES_MAX = 64 << 10
@@ -15,8 +15,8 @@ BLOCK_BYTES_MAX = 64 << 10
 
 _BEGIN = r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"
 _begin = Pattern(_BEGIN)
-_end = re.compile(rb"-----END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----")
-_cut_off_body = re.compile(
+_end = late(rb"-----END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----")
+_cut_off_body = late(
     rb"(?:(?:\s|\\+[nr])+(?:(?:Proc-Type|DEK-Info|Version|Comment): [^\n\\]*|[A-Za-z0-9+/=]{16,}))+"
     rb"(?:(?:\r?\n|\\+n)[A-Za-z0-9+/=]+(?=[\r\n\\\"']|$))?"
 )

@@ -6,6 +6,7 @@ beside one of those or at the end of a run of everything else, never inside a ch
 """
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import re2
@@ -26,7 +27,7 @@ def _options(*, captures: bool) -> Any:
 
 
 class Pattern:
-    """A compiled pattern.
+    """A pattern, compiled when it is first asked.
 
     Args:
       source: RE2 syntax, ASCII only.
@@ -34,8 +35,16 @@ class Pattern:
     """
 
     def __init__(self, source: str, *, captures: bool = True) -> None:
-        self._compiled: Any = re2.compile(source.encode("ascii"), _options(captures=captures))
-        self._numbers: dict[str, int] = {name.decode(): number for name, number in self._compiled.groupindex.items()}
+        self._source = source
+        self._captures = captures
+
+    @cached_property
+    def _compiled(self) -> Any:
+        return re2.compile(self._source.encode("ascii"), _options(captures=self._captures))
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {name.decode(): number for name, number in self._compiled.groupindex.items()}
 
     def occurs_in(self, body: bytes) -> bool:
         """True when the pattern matches anywhere."""
@@ -57,12 +66,17 @@ class Gates:
     """
 
     def __init__(self, sources: Sequence[str]) -> None:
+        self._sources = tuple(sources)
         self._everything = range(len(sources))
         self._any = Pattern("|".join(f"(?:{source})" for source in sources), captures=False)
-        self._set = re2.Set.SearchSet(_options(captures=False))
-        for source in sources:
-            self._set.Add(source.encode("ascii"))
-        self._set.Compile()
+
+    @cached_property
+    def _set(self) -> Any:
+        patterns = re2.Set.SearchSet(_options(captures=False))
+        for source in self._sources:
+            patterns.Add(source.encode("ascii"))
+        patterns.Compile()
+        return patterns
 
     def open_for(self, body: bytes) -> Sequence[int]:
         """Indexes of the patterns that may occur in the text, in order; empty when none does."""

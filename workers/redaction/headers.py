@@ -6,9 +6,9 @@ also words, so outside a header what follows them has to look like credentials.
 
 import base64
 import binascii
-import re
 
 from workers.redaction.judgement import is_literal
+from workers.redaction.late import late
 from workers.redaction.rule import Rule, pattern_rule
 
 _QUOTE = r"\\*[\"']?"
@@ -17,8 +17,8 @@ _CREDENTIALS = r"[A-Za-z0-9._~+/=:-]"
 _BEARER_CHARS_MIN = 16
 """The shortest run that counts without a digit, and so the length that no ordinary word after "bearer" has."""
 
-_HAS_DIGIT = re.compile(rb"\d")
-_NAME_OF_ONE = re.compile(rb"[A-Za-z]+(?:[_.-][A-Za-z]+)+")
+_HAS_DIGIT = late(rb"\d")
+_NAME_OF_ONE = late(rb"[A-Za-z]+(?:[_.-][A-Za-z]+)+")
 
 
 def _is_bearer_token(token: bytes) -> bool:

@@ -12,6 +12,7 @@ import re
 from enum import Enum, auto
 
 from workers.redaction.keys import KeyKind
+from workers.redaction.late import late
 from workers.redaction.values import Value
 from workers.redaction.words import vocabulary
 
@@ -46,12 +47,12 @@ _LOOKUP = (
 _ADDRESS = r"(?:op|vault|ssm|awssm|gcpsm|secretref|keyring|env|file):/?/? | arn:aws | [A-Za-z][\w+.-]*://"
 _ROOT = r"(?:etc|run|var|home|usr|opt|tmp|mnt|root|Users|srv|app|secrets|data|dev|proc|private|workspace|work|src|bin)"
 _PATH = rf"~/ | \.{{1,2}}/ | [A-Za-z]:[\\/] | /{_ROOT}/ | [\w.@/-]*/[\w.@-]*\.[a-z]{{1,5}}$"
-_REFERENCE = re.compile(rf"{_VARIABLE} | {_SLOT} | {_LOOKUP} | {_ADDRESS} | {_PATH}", re.VERBOSE)
-_TEMPLATE_PART = re.compile(r"\$\{[^}]*\}|\{\{[^}]*\}\}|\$\([^)]*\)")
+_REFERENCE = late(rf"{_VARIABLE} | {_SLOT} | {_LOOKUP} | {_ADDRESS} | {_PATH}", re.VERBOSE)
+_TEMPLATE_PART = late(r"\$\{[^}]*\}|\{\{[^}]*\}\}|\$\([^)]*\)")
 
 _MASK = r"[x*\u2022.\u00b7\u2026_=?#0-]{2,}"
-_MASKED = re.compile(_MASK, re.IGNORECASE)
-_STAND_IN = re.compile(
+_MASKED = late(_MASK, re.IGNORECASE)
+_STAND_IN = late(
     rf"""
     {_MASK} | .*(?:\*{{3}}|x{{4}}|\u2022{{3}}).* | [\[<(]?REDACTED.* | change[-_ ]?(?:me|it|this)
     | (?:(?:test|my|the|some|an?)[-_ ])?
@@ -60,7 +61,7 @@ _STAND_IN = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
-_YOUR_CAMEL = re.compile(r"your[A-Z]\w*")
+_YOUR_CAMEL = late(r"your[A-Z]\w*")
 _STAND_IN_WORDS = vocabulary(
     "todo tbd fixme n/a na none null nil undefined true false yes no on off empty default redacted hidden masked "
     "removed omitted test testing foo bar baz foobar abc passwd passphrase pass pwd bearer basic value text string"
@@ -79,22 +80,22 @@ _FUNCTION_WORDS = vocabulary(
     "and are argument but can does flag for from has have into is not option options parameter should that the then "
     "this value was when which will with work works"
 )
-_CODE = re.compile(
+_CODE = late(
     r"[A-Za-z_$][\w.:$]*[(\[]|[(\[{&*!|:=>]|->|(?:await|new|not|lambda|if|return|async|function|yield|fn|impl)$"
 )
-_CALL = re.compile(r"[A-Za-z_][\w.]*\([^)]*\)")
-_PATH_OF_NAMES = re.compile(r"[A-Za-z_$]+(?:(?:\.|->|::|\?\.)[A-Za-z_$]+)+")
-_PLAIN_WORD = re.compile(r"[A-Za-z_][A-Za-z_-]*")
-_LONG_WORD = re.compile(r"[a-z]{16,}")
-_TYPE_NAME = re.compile(r"(?:[A-Z][a-z]*)+")
-_NAME = re.compile(r"[A-Za-z_]\w*")
-_SECRET_WORD = re.compile(r"passw|pwd|secret|token|credential|api_?key", re.IGNORECASE)
-_ALGORITHM = re.compile(r"(?:sha|md|base|utf|aes|rsa|ed|hs|rs|es|ps|x|ipv|oauth)-?\d+(?:[-_]?\w+)?", re.IGNORECASE)
+_CALL = late(r"[A-Za-z_][\w.]*\([^)]*\)")
+_PATH_OF_NAMES = late(r"[A-Za-z_$]+(?:(?:\.|->|::|\?\.)[A-Za-z_$]+)+")
+_PLAIN_WORD = late(r"[A-Za-z_][A-Za-z_-]*")
+_LONG_WORD = late(r"[a-z]{16,}")
+_TYPE_NAME = late(r"(?:[A-Z][a-z]*)+")
+_NAME = late(r"[A-Za-z_]\w*")
+_SECRET_WORD = late(r"passw|pwd|secret|token|credential|api_?key", re.IGNORECASE)
+_ALGORITHM = late(r"(?:sha|md|base|utf|aes|rsa|ed|hs|rs|es|ps|x|ipv|oauth)-?\d+(?:[-_]?\w+)?", re.IGNORECASE)
 _ENDS_LABEL = (".", "?", ":")
-_AFTER_CLOSING_QUOTE = re.compile(r"[\s,;)+&.]")
-_ENDS_ARGUMENT = re.compile(r"\s*[,)]")
-_ENDS_LINE = re.compile(r"[ \t]*(?:$|#|//|\\+[nr\"']|[\"'`])")
-_BLANK, _LETTER, _DIGIT = re.compile(r"\s"), re.compile(r"[A-Za-z]"), re.compile(r"\d")
+_AFTER_CLOSING_QUOTE = late(r"[\s,;)+&.]")
+_ENDS_ARGUMENT = late(r"\s*[,)]")
+_ENDS_LINE = late(r"[ \t]*(?:$|#|//|\\+[nr\"']|[\"'`])")
+_BLANK, _LETTER, _DIGIT = late(r"\s"), late(r"[A-Za-z]"), late(r"\d")
 
 
 def is_secret(value: Value, *, kind: KeyKind, style: Style, key: str) -> bool:

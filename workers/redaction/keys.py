@@ -4,10 +4,10 @@ A name is split into its words, at punctuation and at humps. It is secret when o
 so and nothing beside it turns it into a name *about* a secret.
 """
 
-import re
 from enum import Enum, auto
 from functools import lru_cache
 
+from workers.redaction.late import late
 from workers.redaction.words import vocabulary
 
 
@@ -44,12 +44,10 @@ _ABOUT_AFTER = vocabulary(
     "authentication verification generator template context handler parser match matches check checker env var "
     "variable list map set str source algorithm"
 )
-_FILE_NAME = re.compile(
-    r"\.(?:py|pyi|go|rs|tsx?|jsx?|mjs|java|kt|rb|php|cs?|cpp|h|md|txt|json|ya?ml|toml|sh|sql|css|html)$"
-)
+_FILE_NAME = late(r"\.(?:py|pyi|go|rs|tsx?|jsx?|mjs|java|kt|rb|php|cs?|cpp|h|md|txt|json|ya?ml|toml|sh|sql|css|html)$")
 NAMES_REMEMBERED_MAX = 4096
 """A transcript repeats a few names thousands of times."""
-_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_WORDS = late(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
 @lru_cache(maxsize=NAMES_REMEMBERED_MAX)

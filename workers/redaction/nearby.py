@@ -6,10 +6,10 @@ nor a path.
 """
 
 import math
-import re
 from collections import Counter
 from itertools import pairwise
 
+from workers.redaction.late import late
 from workers.redaction.rule import Rule, pattern_rule
 
 ENTROPY_BITS_MIN = 3.5
@@ -21,8 +21,8 @@ CLASS_CHANGES_CASELESS_MIN = 0.35
 DIGITS_MIN, DIGITS_CASELESS_MIN = 2, 4
 """Fewer digits than this, in 20 characters or more, are an identifier with a number in it."""
 
-_HEXADECIMAL = re.compile(rb"(?:0x)?[0-9a-f-]+|[0-9A-F-]+")
-_PATH = re.compile(rb"/|.*/.*/|.*[/_-][a-z]{4,}")
+_HEXADECIMAL = late(rb"(?:0x)?[0-9a-f-]+|[0-9A-F-]+")
+_PATH = late(rb"/|.*/.*/|.*[/_-][a-z]{4,}")
 
 
 def is_random(run: bytes) -> bool:

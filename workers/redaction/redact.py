@@ -55,6 +55,9 @@ class Redacted:
 
 def redact(text: str) -> str:
     """The text with `[REDACTED_SECRET]` for each secret. Redacting the result again changes nothing."""
+    body = text.encode("utf-8", "surrogatepass")
+    if _marker not in body and not _gates.open_for(body):
+        return text  # most texts, and `redact_text` would say the same
     return redact_text(text).text
 
 

@@ -4,12 +4,11 @@ In these places everything is a secret, however weak: `postgres://app:password@d
 (`${DB_PASSWORD}`) and masked values (`***`) stay.
 """
 
-import re
-
 from workers.redaction.judgement import is_literal
+from workers.redaction.late import late
 from workers.redaction.rule import Rule, pattern_rule
 
-_MIXED = re.compile(rb"[A-Za-z].*\d|\d.*[A-Za-z]")
+_MIXED = late(rb"[A-Za-z].*\d|\d.*[A-Za-z]")
 
 
 def _is_mixed(run: bytes) -> bool:

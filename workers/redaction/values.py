@@ -8,6 +8,8 @@ import re
 
 import attrs
 
+from workers.redaction.late import late
+
 VALUE_BYTES_MAX = 2 << 10
 """How far a closing quote is looked for; the bound keeps unclosed quotes linear. Longer secrets have no blanks in them
 or are key blocks, and a value without blanks is followed to its end however long it is."""
@@ -36,10 +38,10 @@ class Value:
     rest: str
 
 
-_OPENING = re.compile(r"[fbruFBRU]{0,2}(?P<escapes>\\*)(?P<quote>\"{3}|'{3}|[\"'`])")
-_BARE = re.compile(r"(?:[^\s\"'`<>\\]+|\\(?![nrt\"'`\\]))+", re.ASCII)
-_REST_OF_BARE = re.compile(rb"[^\s\"'`<>\\]*")
-_NEXT_PAIR = re.compile(r"[&;,](?=[\w.%-]+=)|,(?=[\w-]+:)", re.ASCII)
+_OPENING = late(r"[fbruFBRU]{0,2}(?P<escapes>\\*)(?P<quote>\"{3}|'{3}|[\"'`])")
+_BARE = late(r"(?:[^\s\"'`<>\\]+|\\(?![nrt\"'`\\]))+", re.ASCII)
+_REST_OF_BARE = late(rb"[^\s\"'`<>\\]*")
+_NEXT_PAIR = late(r"[&;,](?=[\w.%-]+=)|,(?=[\w-]+:)", re.ASCII)
 
 
 def value_window(body: bytes, start: int) -> str:

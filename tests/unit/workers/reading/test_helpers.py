@@ -135,7 +135,7 @@ def test_helper_imports_neither_the_event_loop_nor_the_store() -> None:
 def test_helpers_are_for_long_histories_and_spare_cores(
     monkeypatch: pytest.MonkeyPatch, cores: int, files: list[FoundRollout], wanted: int
 ) -> None:
-    monkeypatch.setattr(helpers, "_cores", lambda: cores)
+    monkeypatch.setattr(helpers, "cores", lambda: cores)
 
     assert helpers_wanted(files) == wanted
 
@@ -155,7 +155,7 @@ async def test_scan_with_helpers_leaves_the_same_rows(
 ) -> None:
     alone = await index(home, tmp_path / "alone")
     monkeypatch.setattr(helpers, "HELP_FROM_BYTES", 0)
-    monkeypatch.setattr(helpers, "_cores", lambda: 3)
+    monkeypatch.setattr(helpers, "cores", lambda: 3)
     monkeypatch.setattr("workers.backfill.worker.CHUNK_FILES_MAX", 1)
 
     assert await index(home, tmp_path / "helped") == alone
@@ -177,7 +177,7 @@ async def test_file_that_a_helper_is_lost_with_is_read_all_the_same(
     read_in_helper = Helper.read_files
     monkeypatch.setattr(Helper, "read_files", die)
     monkeypatch.setattr(helpers, "HELP_FROM_BYTES", 0)
-    monkeypatch.setattr(helpers, "_cores", lambda: 2)
+    monkeypatch.setattr(helpers, "cores", lambda: 2)
     monkeypatch.setattr("workers.backfill.worker.CHUNK_FILES_MAX", 1)
     monkeypatch.setattr("workers.backfill.worker.read_files", _slowly)
 
