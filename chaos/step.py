@@ -6,6 +6,7 @@ from typing import Any
 
 import attrs
 
+from chaos.parts import parts_of
 from chaos.rows import Job, Lease, RowKey, Rows
 from config.settings import BACKFILL_LEASE_MS, CONSOLIDATION_LEASE_MS, EXTRACTION_LEASE_MS
 
@@ -90,7 +91,7 @@ class Step:
 
     def lease_ms_of(self, token: str) -> int | None:
         """For how long a request of this step asked for the lease of this token; None when none did."""
-        for request, _ in self.asked:
+        for request in self._parts():
             terms = getattr(request, "terms", request)
             if getattr(terms, "token", None) == token:
                 lease_ms: int | None = getattr(terms, "lease_ms", None)
@@ -99,8 +100,12 @@ class Step:
 
     def may_take_over(self, token: str | None) -> bool:
         """Say whether a request of this step was to get this token whatever the leases of rows say."""
-        terms = (getattr(request, "terms", None) for request, _ in self.asked)
+        terms = (getattr(request, "terms", None) for request in self._parts())
         return any(one is not None and one.token == token and one.stale_after_ms is not None for one in terms)
+
+    def _parts(self) -> Iterator[Any]:
+        for request, _ in self.asked:
+            yield from parts_of(request)
 
     def lease_changes(self) -> Iterator[tuple[RowKey, Lease | None, Lease]]:
         """The rows whose lease columns differ."""

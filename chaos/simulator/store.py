@@ -226,14 +226,9 @@ class SimulatedActor(Actor):
 
 
 def _asked(answers: list[Answer]) -> tuple[tuple[Request[Any], Any], ...]:
-    """What of a batch may have changed rows, in single requests, and their replies."""
+    """What of a batch may have changed rows, and the replies."""
     asked: list[tuple[Request[Any], Any]] = []
     for ticket, answer in answers:
-        request = ticket.request
-        if not request.mutates or not isinstance(answer, outcome.Value | outcome.Error):
-            continue
-        if isinstance(answer, outcome.Error):
-            asked.append((request, answer.error))
-        else:
-            asked += zip(parts_of(request), told_of(request, answer.value), strict=True)
+        if ticket.request.mutates and isinstance(answer, outcome.Value | outcome.Error):
+            asked.append((ticket.request, answer.error if isinstance(answer, outcome.Error) else answer.value))
     return tuple(asked)
