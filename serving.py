@@ -2,10 +2,13 @@
 
     open the store -> take over from the dead -> listen -> reaper, backfill, clients
 
-It extracts and publishes nothing; that is `run`, which may go on beside it.
+It extracts and publishes nothing; that is `run`, which may go on beside it. Where the store cannot be opened, threads
+are answered from their files, and what needs an index is refused.
 """
 
 import time
+from collections.abc import Collection
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import structlog
@@ -20,6 +23,7 @@ from interfaces.rpc.endpoints import serve_socket, serve_stdio
 from interfaces.rpc.lines import Source
 from interfaces.rpc.methods import dispatch
 from state.codex_config import CodexConfig, provider_default, read_codex_config
+from state.errors import StateError
 from state.rules.registry import RULES
 from state.store import StateHandle
 from stopping import until_stopped
@@ -32,20 +36,35 @@ async def serve(paths: Paths, settings: Settings, socket: Path | None) -> int:
 
     Raises:
       SocketPathError: the socket cannot be made.
-      StateError: the store cannot be opened.
     """
-    async with commands.opened_store(paths) as handle:
+    async with AsyncExitStack() as stack:
+        handle = None
+        try:
+            handle = await stack.enter_async_context(commands.opened_store(paths))
+        except (StateError, OSError) as error:
+            log.warning(f"failed to initialize state runtime: {error}; threads are answered from their files")
         await until_stopped(lambda: _serve(handle, paths, settings, socket), settings.service.grace_seconds)
     return 0
 
 
-async def _serve(handle: StateHandle, paths: Paths, settings: Settings, socket: Path | None) -> None:
+class _NoIndex:
+    """Without a store there is nothing to bring in step."""
+
+    async def catch_up(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def refresh(self, paths: Collection[str]) -> bool:  # noqa: ARG002
+        await trio.lowlevel.checkpoint()
+        return False
+
+
+async def _serve(handle: StateHandle | None, paths: Paths, settings: Settings, socket: Path | None) -> None:
     from workers import backfill, reaper, threads
     from workers.models.turns.choose import TurnModels
     from workers.redaction import redact
     from workers.threads.remembered import RememberedOfFolder
 
-    index = backfill.LiveIndex(handle, paths.codex_home, settings)
+    index = None if handle is None else backfill.LiveIndex(handle, paths.codex_home, settings)
     config = read_codex_config(paths.codex_home)
     if config.problem is not None:
         log.warning("Codex's config.toml could not be read", reason=config.problem)
@@ -65,7 +84,7 @@ async def _serve(handle: StateHandle, paths: Paths, settings: Settings, socket: 
             handle=handle,
             codex_home=paths.codex_home,
             defaults=taken,
-            index=index,
+            index=index or _NoIndex(),
             loaded=manager,
             version=VERSION,
             redact=redact,
@@ -74,10 +93,11 @@ async def _serve(handle: StateHandle, paths: Paths, settings: Settings, socket: 
         async def serve_client(source: Source, sink: Sink) -> None:
             await Connection(host, dispatch, source, sink).serve()
 
-        nursery.start_soon(reaper.serve, handle, settings)
-        nursery.start_soon(index.serve)
-        # In a pool thread: it takes longer than the event loop may stand still.
-        nursery.start_soon(trio.to_thread.run_sync, _import_every_rule)
+        if handle is not None and index is not None:
+            nursery.start_soon(reaper.serve, handle, settings)
+            nursery.start_soon(index.serve)
+            # In a pool thread: it takes longer than the event loop may stand still.
+            nursery.start_soon(trio.to_thread.run_sync, _import_every_rule)
         if socket is None:
             await serve_stdio(serve_client)
         else:

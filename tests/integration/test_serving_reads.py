@@ -1,5 +1,7 @@
 """Programs list and read stored threads through a real `memoryd serve`, whatever happens to the files meanwhile."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from tests.fakes.codex_home import CodexHome
@@ -44,3 +46,18 @@ def test_threads_are_read_while_their_files_move(tmp_path: Path) -> None:
         archived = served.ask("thread/list", archived=True)["data"]
         assert str(moved) in {thread["path"] for thread in archived}
         assert served.ask("thread/read", threadId=NOWHERE)["error"]["message"] == f"thread not loaded: {NOWHERE}"
+
+
+def test_threads_are_answered_from_their_files_where_the_store_cannot_be_opened(tmp_path: Path) -> None:
+    _, memoryd = made(tmp_path)
+    memoryd.once("--only", "backfill")
+    with closing(sqlite3.connect(memoryd.state_dir / "state.sqlite")) as database:
+        database.execute("PRAGMA user_version = 99")  # a later memoryd's
+    with serving(memoryd) as served:
+        answer = served.ask("thread/list", modelProviders=[])
+        assert [thread["id"] for thread in answer["data"]] == [ATLAS, NEWER, OTHER_PROVIDER, CLI]
+        assert served.ask("thread/read", threadId=NEWER, includeTurns=True)["thread"]["turns"][0]["id"] == TURN
+        refused = served.ask("thread/metadata/update", threadId=CLI, gitInfo={"branch": "main"})
+        assert refused["error"]["message"] == f"sqlite state db unavailable for thread {CLI}"
+        started = served.ask("thread/start")["thread"]["id"]
+        assert "turn" in served.ask("turn/start", threadId=started, input=[{"type": "text", "text": "say something"}])
