@@ -23,8 +23,8 @@ _spare: list[Process] = []
 @contextmanager
 def helper_beforehand(codex_home: Path, database: Path) -> Iterator[None]:
     """Start one for the block, if it is likely to be wanted; it is gone afterwards, if nobody has taken it."""
-    if not database.exists() and cores() > 1 and _is_long(codex_home):
-        with suppress(OSError):  # whoever needs one tries again, and says why there is none
+    with suppress(OSError):  # whoever opens the database or needs a process tries again, and says what is wrong
+        if not database.exists() and cores() > 1 and _is_long(codex_home):
             _spare.append(start_process())
     try:
         yield
