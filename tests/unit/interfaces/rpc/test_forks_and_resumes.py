@@ -2,14 +2,12 @@
 
 import json
 import os
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from state.folder import StateFolder
-from state.store import StateHandle, open_store
+from state.store import StateHandle
 from tests.fakes.codex_home import CodexHome
 from tests.fakes.live_clients import live_client
 from tests.fakes.readings import thread_id
@@ -18,23 +16,6 @@ from tests.fakes.turn_models import ToldModel, saying, waiting
 
 ONE = thread_id(1)
 LONG_AGO = 1_736_090_000
-
-
-@pytest.fixture(params=["with a store", "without a store"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StateHandle | None]:
-    """Both kinds of service."""
-    if request.param == "without a store":
-        yield None
-        return
-    async with open_store(StateFolder(path=tmp_path / "state"), str(tmp_path / "codex"), inline=True) as handle:
-        yield handle
-
-
-@pytest.fixture
-async def handle(tmp_path: Path) -> AsyncIterator[StateHandle]:
-    """A store of this home."""
-    async with open_store(StateFolder(path=tmp_path / "state"), str(tmp_path / "codex"), inline=True) as opened:
-        yield opened
 
 
 def names(home: Path) -> list[tuple[str, str]]:

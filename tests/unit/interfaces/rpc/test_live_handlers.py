@@ -14,10 +14,9 @@ import trio.testing
 from interfaces.rpc.connection import Connection
 from interfaces.rpc.host import Defaults, Host
 from interfaces.rpc.methods import dispatch
-from state.folder import StateFolder
 from state.messages.thread_edits import PatchThreadGit
 from state.messages.thread_places import MarkThreadArchived
-from state.store import StateHandle, open_store
+from state.store import StateHandle
 from tests.fakes.turn_models import ToldModel, managed, saying, waiting
 
 MODES = ("legacy", "paginated")
@@ -76,23 +75,6 @@ class Client:
         line, _, self._held = self._held.partition(b"\n")
         message: dict[str, Any] = json.loads(line)
         return message
-
-
-@pytest.fixture(params=["with a store", "without a store"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StateHandle | None]:
-    """Both kinds of service."""
-    if request.param == "without a store":
-        yield None
-        return
-    async with open_store(StateFolder(path=tmp_path / "state"), str(tmp_path / "codex"), inline=True) as handle:
-        yield handle
-
-
-@pytest.fixture
-async def handle(tmp_path: Path) -> AsyncIterator[StateHandle]:
-    """A store of this home."""
-    async with open_store(StateFolder(path=tmp_path / "state"), str(tmp_path / "codex"), inline=True) as opened:
-        yield opened
 
 
 @asynccontextmanager

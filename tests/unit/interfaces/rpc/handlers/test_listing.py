@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +21,6 @@ from tests.fakes.listed_threads import (
     UNKNOWN,
     LoadedOnes,
     host_of,
-    make_threads,
 )
 from tests.fakes.rpc_clients import RpcClient, rpc_client
 from tests.fakes.stored_threads import stored_threads
@@ -35,20 +33,6 @@ ALL_KINDS = ["cli", "vscode", "exec", "appServer", "subAgent", "unknown"]
 
 RELATIVE = os.path.relpath("/w/a")
 """A folder as somebody names it who is elsewhere."""
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> CodexHome:
-    return make_threads(tmp_path / "codex")
-
-
-@pytest.fixture(params=["index", "files"])
-async def host(request: pytest.FixtureRequest, home: CodexHome, folder: StateFolder) -> AsyncIterator[Host]:
-    if request.param == "files":
-        yield host_of(home, None)
-    else:
-        async with stored_threads(home, folder) as stored:
-            yield host_of(home, stored.handle)
 
 
 @pytest.fixture

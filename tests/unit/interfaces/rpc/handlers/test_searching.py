@@ -25,7 +25,6 @@ from tests.fakes.listed_threads import (
     UNKNOWN,
     LoadedOnes,
     host_of,
-    make_threads,
 )
 from tests.fakes.rpc_clients import RpcClient, rpc_client
 from tests.fakes.stored_threads import stored_threads
@@ -35,20 +34,6 @@ TOO_LONG = (
     "failed to list threads: thread-store internal error: failed to search rollout contents:"
     " Argument list too long (os error 7)"
 )
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> CodexHome:
-    return make_threads(tmp_path / "codex")
-
-
-@pytest.fixture(params=["index", "files"])
-async def host(request: pytest.FixtureRequest, home: CodexHome, folder: StateFolder) -> AsyncIterator[Host]:
-    if request.param == "files":
-        yield host_of(home, None)
-    else:
-        async with stored_threads(home, folder) as stored:
-            yield host_of(home, stored.handle)
 
 
 @pytest.fixture
