@@ -19,6 +19,7 @@ from typing import Protocol
 
 import msgspec
 
+from state.decoders import json_decoder
 from state.folder import sync_folder
 from state.rollouts.lines import LineRun, read_lines
 from state.rollouts.regular import RegularFile, plain_reason
@@ -86,7 +87,7 @@ class _Line(msgspec.Struct):
 
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(_Line).decode
+_decode = json_decoder(_Line).decode
 
 
 class FileJournal:

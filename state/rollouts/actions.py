@@ -5,8 +5,8 @@ call; what the end says about it is better than what the call and its output say
 """
 
 import attrs
-import msgspec
 
+from state.decoders import json_decoder
 from state.rollouts.cleaning import Cleaner
 from state.rollouts.commands import (
     SHELL_TOOLS,
@@ -61,9 +61,9 @@ INTERACTION = "unified_exec_interaction"
 RUNNING_MAX = 100
 """Processes that may run at once; of more, the oldest is taken for ended."""
 
-_decode_text = msgspec.json.Decoder(str).decode
-_decode_parts = msgspec.json.Decoder(list[Part]).decode
-_decode_output = msgspec.json.Decoder(OutputObject).decode
+_decode_text = json_decoder(str).decode
+_decode_parts = json_decoder(list[Part]).decode
+_decode_output = json_decoder(OutputObject).decode
 
 
 @attrs.define

@@ -18,6 +18,7 @@ from typing import Self
 
 import msgspec
 
+from state.decoders import json_decoder
 from state.rollouts.envelope import decode_line
 from state.rollouts.places import rollout_folder
 from state.rollouts.plain_form import make_plain
@@ -34,7 +35,7 @@ class _OrdinalLine(msgspec.Struct):
     ordinal: int
 
 
-_decode_ordinal = msgspec.json.Decoder(_OrdinalLine).decode
+_decode_ordinal = json_decoder(_OrdinalLine).decode
 
 
 class RolloutAppender:

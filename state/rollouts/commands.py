@@ -12,6 +12,8 @@ from urllib.parse import unquote, urlsplit
 import attrs
 import msgspec
 
+from state.decoders import json_decoder
+
 SHELL_TOOLS = frozenset(("shell", "shell_command", "exec_command", "local_shell", "container.exec"))
 """Tools whose call is a command."""
 
@@ -50,9 +52,9 @@ class _JsonOutput(msgspec.Struct):
     metadata: _Metadata | None = None
 
 
-_decode_arguments = msgspec.json.Decoder(_Arguments).decode
-_decode_stdin_arguments = msgspec.json.Decoder(_StdinArguments).decode
-_decode_json_output = msgspec.json.Decoder(_JsonOutput).decode
+_decode_arguments = json_decoder(_Arguments).decode
+_decode_stdin_arguments = json_decoder(_StdinArguments).decode
+_decode_json_output = json_decoder(_JsonOutput).decode
 
 
 @attrs.frozen

@@ -21,6 +21,7 @@ can have written:
 
 import msgspec
 
+from state.decoders import json_decoder
 from state.rollouts.envelope import decode_line
 from state.rollouts.filename import birth_ms, thread_id_of
 from state.rollouts.fold_state import FoldState
@@ -47,7 +48,7 @@ class _Line(msgspec.Struct):
     payload: _Names
 
 
-_decode = msgspec.json.Decoder(_Line).decode
+_decode = json_decoder(_Line).decode
 
 _NAMING = _DATED | {b"session_meta", b"event_msg/thread_settings_applied"}
 

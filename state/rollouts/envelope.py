@@ -15,6 +15,8 @@ from typing import TypeVar
 
 import msgspec
 
+from state.decoders import json_decoder
+
 T = TypeVar("T")
 
 USUAL_SHAPE = re.compile(
@@ -105,10 +107,10 @@ class _Payload(msgspec.Struct):
     item: _Item | None = None
 
 
-_decode_envelope = msgspec.json.Decoder(_Envelope).decode
-_decode_payload = msgspec.json.Decoder(_Payload).decode
-_decode_text = msgspec.json.Decoder(str).decode
-_decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode  # checks the values, without building them
+_decode_envelope = json_decoder(_Envelope).decode
+_decode_payload = json_decoder(_Payload).decode
+_decode_text = json_decoder(str).decode
+_decode_object = json_decoder(dict[str, msgspec.Raw]).decode  # checks the values, without building them
 
 
 def decoded_kind(text: bytes) -> tuple[bytes, str]:

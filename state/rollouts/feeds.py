@@ -16,6 +16,7 @@ from typing import TypeVar
 
 import msgspec
 
+from state.decoders import json_decoder
 from state.rollouts.copies import begin_copy, begin_copy_at_turn
 from state.rollouts.envelope import compact, decode_line
 from state.rollouts.filename import thread_id_of
@@ -47,7 +48,7 @@ Feed = Callable[[FoldState, bytes], None]
 RENAMED_APPROVALS = {"on-failure": "on-request"}
 """Words of older transcripts, and what Codex keeps instead of them."""
 
-_decode_tools = msgspec.json.Decoder(list[ToolSpec] | None).decode
+_decode_tools = json_decoder(list[ToolSpec] | None).decode
 
 
 def _take_session_meta(state: FoldState, line: SessionMetaLine) -> None:
@@ -147,7 +148,7 @@ def _take_goal(state: FoldState, line: GoalLine) -> None:
 
 
 def _feed(shape: type[LineT], take: Callable[[FoldState, LineT], None]) -> Feed:
-    decode = msgspec.json.Decoder(shape).decode
+    decode = json_decoder(shape).decode
 
     def feed(state: FoldState, text: bytes) -> None:
         try:

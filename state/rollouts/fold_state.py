@@ -12,6 +12,7 @@ from operator import attrgetter
 import attrs
 import msgspec
 
+from state.decoders import json_decoder
 from state.ids import ThreadId
 from state.rollouts.filename import RolloutName
 from state.rollouts.folders import plain_folder
@@ -141,7 +142,7 @@ _texts_of = attrgetter(*_TEXTS)
 SHORT_CHARS = 500
 """Shorter texts are the same in thousands of rollouts (folders, versions, settings), so their redaction is kept."""
 
-_decode_state = msgspec.json.Decoder(FoldState).decode
+_decode_state = json_decoder(FoldState).decode
 _encode = msgspec.json.Encoder().encode
 
 

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 import attrs
-import msgspec
 
+from state.decoders import json_decoder
 from state.ids import ThreadId
 from state.rollouts.envelope import decode_line, decoded_kind, usual_kind
 from state.rollouts.filename import rollout_name, thread_id_of
@@ -25,7 +25,7 @@ _RECORDS = (b"session_meta", b"response_item")
 """The lines that can be a rollout's first record; events before it say nothing of whose it is."""
 
 
-_decode_meta = msgspec.json.Decoder(SessionMetaLine).decode
+_decode_meta = json_decoder(SessionMetaLine).decode
 
 
 class HeadError(Exception):

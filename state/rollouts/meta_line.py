@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from state.decoders import json_decoder
 from state.ids import ThreadId
 from state.rollouts.envelope import decode_line, usual_kind
 from state.rollouts.filename import thread_id_of
@@ -31,7 +32,7 @@ class _MetaLine(msgspec.Struct):
     payload: dict[str, Any]
 
 
-_decode = msgspec.json.Decoder(_MetaLine).decode
+_decode = json_decoder(_MetaLine).decode
 _encode = msgspec.json.Encoder().encode
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from state.decoders import json_decoder
 from state.ids import ThreadId
 from state.rollouts.envelope import decode_line
 from state.rollouts.filename import thread_id_of
@@ -25,7 +26,7 @@ class _Line(msgspec.Struct):
     id: str
 
 
-_decode = msgspec.json.Decoder(_Line).decode
+_decode = json_decoder(_Line).decode
 
 
 def append_name(codex_home: Path, thread_id: ThreadId, name: str, at_ns: int) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import attrs
 import msgspec
 
+from state.decoders import json_decoder
 from state.ids import ThreadId
 from state.rollouts.envelope import decode_line
 from state.rollouts.filename import thread_id_of
@@ -42,8 +43,8 @@ class _NameLine(msgspec.Struct):
     updated_at: msgspec.Raw = msgspec.Raw(b'""')
 
 
-_decode_name = msgspec.json.Decoder(_NameLine).decode
-_decode_text = msgspec.json.Decoder(str).decode
+_decode_name = json_decoder(_NameLine).decode
+_decode_text = json_decoder(str).decode
 
 
 def read_thread_names(codex_home: Path) -> dict[ThreadId, GivenName]:

@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from state.decoders import json_decoder
 from state.rollouts.actions import Actions
 from state.rollouts.cleaning import Cleaner
 from state.rollouts.copies import look_for_end, pass_over
@@ -146,7 +147,7 @@ class Narration:
 
 
 def _teller(shape: type[_Line[PayloadT]], tell: Callable[[PayloadT], None]) -> Callable[[bytes], None]:
-    decode = msgspec.json.Decoder(shape).decode
+    decode = json_decoder(shape).decode
 
     def take(text: bytes) -> None:
         tell(decode_line(decode, text).payload)

@@ -7,6 +7,8 @@ import re
 
 import msgspec
 
+from state.decoders import json_decoder
+
 PATCH_TOOL = "apply_patch"
 PATCH_BEGIN = "*** Begin Patch"
 
@@ -21,7 +23,7 @@ class _Arguments(msgspec.Struct):
     input: str
 
 
-_decode_arguments = msgspec.json.Decoder(_Arguments).decode
+_decode_arguments = json_decoder(_Arguments).decode
 
 
 def called_patch(arguments: str) -> str:

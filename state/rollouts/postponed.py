@@ -12,8 +12,7 @@ JSON has `{` right after `}`. In either case the lines are taken one by one, and
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import msgspec
-
+from state.decoders import json_decoder
 from state.rollouts.feeds import FEEDS, Feed
 from state.rollouts.fold_state import FoldState
 from state.rollouts.payloads import MessageItemLine, TokenCountLine, TurnStartedLine, UserMessageLine
@@ -24,7 +23,7 @@ class Together:
     """How the lines of one kind are taken in together, and how one by one."""
 
     def __init__(self, shape: type[Any], feed: Feed, take_all: Callable[[FoldState, Sequence[Any]], None]) -> None:
-        self._decode_all = msgspec.json.Decoder(shape).decode_lines
+        self._decode_all = json_decoder(shape).decode_lines
         self._feed = feed
         self._take_all = take_all
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import attrs
 import msgspec
 
+from state.decoders import json_decoder
 from state.rollouts.envelope import decode_line, told_kind
 from state.rollouts.excerpts import excerpt, squeezed
 from state.rollouts.lines import LineRun
@@ -136,5 +137,5 @@ class _MessageLine(msgspec.Struct):
     payload: _Message
 
 
-_decode_event = msgspec.json.Decoder(_EventLine).decode
-_decode_message = msgspec.json.Decoder(_MessageLine).decode
+_decode_event = json_decoder(_EventLine).decode
+_decode_message = json_decoder(_MessageLine).decode

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from state.decoders import json_decoder
 from state.rollouts import turn_items
 from state.rollouts.envelope import decode_line, told_kind
 from state.rollouts.members import Members, camel, number_or_none, object_of, text_of, text_or_none
@@ -276,7 +277,7 @@ class _Line(msgspec.Struct):
     ordinal: int | None = None
 
 
-_decode_line = msgspec.json.Decoder(_Line).decode
+_decode_line = json_decoder(_Line).decode
 
 _ITEM = "item_completed"
 

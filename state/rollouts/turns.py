@@ -12,6 +12,7 @@ from pathlib import Path
 import attrs
 import msgspec
 
+from state.decoders import json_decoder
 from state.ids import ThreadId
 from state.rollouts.envelope import decode_line, told_kind
 from state.rollouts.filename import thread_id_of
@@ -122,4 +123,4 @@ class _MetaLine(msgspec.Struct):
     payload: _Meta
 
 
-_decode_meta = msgspec.json.Decoder(_MetaLine).decode
+_decode_meta = json_decoder(_MetaLine).decode

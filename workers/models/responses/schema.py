@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from state.decoders import json_decoder
 from workers.models.protocol import NoteKind
 
 NAME = "session_memory"
@@ -58,7 +59,7 @@ SCHEMA: dict[str, Any] = _object(
 )
 """In the subset that strict mode takes: every property required, nothing additional, no bounds."""
 
-_decoder = msgspec.json.Decoder(Answered, strict=True)
+_decoder = json_decoder(Answered, strict=True)
 
 
 def read_answer(text: str) -> Answered:
