@@ -7,7 +7,6 @@ are answered from their files, and what needs an index is refused.
 """
 
 import time
-from collections.abc import Collection
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from config.version import VERSION
 from interfaces.rpc import Connection, Defaults, Host
 from interfaces.rpc.connection import Sink
 from interfaces.rpc.endpoints import serve_socket, serve_stdio
+from interfaces.rpc.host import NoIndex
 from interfaces.rpc.lines import Source
 from interfaces.rpc.methods import dispatch
 from state.codex_config import CodexConfig, provider_default, read_codex_config
@@ -45,17 +45,6 @@ async def serve(paths: Paths, settings: Settings, socket: Path | None) -> int:
             log.warning(f"failed to initialize state runtime: {error}; threads are answered from their files")
         await until_stopped(lambda: _serve(handle, paths, settings, socket), settings.service.grace_seconds)
     return 0
-
-
-class _NoIndex:
-    """Without a store there is nothing to bring in step."""
-
-    async def catch_up(self) -> None:
-        await trio.lowlevel.checkpoint()
-
-    async def refresh(self, paths: Collection[str]) -> bool:  # noqa: ARG002
-        await trio.lowlevel.checkpoint()
-        return False
 
 
 async def _serve(handle: StateHandle | None, paths: Paths, settings: Settings, socket: Path | None) -> None:
@@ -84,7 +73,7 @@ async def _serve(handle: StateHandle | None, paths: Paths, settings: Settings, s
             handle=handle,
             codex_home=paths.codex_home,
             defaults=taken,
-            index=index or _NoIndex(),
+            index=index or NoIndex(),
             loaded=manager,
             version=VERSION,
             redact=redact,
@@ -96,18 +85,14 @@ async def _serve(handle: StateHandle | None, paths: Paths, settings: Settings, s
         if handle is not None and index is not None:
             nursery.start_soon(reaper.serve, handle, settings)
             nursery.start_soon(index.serve)
-            # In a pool thread: it takes longer than the event loop may stand still.
-            nursery.start_soon(trio.to_thread.run_sync, _import_every_rule)
+            # What no request has needed yet, so that the first of each kind does not wait for its rule's import. In a
+            # pool thread: it takes longer than the event loop may stand still.
+            nursery.start_soon(trio.to_thread.run_sync, RULES.whole)
         if socket is None:
             await serve_stdio(serve_client)
         else:
             await serve_socket(socket, serve_client, lambda: log.info("ready", socket=str(socket)))
         nursery.cancel_scope.cancel()
-
-
-def _import_every_rule() -> None:
-    """Import what no request has needed yet, so that the first of each kind does not wait for it."""
-    RULES.whole()
 
 
 def defaults(config: CodexConfig, settings: Settings) -> Defaults:

@@ -44,6 +44,8 @@ class Expected:
 
     def over(self, rows: Rows) -> Rows:
         """The rows as far as it is told what they are afterwards."""
+        if not (self.leases or self.jobs or self.scopes):
+            return rows
         return attrs.evolve(
             rows,
             leases={**rows.leases, **self.leases},

@@ -29,14 +29,14 @@ REFRESH_SECONDS_MAX = 1.0
 
 
 @attrs.frozen(kw_only=True)
-class StoredThread:
+class FoundThread:
     """A thread as it is stored. has_file: False where its rollout is away, so that only the index knows of it."""
 
     thread: Thread
     has_file: bool = True
 
 
-async def stored_thread(host: Host, thread_id: ThreadId) -> StoredThread:
+async def stored_thread(host: Host, thread_id: ThreadId) -> FoundThread:
     """The thread as it is stored.
 
     A row whose file has gone on is read again; one whose file is elsewhere is put right; a missing one is made.
@@ -47,22 +47,22 @@ async def stored_thread(host: Host, thread_id: ThreadId) -> StoredThread:
     """
     settled = await settled_row(host.storage, thread_id)
     if settled is not None:
-        return StoredThread(thread=settled)
+        return FoundThread(thread=settled)
     row = await row_of(host, thread_id)
     try:
         place = await rollout_of(host.storage, thread_id)
     except NoRolloutError as error:
         if row is not None:
-            return StoredThread(thread=row, has_file=False)
+            return FoundThread(thread=row, has_file=False)
         raise _unknown(thread_id) from error
     except ThreadChangeError as error:
         if row is not None:
-            return StoredThread(thread=row)
+            return FoundThread(thread=row)
         raise RpcError(f"failed to read thread: {error}") from error
     thread = await _in_step(host, thread_id, place.path)
     if thread is None:
         raise _unknown(thread_id)
-    return StoredThread(thread=thread)
+    return FoundThread(thread=thread)
 
 
 async def paginated_thread(host: Host, thread_id: ThreadId, method: str) -> Thread:

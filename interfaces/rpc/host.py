@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import attrs
+import trio
 
 from interfaces.rpc.session import Session
 from state.live import ForkCut, LiveSettings, LiveView, NewThread, Tell, TurnInput
@@ -24,6 +25,19 @@ class Index(Protocol):
     async def refresh(self, paths: Collection[str]) -> bool:
         """Look at these rollouts, and read those that are not what the index has; True when there was one."""
         ...
+
+
+class NoIndex:
+    """Where there is no store, nothing is brought in step."""
+
+    async def catch_up(self) -> None:
+        """There is nothing to wait for."""
+        await trio.lowlevel.checkpoint()
+
+    async def refresh(self, paths: Collection[str]) -> bool:  # noqa: ARG002
+        """No rollout differs from what no index has."""
+        await trio.lowlevel.checkpoint()
+        return False
 
 
 class LiveThread(Protocol):

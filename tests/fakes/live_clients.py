@@ -1,26 +1,13 @@
 """A client, in memory, of a service with live threads whose turns a test's own model answers."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import trio
-
-from interfaces.rpc.host import Defaults, Host
+from interfaces.rpc.host import Defaults, Host, NoIndex
 from state.store import StateHandle
 from tests.fakes.rpc_clients import RpcClient, rpc_client
 from tests.fakes.turn_models import ToldModel, managed, saying
-
-
-class CaughtUp:
-    """An index with nothing to catch up with."""
-
-    async def catch_up(self) -> None:
-        await trio.lowlevel.checkpoint()
-
-    async def refresh(self, paths: Collection[str]) -> bool:  # noqa: ARG002
-        await trio.lowlevel.checkpoint()
-        return False
 
 
 @asynccontextmanager
@@ -33,7 +20,7 @@ async def live_client(
             handle=store,
             codex_home=home,
             defaults=Defaults(model_provider="openai", model="mock-model", approval_policy="never"),
-            index=CaughtUp(),
+            index=NoIndex(),
             loaded=manager,
             version="1.2.3",
         )

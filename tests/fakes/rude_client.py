@@ -11,6 +11,9 @@ from tests.fakes.command import Memoryd
 from tests.fakes.serve_process import SECONDS_MAX
 
 HELLO = {"id": "hello", "method": "initialize", "params": {"clientInfo": {"name": "rude", "version": "1"}}}
+THREAD = "019d0000-0000-7000-8000-000000000001"
+"""The stored thread that it asks about, where a test has one."""
+
 LAST = {"id": "last", "method": "thread/loaded/list", "params": {}}
 
 

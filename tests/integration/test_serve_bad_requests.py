@@ -5,14 +5,10 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.fakes.codex_home import CodexHome
 from tests.fakes.command import Memoryd
-from tests.fakes.rude_client import line_of, nothing_else_written, talk
+from tests.fakes.rude_client import THREAD, line_of, nothing_else_written, talk
 from tests.fakes.serve_process import SECONDS_MAX
 
-THREAD = "019d0000-0000-7000-8000-000000000001"
 METHODS_WITH_THREAD = (
     "thread/read",
     "thread/metadata/update",
@@ -27,15 +23,6 @@ METHODS_WITH_THREAD = (
     "turn/start",
     "turn/interrupt",
 )
-
-
-@pytest.fixture
-def thread(home: CodexHome, memoryd: Memoryd) -> Path:
-    """A stored thread's rollout; the folder of the person who runs the service is there too."""
-    memoryd.environment()
-    rollout = home.session(thread_id=THREAD)
-    rollout.user("Please repair the till.")
-    return rollout.path
 
 
 WRONG_REQUESTS = (

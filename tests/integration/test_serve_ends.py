@@ -8,21 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.codex_home import CodexHome
 from tests.fakes.command import Memoryd
-from tests.fakes.rude_client import HELLO, LAST, line_of, talk
+from tests.fakes.rude_client import HELLO, LAST, THREAD, line_of, talk
 from tests.fakes.serve_process import SECONDS_MAX
-
-THREAD = "019d0000-0000-7000-8000-000000000001"
-
-
-@pytest.fixture
-def thread(home: CodexHome, memoryd: Memoryd) -> Path:
-    """A stored thread's rollout; the folder of the person who runs the service is there too."""
-    memoryd.environment()
-    rollout = home.session(thread_id=THREAD)
-    rollout.user("Please repair the till.")
-    return rollout.path
 
 
 def test_requests_under_way_are_answered_when_the_input_ends(memoryd: Memoryd, thread: Path) -> None:

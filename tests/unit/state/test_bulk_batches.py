@@ -19,11 +19,8 @@ Processes = Callable[[], set[str]]
 _NOBODY = cast(trio.lowlevel.Task, None)
 
 
-def test_request_that_comes_while_a_bulk_write_runs_shares_its_batch_and_other_bulk_writes_wait(
-    opened: OpenedStore, processes: Processes
-) -> None:
-    inbox = Inbox()
-    opened.group_commit.is_timeless = True
+def _put_bulk_and_a_request_within(inbox: Inbox) -> None:
+    """Two bulk writes wait; while the first one runs, a request comes."""
 
     def come(tx: Transaction, at: Instant) -> Awaitable[Any]:
         inbox.put(Ticket(Probe(insert("request")), _NOBODY))
@@ -31,6 +28,15 @@ def test_request_that_comes_while_a_bulk_write_runs_shares_its_batch_and_other_b
 
     for work in (come, insert("bulk 2")):
         inbox.put(Ticket(BulkProbe(work), _NOBODY))
+
+
+def test_request_that_comes_while_a_bulk_write_runs_shares_its_batch_and_other_bulk_writes_wait(
+    opened: OpenedStore, processes: Processes
+) -> None:
+    inbox = Inbox()
+    opened.group_commit.is_timeless = True
+
+    _put_bulk_and_a_request_within(inbox)
 
     assert [answer.unwrap() for _, answer in opened.group_commit.serve(inbox)] == ["bulk", "request"]
     assert processes() == {"bulk", "request"}
@@ -86,11 +92,6 @@ def test_long_batch_of_bulk_writes_takes_up_whoever_else_waits_and_no_more_bulk(
     monkeypatch.setattr(group_commit, "BULK_WORK_MS_MAX", 0)
     inbox = Inbox()
 
-    def come(tx: Transaction, at: Instant) -> Awaitable[Any]:
-        inbox.put(Ticket(Probe(insert("request")), _NOBODY))
-        return insert("bulk")(tx, at)
-
-    for work in (come, insert("bulk 2")):
-        inbox.put(Ticket(BulkProbe(work), _NOBODY))
+    _put_bulk_and_a_request_within(inbox)
 
     assert [answer.unwrap() for _, answer in opened.group_commit.serve(inbox)] == ["bulk", "request"]

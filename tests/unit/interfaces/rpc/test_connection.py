@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,31 +13,18 @@ import trio.testing
 
 from interfaces.rpc.connection import Connection, Dispatch
 from interfaces.rpc.errors import RpcError
-from interfaces.rpc.host import Clients, Defaults, Host
+from interfaces.rpc.host import Clients, Defaults, Host, NoIndex
 from interfaces.rpc.messages import Call
 from interfaces.rpc.methods import dispatch
 from interfaces.rpc.session import Session
 from state.errors import StoreBusyError
 from tests.fakes.live_threads import NoLiveThreads
 
-
-class Nothing:
-    """An index with nothing to catch up with."""
-
-    async def catch_up(self) -> None:
-        await trio.lowlevel.checkpoint()
-
-    async def refresh(self, paths: Collection[str]) -> bool:  # noqa: ARG002
-        await trio.lowlevel.checkpoint()
-        return False
-
-
-NOTHING = Nothing()
 HOST = Host(
     handle=None,
     codex_home=Path("/home/ann/.codex"),
     defaults=Defaults(model_provider="openai"),
-    index=NOTHING,
+    index=NoIndex(),
     loaded=NoLiveThreads(),
     version="1.2.3",
 )

@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import trio
 import trio.testing
 
 from interfaces.rpc.connection import Connection
-from interfaces.rpc.host import Defaults, Host
+from interfaces.rpc.host import Defaults, Host, NoIndex
 from interfaces.rpc.methods import dispatch
 from state.messages.thread_edits import PatchThreadGit
 from state.messages.thread_places import MarkThreadArchived
@@ -21,17 +21,6 @@ from tests.fakes.turn_models import ToldModel, managed, saying, waiting
 
 MODES = ("legacy", "paginated")
 NOBODY = "01a00000-0000-7000-8000-00000000000f"
-
-
-class CaughtUp:
-    """An index with nothing to catch up with."""
-
-    async def catch_up(self) -> None:
-        await trio.lowlevel.checkpoint()
-
-    async def refresh(self, paths: Collection[str]) -> bool:  # noqa: ARG002
-        await trio.lowlevel.checkpoint()
-        return False
 
 
 class Client:
@@ -84,7 +73,7 @@ async def client(home: Path, store: StateHandle | None, model: ToldModel) -> Asy
             handle=store,
             codex_home=home,
             defaults=Defaults(model_provider="openai", model="mock-model", approval_policy="never"),
-            index=CaughtUp(),
+            index=NoIndex(),
             loaded=manager,
             version="1.2.3",
         )
